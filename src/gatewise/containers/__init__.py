@@ -1,0 +1,161 @@
+"""File formats: bytes ⇄ :class:`~gatewise.tensors.Tensors`.  One file per format; this one finds them.
+
+A format is a module of this folder whose name has no leading underscore and which holds a tuple ``CONTAINERS`` of
+:class:`Container`.  The folder is walked: adding a format is adding a file.  Nothing here knows a cell or a gate.
+Formats are told apart by their bytes, never by the file's suffix (``.pt``, ``.ckpt``, ``.h5`` and ``.keras`` lie).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..cursor import DEFAULT_LIMITS, Limits, Source
+from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, nearest
+from ..tensors import Tensors
+
+HEAD = 512  # bytes shown to every format's ``claims``: the tar magic lies at 257
+
+
+@dataclass(frozen=True)
+class Container:
+    """One file format.
+
+    ``claims(source)``            does the file look like this format?  Cheap: the head, or an archive's member names
+    ``read(source)``              its Tensors; reads headers only
+    ``write(path, tensors)``      writes a new file at ``path`` (which the caller makes atomic), tensor by tensor
+    ``suffixes``                  those that choose this format when writing; ``naming`` the naming scheme it wants
+    ``frameworks``                whose layouts it can hold when writing; empty: anybody's
+    """
+
+    name: str
+    title: str
+    source: str
+    claims: Callable[[Source], bool]
+    read: Callable[[Source], Tensors]
+    write: Callable[[Path, Tensors], None] | None = None
+    suffixes: tuple[str, ...] = ()
+    naming: str = ""
+    frameworks: tuple[str, ...] = ()
+    rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
+
+
+@functools.cache
+def containers() -> tuple[Container, ...]:
+    """Every format, in the order in which they are asked."""
+    found: list[Container] = []
+    for module in pkgutil.iter_modules(__path__):
+        if not module.name.startswith("_"):
+            found += importlib.import_module(f"{__name__}.{module.name}").CONTAINERS
+    return tuple(sorted(found, key=lambda container: (container.rank, container.name)))
+
+
+def container(name: str) -> Container:
+    """The format called ``name``."""
+    for known in containers():
+        if known.name == name:
+            return known
+    names = [known.name for known in containers()]
+    raise UsageError(f"no container is called {name!r}.", next=nearest(name, names) or f"Known: {', '.join(names)}.")
+
+
+def container_for_writing(path: str | os.PathLike[str], name: str | None = None) -> Container:
+    """The format that an output path asks for: by ``name``, or by the longest suffix that fits."""
+    if name is not None:
+        chosen = container(name)
+        if chosen.write is None:
+            writers = ", ".join(known.name for known in containers() if known.write)
+            raise UsageError(f"{name} can be read but not written.", path=path, next=f"Written are: {writers}.")
+        return chosen
+    lower = os.fspath(path).lower()
+    fits = [
+        (len(suffix), known)
+        for known in containers()
+        if known.write
+        for suffix in known.suffixes
+        if lower.endswith(suffix)
+    ]
+    if not fits:
+        suffixes = ", ".join(suffix for known in containers() if known.write for suffix in known.suffixes)
+        raise UsageError(
+            "the suffix does not tell which format to write.",
+            path=path,
+            next=f"Use one of {suffixes}, or name the format with --container.",
+        )
+    return max(fits, key=lambda fit: fit[0])[1]
+
+
+def open_tensors(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Tensors:
+    """Read a file's headers.  Which format it is, its bytes tell.  Raises ContainerError, UsageError."""
+    source = Source(path, limits)
+    for known in containers():
+        if known.claims(source):
+            return _read(known, source)
+    raise _unknown(source)
+
+
+def _read(known: Container, source: Source) -> Tensors:
+    try:
+        return known.read(source)
+    except GatewiseError as error:
+        raise error.at(source.path) from error.__cause__
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
+        # A reader met what its format forbids and did not foresee: for the user the file is broken, and for us the
+        # cause is kept.
+        detail = f"{type(error).__name__}: {error}"
+        raise BrokenFile(
+            f"is not a well-formed {known.name} file ({detail}).",
+            path=source.path,
+            next="The file is cut or damaged; fetch it again.",
+        ) from error
+
+
+_FOREIGN: tuple[tuple[Callable[[bytes], Any], str, str], ...] = (
+    (lambda head: not head, "the file is empty.", "Fetch it again; a download or a copy stopped before it began."),
+    (
+        lambda head: head.startswith(b"version https://git-lfs"),
+        "is a git-lfs pointer, not the model: the repository was cloned without its large files.",
+        "Run `git lfs pull` in the repository.",
+    ),
+    (
+        lambda head: head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html", b"<head")),
+        "is an HTML page, not a model: a download saved the web page around the file.",
+        "Download the raw file.",
+    ),
+    (lambda head: head.startswith(b"<?xml"), "is XML text, not a checkpoint.", "Name the weights file beside it."),
+    (lambda head: head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")), "is compressed as a whole.", "Unpack it first."),
+)
+
+
+def _unknown(source: Source) -> UnknownContainer:
+    head = bytes(source.data[:HEAD])
+    for looks, message, advice in _FOREIGN:
+        if looks(head):
+            return UnknownContainer(message, path=source.path, next=advice)
+    known = "`gatewise formats` lists what is read."
+    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+        return UnknownContainer(
+            "is a zip archive, but neither PyTorch's, Keras's nor numpy's.", path=source.path, next=known
+        )
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return UnknownContainer("is an HDF5 file, but not one that Keras wrote.", path=source.path, next=known)
+    if _is_text(head):
+        shown = head[:40].decode("utf-8", "replace").splitlines()[0] if head.strip() else ""
+        return UnknownContainer(f"is a text file (it begins {shown!r}), not a checkpoint.", path=source.path, next=known)
+    return UnknownContainer(
+        f"begins with {head[:8].hex(' ')}, which no format that gatewise reads does.", path=source.path, next=known
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8", "strict" if len(head) < HEAD else "ignore")
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\r\n\t\f" for char in text)

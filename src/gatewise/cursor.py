@@ -1,0 +1,135 @@
+"""Bounded reading of bytes: every count taken from a file is held against what is left.
+
+A reader that goes through :class:`Cursor` cannot run past the end of its bytes, whatever the file claims, and a
+reader that asks :class:`Limits` before it grows anything cannot be made to eat the machine.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import BrokenFile, LimitExceeded, UsageError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What no honest file passes.  Checked as bytes are read, not afterwards."""
+
+    header_bytes: int = 100_000_000  # one header, pickle, JSON or index
+    members: int = 200_000  # entries of an archive, groups of an HDF5 file
+    tensors: int = 1_000_000
+    nesting: int = 200  # depth of a tree
+    objects: int = 5_000_000  # objects a pickle may build
+    rank: int = 32  # axes of one tensor
+    ratio: int = 1_100  # plain bytes per compressed byte (deflate cannot pass 1032)
+    plain_bytes: int = 64 << 30  # bytes that one compressed member may open to
+
+    def check(self, what: str, found: int, *, path: object = None, where: str | None = None) -> int:
+        """``found`` if it is within the limit called ``what``; LimitExceeded otherwise."""
+        allowed: int = getattr(self, what)
+        if found > allowed:
+            raise LimitExceeded(
+                f"asks for {found:,} {what.replace('_', ' ')}, more than the {allowed:,} that gatewise allows.",
+                path=path,
+                where=where,
+                next="A file of this kind is broken or hostile; if you trust it, pass larger Limits to gatewise.open.",
+            )
+        return found
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Source:
+    """A file, mapped read-only.  ``data`` is a memoryview of the whole; nothing is read until it is looked at.
+
+    An empty file has empty ``data``.  The map lives as long as anything that was cut from it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS):
+        self.path = Path(path)
+        self.limits = limits
+        try:
+            if self.path.is_dir():
+                raise UsageError(
+                    "is a directory, not a checkpoint file.",
+                    path=path,
+                    next="Name the file inside it (for example model.pt or model.keras).",
+                )
+            with open(self.path, "rb") as file:
+                self.size = os.fstat(file.fileno()).st_size
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
+        except FileNotFoundError:
+            raise UsageError("there is no such file.", path=path, next="Check the path.") from None
+        except OSError as error:
+            raise UsageError(f"cannot be opened: {error.strerror}.", path=path) from None
+        self.data = memoryview(mapped)
+
+    def cursor(self, start: int = 0, end: int | None = None, where: str = "") -> Cursor:
+        """A cursor over bytes ``start`` to ``end`` of the file."""
+        return Cursor(self.data[start : self.size if end is None else end], path=self.path, where=where, base=start)
+
+
+class Cursor:
+    """Reads forward through bytes.  Every read is bounded; running out is a BrokenFile that says where."""
+
+    __slots__ = ("at", "base", "data", "path", "where")
+
+    def __init__(self, data: memoryview | bytes, *, path: object = None, where: str = "", base: int = 0):
+        self.data = memoryview(data)
+        self.at = 0
+        self.base = base  # offset of data[0] in the file, for messages
+        self.path = path
+        self.where = where
+
+    @property
+    def left(self) -> int:
+        return len(self.data) - self.at
+
+    def fail(self, message: str, next: str | None = None) -> BrokenFile:
+        """A BrokenFile at the present place, to be raised."""
+        place = f"byte {self.base + self.at}"
+        return BrokenFile(message, path=self.path, where=f"{self.where}, {place}" if self.where else place, next=next)
+
+    def take(self, count: int, what: str = "bytes") -> memoryview:
+        """The next ``count`` bytes, as a view."""
+        if count < 0 or count > self.left:
+            raise self.fail(
+                f"the file ends early: {count:,} {what} announced, {self.left:,} bytes left.",
+                next="The file is cut or damaged; fetch it again.",
+            )
+        start = self.at
+        self.at = start + count
+        return self.data[start : self.at]
+
+    def unpack(self, code: str, what: str = "bytes") -> tuple[int, ...]:
+        """``struct.unpack`` of the next bytes."""
+        return struct.unpack(code, self.take(struct.calcsize(code), what))
+
+    def u8(self) -> int:
+        return self.take(1)[0]
+
+    def u16(self) -> int:
+        return int.from_bytes(self.take(2), "little")
+
+    def u32(self) -> int:
+        return int.from_bytes(self.take(4), "little")
+
+    def u64(self) -> int:
+        return int.from_bytes(self.take(8), "little")
+
+    def i32(self) -> int:
+        return int.from_bytes(self.take(4), "little", signed=True)
+
+    def line(self, longest: int = 1 << 16) -> bytes:
+        """Bytes up to the next newline, which is consumed and not returned."""
+        window = bytes(self.data[self.at : self.at + longest])
+        end = window.find(b"\n")
+        if end < 0:
+            raise self.fail("a line without an end.", next="The file is cut or damaged; fetch it again.")
+        self.at += end + 1
+        return window[:end]

@@ -1,0 +1,111 @@
+"""Everything gatewise refuses, as one tree.  Imports nothing of ours.
+
+    GatewiseError
+    ├── UsageError              the call is off: an unknown layer, a bad option, a file that is not there
+    ├── ContainerError          the bytes are not what a file format asks for
+    │   ├── UnknownContainer    no format that gatewise reads begins like this
+    │   ├── BrokenFile          the format is known, the file breaks its rules (cut, overlapping, contradicting)
+    │   └── LimitExceeded       an honest file does not get here; a hostile one goes no further
+    ├── LayoutError             the tensors do not fit the layout
+    │   ├── PhraseError         a layout's own table does not make sense
+    │   ├── UnknownLayout       no layout has that name
+    │   └── AmbiguousLayout     two layouts fit equally well
+    ├── NotRepresentable        the target has no way to say what the source says
+    ├── ProofFailed             two things that should compute the same function do not
+    └── WriteRefused            the output exists, or cannot be written; nothing was changed
+
+Every error says what is wrong (``message``), in which file (``path``), where in it (``where``) and what to do
+next (``next``).  The command line prints them as one message and exits with 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class GatewiseError(Exception):
+    """A refusal.  ``message`` is one sentence or two; ``path``, ``where`` and ``next`` may be None."""
+
+    def __init__(self, message: str, *, path: object = None, where: str | None = None, next: str | None = None):
+        super().__init__(message)
+        self.message = message
+        self.path = None if path is None else str(path)
+        self.where = where
+        self.next = next
+
+    def at(self, path: object) -> GatewiseError:
+        """The same error, with the file named if it was not yet."""
+        if self.path is None:
+            self.path = str(path)
+        return self
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.path, self.where) if part)
+        text = f"{place}: {self.message}" if place else self.message
+        return f"{text} {self.next}" if self.next else text
+
+    def as_dict(self) -> dict[str, str | None]:
+        """The JSON form of the public contract: type, message, path, where, next."""
+        return {
+            "type": type(self).__name__,
+            "message": self.message,
+            "path": self.path,
+            "where": self.where,
+            "next": self.next,
+        }
+
+
+class UsageError(GatewiseError):
+    """The call is off: an unknown layer, a bad option, a file that is not there."""
+
+
+class ContainerError(GatewiseError):
+    """The bytes are not what a file format asks for."""
+
+
+class UnknownContainer(ContainerError):
+    """No format that gatewise reads begins like this."""
+
+
+class BrokenFile(ContainerError):
+    """The format is known; the file breaks its rules."""
+
+
+class LimitExceeded(ContainerError):
+    """A limit that no honest file meets was passed."""
+
+
+class LayoutError(GatewiseError):
+    """The tensors do not fit the layout."""
+
+
+class PhraseError(LayoutError):
+    """A layout's own table does not make sense."""
+
+
+class UnknownLayout(LayoutError):
+    """No layout has that name."""
+
+
+class AmbiguousLayout(LayoutError):
+    """Two layouts fit equally well."""
+
+
+class NotRepresentable(GatewiseError):
+    """The target has no way to say what the source says."""
+
+
+class ProofFailed(GatewiseError):
+    """Two things that should compute the same function do not."""
+
+
+class WriteRefused(GatewiseError):
+    """The output exists or cannot be written; nothing was changed."""
+
+
+def nearest(wrong: str, known: Iterable[str], count: int = 3) -> str:
+    """`` Did you mean a, b?`` for a name that is not known, or an empty string when nothing is close."""
+    import difflib
+
+    close = difflib.get_close_matches(wrong, list(known), n=count, cutoff=0.5)
+    return f"Did you mean {', '.join(close)}?" if close else ""
