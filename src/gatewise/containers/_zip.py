@@ -1,0 +1,302 @@
+"""Zip archives, mapped: the central directory is read and judged as a whole, members are views of the file.
+
+The standard library's zipfile copies members and believes more of what an archive says than a stranger's file
+deserves.  Here one total validator stands at the border: every member must lie inside the file, before the central
+directory, overlap no other, carry the same name and sizes in both of its headers, and be stored or deflated.
+Source: PKWARE APPNOTE 6.3.9, sections 4.3 to 4.5.  Not known here: encryption, several disks, other compressions.
+"""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from ..cursor import Cursor, Source
+from ..errors import BrokenFile, LimitExceeded
+
+_END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
+_STORED, _DEFLATED = 0, 8
+_FETCH_AGAIN = "The file is cut or damaged; fetch it again."
+
+
+@dataclass(frozen=True)
+class Member:
+    """One entry.  ``start`` is where its (possibly compressed) bytes begin in the file."""
+
+    name: str
+    start: int
+    packed: int
+    size: int
+    deflated: bool
+    crc: int
+
+
+class ZipFile:
+    """The members of a zip archive by name, in the archive's order.  Raises BrokenFile, LimitExceeded.
+
+    ``base`` and ``end`` cut an archive out of a larger file (a zip within a zip is read in place when it is stored).
+    """
+
+    def __init__(self, source: Source, base: int = 0, end: int | None = None):
+        self.source = source
+        self.base = base
+        self.end = source.size if end is None else end
+        self.members: dict[str, Member] = {}
+        for member in self._read():
+            if member.name in self.members:
+                raise self._broken(f"two members are called {member.name!r}.")
+            self.members[member.name] = member
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.members)
+
+    def bytes(self, name: str, check: bool = False) -> memoryview:
+        """A member's bytes: a view of the mapped file when it is stored, else decompressed now.
+
+        ``check`` also computes the CRC-32; a deflated member's is always computed, since its bytes are read anyway.
+        """
+        try:
+            member = self.members[name]
+        except KeyError:
+            raise self._broken(f"has no member {name!r}.") from None
+        raw = self.source.data[member.start : member.start + member.packed]
+        data = self._inflate(member, raw) if member.deflated else raw
+        if (check or member.deflated) and zlib.crc32(data) != member.crc:
+            raise self._broken("its checksum is wrong: the bytes were changed.", member.name)
+        return data
+
+    def header(self, name: str) -> memoryview:
+        """A member that is read whole as a header: bounded by ``Limits.header_bytes``, checksum verified."""
+        if name in self.members:
+            self.source.limits.check(
+                "header_bytes", self.members[name].size, path=self.source.path, where=f"member {name}"
+            )
+        return self.bytes(name, check=True)
+
+    def _broken(self, message: str, member: str | None = None) -> BrokenFile:
+        where = f"member {member}" if member else "zip directory"
+        return BrokenFile(message, path=self.source.path, where=where, next=_FETCH_AGAIN)
+
+    def _inflate(self, member: Member, raw: memoryview) -> memoryview:
+        limits, where = self.source.limits, f"member {member.name}"
+        limits.check("plain_bytes", member.size, path=self.source.path, where=where)
+        if member.size > limits.ratio * max(member.packed, 1):
+            raise LimitExceeded(
+                f"{member.packed:,} bytes claim to open to {member.size:,}; deflate cannot do that.",
+                path=self.source.path,
+                where=where,
+            )
+        machine = zlib.decompressobj(-15)
+        try:
+            data = machine.decompress(raw, member.size + 1)
+        except zlib.error as error:
+            raise self._broken(f"cannot be decompressed: {error}.", member.name) from None
+        if len(data) != member.size or not machine.eof:
+            raise self._broken(f"opens to another size than the {member.size:,} bytes announced.", member.name)
+        return memoryview(data)
+
+    # The directory.
+
+    def _read(self) -> Iterable[Member]:
+        count, start, size = self._end_of_directory()
+        self.source.limits.check("members", count, path=self.source.path, where="zip directory")
+        self.source.limits.check("header_bytes", size, path=self.source.path, where="zip directory")
+        if start < 0 or self.base + start + size > self.end:
+            raise self._broken("its directory lies outside the file.")
+        directory_at = self.base + start
+        cursor = self.source.cursor(directory_at, directory_at + size, "zip directory")
+        members = [self._central(cursor) for _ in range(count)]
+        if cursor.left:
+            raise self._broken(f"its directory has {cursor.left} bytes more than its {count} members need.")
+        self._no_overlap(members, directory_at)
+        return members
+
+    def _end_of_directory(self) -> tuple[int, int, int]:
+        """(members, start of the directory relative to the archive, its size)."""
+        tail_at = max(self.base, self.end - 22 - 0xFFFF)
+        tail = bytes(self.source.data[tail_at : self.end])
+        found = tail.rfind(_END)
+        if found < 0 or found + 22 > len(tail):
+            raise self._broken("the zip archive has no end: its directory is missing.")
+        at = tail_at + found
+        cursor = self.source.cursor(at, self.end, "zip end record")
+        cursor.take(4)
+        disk, directory_disk, here, count, size, start, comment = (
+            cursor.u16(), cursor.u16(), cursor.u16(), cursor.u16(), cursor.u32(), cursor.u32(), cursor.u16(),
+        )  # fmt: skip
+        if comment > cursor.left:
+            raise self._broken("its comment is longer than the file.")
+        locator_at = at - 20
+        if locator_at >= self.base and bytes(self.source.data[locator_at : locator_at + 4]) == _END64_LOCATOR:
+            return self._end64(locator_at)
+        if disk or directory_disk or here != count:
+            raise self._broken("is one part of an archive on several disks.")
+        return count, start, size
+
+    def _end64(self, locator_at: int) -> tuple[int, int, int]:
+        locator = self.source.cursor(locator_at + 4, locator_at + 20, "zip64 locator")
+        locator.u32()
+        at = self.base + locator.u64()
+        if at + 56 > locator_at or bytes(self.source.data[at : at + 4]) != _END64:
+            raise self._broken("its zip64 end record is not where it should be.")
+        cursor = self.source.cursor(at + 24, at + 56, "zip64 end record")
+        here, count, size, start = cursor.u64(), cursor.u64(), cursor.u64(), cursor.u64()
+        if here != count:
+            raise self._broken("is one part of an archive on several disks.")
+        return count, start, size
+
+    def _central(self, cursor: Cursor) -> Member:
+        if bytes(cursor.take(4, "directory entry")) != _CENTRAL:
+            raise self._broken("its directory is garbled.")
+        _made, _needs, flags, method, _time, _date = cursor.unpack("<6H")
+        crc, packed, size, name_bytes, extra_bytes, comment, _disk, _internal, _external, local_at = cursor.unpack(
+            "<3I5H2I"
+        )
+        raw_name = bytes(cursor.take(name_bytes, "bytes of a name"))
+        name = raw_name.decode("utf-8" if flags & 0x800 else "cp437", "replace")
+        extra = cursor.take(extra_bytes, "bytes of extra fields")
+        cursor.take(comment, "bytes of a comment")
+        size, packed, local_at = self._zip64(extra, name, size, packed, local_at)
+        if flags & 1:
+            raise self._broken("is encrypted.", name)
+        if method not in (_STORED, _DEFLATED):
+            raise self._broken(f"uses compression method {method}; gatewise reads stored and deflated.", name)
+        if method == _STORED and packed != size:
+            raise self._broken("is stored, yet its two sizes differ.", name)
+        return Member(name, self._start(local_at, raw_name, name), packed, size, method == _DEFLATED, crc)
+
+    def _zip64(self, extra: memoryview, name: str, *sizes: int) -> tuple[int, ...]:
+        """The three sizes, with those that are all ones replaced by the zip64 extra field's."""
+        if 0xFFFFFFFF not in sizes:
+            return sizes
+        fields = Cursor(extra, path=self.source.path, where=f"member {name}, extra fields")
+        while fields.left >= 4:
+            kind, length = fields.u16(), fields.u16()
+            body = Cursor(fields.take(length), path=self.source.path, where=f"member {name}, zip64 field")
+            if kind == 1:
+                return tuple(body.u64() if size == 0xFFFFFFFF else size for size in sizes)
+        raise self._broken("needs zip64 sizes and has none.", name)
+
+    def _start(self, local_at: int, raw_name: bytes, name: str) -> int:
+        at = self.base + local_at
+        if at + 30 > self.end:
+            raise self._broken("begins past the end of the file.", name)
+        cursor = self.source.cursor(at, self.end, f"member {name}")
+        if bytes(cursor.take(4)) != _LOCAL:
+            raise self._broken("its local header is missing.", name)
+        cursor.take(22)
+        name_bytes, extra_bytes = cursor.u16(), cursor.u16()
+        if bytes(cursor.take(name_bytes, "bytes of a name")) != raw_name:
+            raise self._broken("is called otherwise in its own header.", name)
+        cursor.take(extra_bytes, "bytes of extra fields")
+        return at + cursor.at
+
+    def _no_overlap(self, members: list[Member], directory_at: int) -> None:
+        last, last_name = self.base, "the beginning"
+        for member in sorted(members, key=lambda m: (m.start, m.packed)):
+            if member.start < last:
+                raise self._broken(f"overlaps {last_name}.", member.name)
+            last, last_name = member.start + member.packed, member.name
+        if last > directory_at:
+            raise self._broken("runs into the directory.", last_name)
+
+
+def looks_like_zip(source: Source) -> bool:
+    """Does the file begin like a zip archive (an empty one included)?"""
+    return bytes(source.data[:4]) in (_LOCAL, _END)
+
+
+@functools.lru_cache(maxsize=4)
+def zip_of(source: Source) -> ZipFile:
+    """The archive of a source; several formats ask for the same one when they look whether it is theirs."""
+    return ZipFile(source)
+
+
+class ZipWriter:
+    """Writes stored members one after another, streaming, each one's data aligned to 64 bytes, dates fixed.
+
+    Same members, same bytes out.  Sizes must be known before; the CRC-32 is computed while the data pass and put
+    into the header afterwards, so nothing is held.  Zip64 fields are written only where a number asks for them.
+    """
+
+    ALIGN = 64
+
+    def __init__(self, file: IO[bytes]):
+        self.file = file
+        self._entries: list[tuple[bytes, int, int, int]] = []  # name, crc, size, local header's place
+
+    def add(self, name: str, size: int, chunks: Iterable[bytes | memoryview]) -> None:
+        """One member of exactly ``size`` bytes."""
+        raw, at = name.encode(), self.file.tell()
+        wide = size >= 0xFFFFFFFF
+        zip64 = _extra(1, size.to_bytes(8, "little") * 2) if wide else b""
+        padding = -(at + 30 + len(raw) + len(zip64) + 4) % self.ALIGN
+        extra = zip64 + _extra(0x4246, b"Z" * padding)  # "FB": how torch pads, so that tensors can be mapped
+        self.file.write(_local_header(raw, 0, size, extra))
+        crc = written = 0
+        for chunk in chunks:
+            crc = zlib.crc32(chunk, crc)
+            written += self.file.write(chunk)
+        if written != size:
+            raise ValueError(f"{name}: {written} bytes written, {size} announced")
+        after = self.file.tell()
+        self.file.seek(at)
+        self.file.write(_local_header(raw, crc, size, extra))
+        self.file.seek(after)
+        self._entries.append((raw, crc, size, at))
+
+    def close(self) -> None:
+        """Write the directory.  The file itself stays open."""
+        start = self.file.tell()
+        for raw, crc, size, at in self._entries:
+            self.file.write(_central_header(raw, crc, size, at))
+        end = self.file.tell()
+        count, length = len(self._entries), end - start
+        if count >= 0xFFFF or start >= 0xFFFFFFFF or length >= 0xFFFFFFFF:
+            self.file.write(
+                _END64 + _little(44, 8) + _little(45, 2) * 2 + _little(0, 4) * 2
+                + _little(count, 8) * 2 + _little(length, 8) + _little(start, 8)
+                + _END64_LOCATOR + _little(0, 4) + _little(end, 8) + _little(1, 4)
+            )  # fmt: skip
+        self.file.write(
+            _END + _little(0, 2) * 2 + _little(min(count, 0xFFFF), 2) * 2
+            + _little(min(length, 0xFFFFFFFF), 4) + _little(min(start, 0xFFFFFFFF), 4) + _little(0, 2)
+        )  # fmt: skip
+
+
+_DATE = 0x0021  # 1 January 1980, the first day zip knows: the same bytes on every day
+
+
+def _little(value: int, size: int) -> bytes:
+    return value.to_bytes(size, "little")
+
+
+def _extra(kind: int, body: bytes) -> bytes:
+    return _little(kind, 2) + _little(len(body), 2) + body
+
+
+def _local_header(raw: bytes, crc: int, size: int, extra: bytes) -> bytes:
+    short = min(size, 0xFFFFFFFF)
+    version = 45 if size >= 0xFFFFFFFF else 20
+    return (
+        _LOCAL + _little(version, 2) + _little(0x800, 2) + _little(_STORED, 2) + _little(0, 2) + _little(_DATE, 2)
+        + _little(crc, 4) + _little(short, 4) * 2 + _little(len(raw), 2) + _little(len(extra), 2) + raw + extra
+    )  # fmt: skip
+
+
+def _central_header(raw: bytes, crc: int, size: int, at: int) -> bytes:
+    wide = [value for value in (size, size) if value >= 0xFFFFFFFF] + ([at] if at >= 0xFFFFFFFF else [])
+    extra = _extra(1, b"".join(_little(value, 8) for value in wide)) if wide else b""
+    version = 45 if wide else 20
+    return (
+        _CENTRAL + _little(version, 2) * 2 + _little(0x800, 2) + _little(_STORED, 2) + _little(0, 2) + _little(_DATE, 2)
+        + _little(crc, 4) + _little(min(size, 0xFFFFFFFF), 4) * 2 + _little(len(raw), 2) + _little(len(extra), 2)
+        + _little(0, 2) * 3 + _little(0, 4) + _little(min(at, 0xFFFFFFFF), 4) + raw + extra
+    )  # fmt: skip
