@@ -39,7 +39,7 @@ def numpy_dtype(name: str, big_endian: bool = False) -> np.dtype[Any]:
     if name in _FROM_ML_DTYPES:
         import ml_dtypes
 
-        dtype = np.dtype(getattr(ml_dtypes, name))
+        dtype: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
     else:
         dtype = np.dtype(name)
     return dtype.newbyteorder(">") if big_endian else dtype

@@ -139,7 +139,7 @@ def _unknown(source: Source) -> UnknownContainer:
         if looks(head):
             return UnknownContainer(message, path=source.path, next=advice)
     known = "`gatewise formats` lists what is read."
-    if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return UnknownContainer(
             "is a zip archive, but neither PyTorch's, Keras's nor numpy's.", path=source.path, next=known
         )
@@ -147,7 +147,9 @@ def _unknown(source: Source) -> UnknownContainer:
         return UnknownContainer("is an HDF5 file, but not one that Keras wrote.", path=source.path, next=known)
     if _is_text(head):
         shown = head[:40].decode("utf-8", "replace").splitlines()[0] if head.strip() else ""
-        return UnknownContainer(f"is a text file (it begins {shown!r}), not a checkpoint.", path=source.path, next=known)
+        return UnknownContainer(
+            f"is a text file (it begins {shown!r}), not a checkpoint.", path=source.path, next=known
+        )
     return UnknownContainer(
         f"begins with {head[:8].hex(' ')}, which no format that gatewise reads does.", path=source.path, next=known
     )

@@ -12,7 +12,6 @@ import functools
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from ..cursor import Cursor, Source
@@ -57,7 +56,7 @@ class ZipFile:
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)
 
-    def bytes(self, name: str, check: bool = False) -> memoryview:
+    def read(self, name: str, check: bool = False) -> memoryview:
         """A member's bytes: a view of the mapped file when it is stored, else decompressed now.
 
         ``check`` also computes the CRC-32; a deflated member's is always computed, since its bytes are read anyway.
@@ -78,7 +77,7 @@ class ZipFile:
             self.source.limits.check(
                 "header_bytes", self.members[name].size, path=self.source.path, where=f"member {name}"
             )
-        return self.bytes(name, check=True)
+        return self.read(name, check=True)
 
     def _broken(self, message: str, member: str | None = None) -> BrokenFile:
         where = f"member {member}" if member else "zip directory"
