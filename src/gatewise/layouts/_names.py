@@ -1,0 +1,134 @@
+"""Templates of tensor names: how a layout finds its tensors in a file, and names them when it writes.
+
+    weight_ih_l{layer}{|_reverse}        {layer}: a number; {a|b}: text that tells forward from reverse
+    {forward|backward}_lstm/kernel       the two texts may be anything
+    i{gate}/kernel                       {gate}: the gate's letter as this framework spells it
+    kernel[_{member}][:0]                [...]: may be missing; {member}: a number that makes it another layer
+    [*_cell*/]kernel                     *: any text within one part of the path
+
+A name matches a template at its end; what stands before, up to a ``.`` or ``/``, is the layer's path.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import PhraseError
+
+_TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|\*|[^\[\]{}*]+")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a tensor belongs: the layer's path, and the coordinates that its name fixes."""
+
+    path: str
+    layer: int = 0
+    direction: str = "forward"
+    gate: str | None = None
+    member: str = ""  # tells apart layers that share a path
+    wild: tuple[str, ...] = ()  # what the template's * stood for
+
+
+class Template:
+    """A compiled template.  ``gates`` maps a canonical gate letter to its spelling in names."""
+
+    def __init__(self, text: str, gates: Mapping[str, str]):
+        self.text = text
+        self._tokens = _TOKENS.findall(text)
+        if "".join(self._tokens) != text:
+            raise PhraseError(f"name template {text!r} cannot be read.")
+        self._spelled = dict(gates)
+        self._canonical = {spelled: gate for gate, spelled in gates.items()}
+        self._regex = re.compile(rf"(?:(?P<path>.*?)[./])?{self._pattern()}", re.DOTALL)
+        self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
+
+    @property
+    def has_layer(self) -> bool:
+        return "{layer}" in self._tokens
+
+    @property
+    def has_direction(self) -> bool:
+        return any("|" in token for token in self._tokens if token.startswith("{"))
+
+    @property
+    def has_gate(self) -> bool:
+        return "{gate}" in self._tokens
+
+    def _certain_text(self) -> list[str]:
+        """The literal texts that every matching name holds: those outside brackets."""
+        texts, depth = [], 0
+        for token in self._tokens:
+            depth += (token == "[") - (token == "]")
+            if depth == 0 and token not in ("]", "*") and not token.startswith("{"):
+                texts.append(token)
+        return texts
+
+    def _pattern(self) -> str:
+        return "".join(self._piece(index, token) for index, token in enumerate(self._tokens))
+
+    def _piece(self, index: int, token: str) -> str:
+        if token == "{layer}":
+            return r"(?P<layer>\d{1,6})"
+        if token == "{member}":
+            return r"(?P<member>\d{1,6})"
+        if token == "{gate}":
+            return rf"(?P<gate>{'|'.join(map(re.escape, self._spelled.values()))})"
+        if token.startswith("{"):
+            forward, reverse = token[1:-1].split("|")
+            return rf"(?:(?P<reverse>{re.escape(reverse)})|{re.escape(forward)})"
+        if token == "*":
+            return rf"(?P<wild{index}>[^/.]*?)"
+        return {"[": "(?:", "]": ")?"}.get(token) or re.escape(token)
+
+    def match(self, name: str) -> Found | None:
+        """Where ``name`` belongs, or None."""
+        if self._needle not in name:
+            return None
+        found = self._regex.fullmatch(name)
+        if not found:
+            return None
+        groups = found.groupdict()
+        return Found(
+            path=groups["path"] or "",
+            layer=int(groups.get("layer") or 0),
+            direction="reverse" if groups.get("reverse") is not None else "forward",
+            gate=self._canonical[groups["gate"]] if groups.get("gate") else None,
+            member=groups.get("member") or "",
+            wild=tuple(groups[key] or "" for key in groups if key.startswith("wild")),
+        )
+
+    def fill(self, layer: int, direction: str, gate: str | None, directions: int) -> str:
+        """The name to write.  Optional text is left out unless it tells the direction and there are two."""
+        name, depth, keep = "", 0, True
+        for index, token in enumerate(self._tokens):
+            if token == "[":
+                depth, keep = depth + 1, directions == 2 and self._tells_direction(index)
+            elif token == "]":
+                depth, keep = depth - 1, True
+            elif keep:
+                name += self._text(token, layer, direction, gate)
+        return name
+
+    def _tells_direction(self, opening: int) -> bool:
+        inner = self._tokens[opening + 1 : self._tokens.index("]", opening)]
+        return any(token.startswith("{") and "|" in token for token in inner)
+
+    def _text(self, token: str, layer: int, direction: str, gate: str | None) -> str:
+        if token == "{layer}":
+            return str(layer)
+        if token == "{gate}":
+            return self._spelled[gate or ""]
+        if token.startswith("{") and "|" in token:
+            return token[1:-1].split("|")[direction == "reverse"]
+        if token in ("*", "{member}"):
+            raise PhraseError(f"name template {self.text!r} is for reading only: it does not say what to write.")
+        return token
+
+
+@functools.cache
+def template(text: str, gates: tuple[tuple[str, str], ...]) -> Template:
+    return Template(text, dict(gates))

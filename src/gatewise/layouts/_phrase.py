@@ -1,0 +1,176 @@
+"""The layout language: where the roles of a cell lie in one stored tensor.
+
+    (gate unit) feature                  two axes; the first folds gate and unit, gate slowest
+    (unit gate) feature                  the same shape, gates interleaved (Chainer)
+    (feature + hidden) (gate unit)       two roles end to end on the first axis (TensorFlow 1)
+    direction (gate unit + gate unit)    two roles end to end on the last one (ONNX's B)
+    (one + one) (gate unit)              two roles as two rows (Keras's GRU bias)
+    feature + hidden + one               three roles; the last has one column (Tesseract)
+
+Axes are separated by spaces.  Parentheses fold axes into one, slowest first.  ``+`` lays the part's roles end to end:
+an axis has either one segment, which all roles share, or exactly one for each role, in the roles' order.
+
+A phrase does three things, all from the same parse: it gives the shape for known sizes, it is an equation for
+unknown sizes, and it cuts a stored array into views.  Cutting slices, splits and transposes, which never copies.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import PhraseError
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+AXES = ("gate", "unit", "feature", "hidden", "direction", "one")
+Segment = tuple[str, ...]  # atoms folded into one stretch of an axis, slowest first
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A parsed phrase: for each stored axis its segments, each a product of atoms."""
+
+    text: str
+    axes: tuple[tuple[Segment, ...], ...]
+
+    @property
+    def atoms(self) -> frozenset[str]:
+        return frozenset(atom for axis in self.axes for segment in axis for atom in segment)
+
+    @property
+    def roles(self) -> int:
+        """How many roles the phrase places."""
+        return max(len(axis) for axis in self.axes)
+
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The stored shape for known sizes."""
+        return tuple(sum(_product(segment, sizes) for segment in axis) for axis in self.axes)
+
+    def segments(self, role: int) -> list[tuple[int, Segment]]:
+        """For each axis: which of its segments is this role's, and its atoms."""
+        chosen = [0 if len(axis) == 1 else role for axis in self.axes]
+        return [(index, axis[index]) for index, axis in zip(chosen, self.axes, strict=True)]
+
+    def cut(
+        self, array: Array, role: int, sizes: Mapping[str, int], fixed: Mapping[str, int], order: tuple[str, ...]
+    ) -> Array:
+        """The view of one role, at the ``fixed`` coordinates (gate, direction), its axes in ``order``.
+
+        Splitting an axis, slicing and transposing keep the memory: the result shares it with ``array``.
+        """
+        slices: list[slice] = []
+        split: list[int] = []
+        atoms: list[str] = []
+        for (index, segment), axis in zip(self.segments(role), self.axes, strict=True):
+            start = sum(_product(before, sizes) for before in axis[:index])
+            slices.append(slice(start, start + _product(segment, sizes)))
+            split += [sizes[atom] for atom in segment]
+            atoms += segment
+        place: dict[str, int] = {**fixed, "one": 0}
+        index_of: tuple[int | slice, ...] = tuple(place[atom] if atom in place else slice(None) for atom in atoms)
+        left = [atom for atom in atoms if atom not in place]
+        view: Array = array[tuple(slices)].reshape(split)[index_of].transpose([left.index(atom) for atom in order])
+        return view
+
+
+def _product(segment: Segment, sizes: Mapping[str, int]) -> int:
+    return math.prod(sizes[atom] for atom in segment)
+
+
+@functools.cache
+def phrase(text: str) -> Phrase:
+    """Parse a phrase.  Raises PhraseError with the place."""
+    axes = tuple(_axis(token, text) for token in _axis_tokens(text))
+    if not axes:
+        raise PhraseError(f"phrase {text!r} has no axes.")
+    counts = {len(axis) for axis in axes} - {1}
+    if len(counts) > 1:
+        raise PhraseError(f"phrase {text!r} lays {' and '.join(map(str, sorted(counts)))} roles end to end.")
+    return Phrase(text, axes)
+
+
+def _axis_tokens(text: str) -> list[str]:
+    """The axes' texts: a parenthesis, a word, or several of these joined by +."""
+    pieces = re.findall(r"\([^()]*\)|\+|[a-z]+|\S", text)
+    tokens: list[str] = []
+    for position, piece in enumerate(pieces):
+        if piece == "+" or (position and pieces[position - 1] == "+"):
+            if not tokens:
+                raise PhraseError(f"phrase {text!r} begins with +.")
+            tokens[-1] += " " + piece
+        else:
+            tokens.append(piece)
+    return tokens
+
+
+def _axis(token: str, text: str) -> tuple[Segment, ...]:
+    segments = tuple(tuple(segment.split()) for segment in token.replace("(", " ").replace(")", " ").split("+"))
+    for segment in segments:
+        if not segment:
+            raise PhraseError(f"phrase {text!r} has an empty place in {token.strip()!r}.")
+        for atom in segment:
+            if atom not in AXES:
+                raise PhraseError(f"phrase {text!r} has no meaning for {atom!r}.", next=f"Axes are {', '.join(AXES)}.")
+        if len(set(segment)) != len(segment):
+            raise PhraseError(f"phrase {text!r} folds an axis into itself in {token.strip()!r}.")
+    return segments
+
+
+@dataclass(frozen=True)
+class Equation:
+    """``length`` of a stored axis = the sum of its segments' products.  ``of`` names tensor and axis, for messages.
+
+    ``known`` holds what the part itself says: how many gates, how many directions.
+    """
+
+    axis: tuple[Segment, ...]
+    length: int
+    of: str
+    known: Mapping[str, int]
+
+    def solve(self, sizes: Mapping[str, int]) -> tuple[str, int] | None:
+        """The one size still unknown, if this equation gives it; None if not.  Raises Unsolvable."""
+        sizes = {**sizes, **self.known}
+        unknown = {atom for segment in self.axis for atom in segment if atom not in sizes}
+        if not unknown:
+            found = sum(_product(segment, sizes) for segment in self.axis)
+            if found != self.length:
+                raise Unsolvable(self, found)
+            return None
+        if len(unknown) > 1:
+            return None
+        (name,) = unknown
+        factor = sum(math.prod(sizes[a] for a in segment if a != name) for segment in self.axis if name in segment)
+        rest = sum(_product(segment, sizes) for segment in self.axis if name not in segment)
+        value, remainder = divmod(self.length - rest, factor)
+        if remainder or value < 1:
+            raise Unsolvable(self, None)
+        return name, value
+
+
+class Unsolvable(Exception):
+    """No sizes satisfy an equation; ``wanted`` is the length that the other tensors ask for, where known."""
+
+    def __init__(self, equation: Equation, wanted: int | None):
+        self.equation = equation
+        self.wanted = wanted
+        wants = f"the other tensors want {wanted}" if wanted is not None else "no whole number of units fits"
+        super().__init__(f"{equation.of} is {equation.length} long; {wants}")
+
+
+def solve(equations: list[Equation], known: Mapping[str, int]) -> dict[str, int]:
+    """Every size that the equations give.  What no equation tells is left out.  Raises Unsolvable."""
+    sizes, progress = dict(known), True
+    while progress:
+        progress = False
+        for equation in equations:  # a pass also checks every equation whose sizes are all known
+            if found := equation.solve(sizes):
+                sizes[found[0]] = found[1]
+                progress = True
+    return sizes

@@ -1,0 +1,106 @@
+"""A user's own layout, in TOML: the same words as the tables, checked the same way.
+
+name   = "mine.LSTM"
+cell   = "lstm"
+gates  = "ofgi"
+forget_bias = 1.0              # any field of the dialect may be said
+
+[[parts]]
+name   = "kernel[:0]"
+role   = "kernel"              # or a list, for roles end to end
+phrase = "feature (gate unit)"
+
+[[parts]]
+name   = "bias[:0]"
+role   = "bias"
+phrase = "(gate unit)"
+optional = true
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import GatewiseError, LayoutError, UsageError
+from ..weights import GATES, PLAIN, Dialect
+from ._layout import Layout, Part
+
+_PART_KEYS = {"name", "role", "phrase", "optional", "gates", "relabel"}
+_KEYS = {"name", "cell", "gates", "parts", "source", "spelled"}
+
+
+def read_layout(path: str) -> Layout:
+    """Read a layout from a TOML file.  Raises UsageError (no file), LayoutError (its content)."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the layout file cannot be read: {error}.", path=path) from None
+    import importlib
+
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        return layout_from(toml.loads(text), path)
+    except toml.TOMLDecodeError as error:
+        raise LayoutError(f"is not TOML: {error}.", path=path) from None
+    except GatewiseError as error:
+        raise error.at(path) from None
+
+
+def layout_from(table: dict[str, Any], source: str = "given by the user") -> Layout:
+    """A layout from a parsed table.  Raises LayoutError naming the key that is wrong."""
+    choices = {field.name for field in fields(Dialect)}
+    for key in table:
+        if key not in _KEYS | choices:
+            raise LayoutError(
+                f"a layout has no {key!r}.",
+                next=f"Its keys are {', '.join(sorted(_KEYS))}; the dialect's: {', '.join(sorted(choices))}.",
+            )
+    cell = table.get("cell")
+    if cell not in GATES:
+        raise LayoutError(f"cell is {cell!r}; it must be one of {', '.join(GATES)}.")
+    parts = table.get("parts")
+    if not isinstance(parts, list) or not parts:
+        raise LayoutError("has no parts.", next="Give each stored tensor as a [[parts]] table.")
+    said = {key: value for key, value in table.items() if key in choices}
+    return Layout(
+        name=_text(table, "name", "user." + cell),
+        cell=cell,
+        gates=_text(table, "gates", GATES[cell]),
+        parts=tuple(_part(part, number) for number, part in enumerate(parts, 1)),
+        source=_text(table, "source", source),
+        dialect=replace(PLAIN[cell], **said),
+        spelled=table.get("spelled", {}),
+        proven="",
+    )
+
+
+def _text(table: dict[str, Any], key: str, default: str | None = None) -> str:
+    value = table.get(key, default)
+    if not isinstance(value, str):
+        raise LayoutError(f"{key} is {value!r}; it must be a text.")
+    return value
+
+
+def _part(table: Any, number: int) -> Part:
+    if not isinstance(table, dict):
+        raise LayoutError(f"part {number} is not a table.")
+    unknown = sorted(set(table) - _PART_KEYS)
+    if unknown:
+        raise LayoutError(
+            f"part {number} has an unknown key {unknown[0]!r}.", next=f"Keys: {', '.join(sorted(_PART_KEYS))}."
+        )
+    roles = table.get("role")
+    names = [roles] if isinstance(roles, str) else roles
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise LayoutError(f"part {number} has no role.", next='Say role = "kernel", or a list of roles.')
+    return Part(
+        _text(table, "name"),
+        tuple(names),
+        _text(table, "phrase"),
+        optional=bool(table.get("optional", False)),
+        gates=table.get("gates"),
+        relabel=table.get("relabel"),
+    )

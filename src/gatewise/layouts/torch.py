@@ -1,0 +1,55 @@
+"""PyTorch's recurrent layers and cells.
+
+Source: torch/nn/modules/rnn.py: RNNBase.__init__ (names, shapes, their order), the class docstrings of LSTM, GRU, RNN
+and the cells (equations and gate order).  Same names and order from 0.1 to 2.13; projections since 1.8.
+"""
+
+from __future__ import annotations
+
+from ..weights import BIAS, KERNEL, PROJECTION, RECURRENT_BIAS, RECURRENT_KERNEL
+from ._layout import Layout, Part, Setting
+
+_SOURCE = "torch/nn/modules/rnn.py, RNNBase.__init__"
+_MODULES = ("torch.nn.modules.rnn.", "__torch__.torch.nn.modules.rnn.")
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    return tuple(module + name for module in _MODULES)
+
+
+_STACK = (
+    Part("weight_ih_l{layer}{|_reverse}", KERNEL, "(gate unit) feature"),
+    Part("weight_hh_l{layer}{|_reverse}", RECURRENT_KERNEL, "(gate unit) hidden"),
+    Part("bias_ih_l{layer}{|_reverse}", BIAS, "(gate unit)", optional=True),
+    Part("bias_hh_l{layer}{|_reverse}", RECURRENT_BIAS, "(gate unit)", optional=True),
+)
+_WITH_PROJECTION = (*_STACK, Part("weight_hr_l{layer}{|_reverse}", PROJECTION, "hidden unit", optional=True))
+_CELL = (
+    Part("weight_ih", KERNEL, "(gate unit) feature"),
+    Part("weight_hh", RECURRENT_KERNEL, "(gate unit) hidden"),
+    Part("bias_ih", BIAS, "(gate unit)", optional=True),
+    Part("bias_hh", RECURRENT_BIAS, "(gate unit)", optional=True),
+)
+# RNN says its activation twice: ``mode`` in every version, ``nonlinearity`` since 1.4; RNNCell only by the second.
+_NONLINEARITY = Setting(
+    "activation",
+    ("nonlinearity", "mode"),
+    {"tanh": "tanh", "relu": "relu", "RNN_TANH": "tanh", "RNN_RELU": "relu"},
+    default="tanh",
+    because="torch.nn.RNN's default; a state dict does not hold the nonlinearity",
+)
+
+LAYOUTS = (
+    Layout("torch.LSTM", "lstm", "ifgo", _WITH_PROJECTION, _SOURCE, kinds=_kinds("LSTM"), marks={"mode": "LSTM"},
+           proven="torch 1.0.1 to 2.13.0: 2e-07"),
+    Layout("torch.GRU", "gru", "rzn", _STACK, _SOURCE, kinds=_kinds("GRU"), marks={"mode": "GRU"},
+           proven="torch 1.0.1 to 2.13.0: 2e-07"),
+    Layout("torch.RNN", "rnn", "h", _STACK, _SOURCE, kinds=_kinds("RNN"), settings=(_NONLINEARITY,),
+           proven="torch 1.0.1 to 2.13.0: 2e-07"),
+    Layout("torch.LSTMCell", "lstm", "ifgo", _CELL, _SOURCE, kinds=_kinds("LSTMCell"),
+           proven="torch 1.0.1 to 2.13.0: 2e-07"),
+    Layout("torch.GRUCell", "gru", "rzn", _CELL, _SOURCE, kinds=_kinds("GRUCell"),
+           proven="torch 1.0.1 to 2.13.0: 2e-07"),
+    Layout("torch.RNNCell", "rnn", "h", _CELL, _SOURCE, kinds=_kinds("RNNCell"), settings=(_NONLINEARITY,),
+           proven="torch 1.0.1 to 2.13.0: 2e-07"),
+)  # fmt: skip
