@@ -102,7 +102,7 @@ class StoredTensor:
 
     ``data`` is where the elements are: :class:`Strided`, or any function that returns an array of that shape and
     dtype.  ``where`` says it to people (``member archive/data/3``).  ``made_from`` says how a tensor came about that
-    the file does not hold as such (``weight_hh_l0_g * weight_hh_l0_v / |weight_hh_l0_v|``).
+    the file does not hold as such (``weight_hh_l0_g * weight_hh_l0_v / |weight_hh_l0_v|``), ``sources`` from which.
     """
 
     name: str
@@ -111,6 +111,7 @@ class StoredTensor:
     data: Strided | Callable[[], Array] = field(repr=False)
     where: str = ""
     made_from: str = ""
+    sources: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

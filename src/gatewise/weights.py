@@ -121,6 +121,9 @@ class Gates(Mapping[str, "Array"]):
     def __contains__(self, gate: object) -> bool:
         return gate in self._make
 
+    def get(self, gate: str, default: Any = None) -> Any:  # Mapping's own would wait for a KeyError
+        return self[gate] if gate in self._make else default
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._make)
 

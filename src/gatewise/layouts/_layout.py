@@ -135,6 +135,7 @@ class Layout:
     spelled: Mapping[str, str] = field(default_factory=dict)
     proven: str = ""
     written_as: str = ""
+    separator: str = "."  # between a layer's path and its tensors' names, when writing
     resembles: bool = False  # names merely look like it: recognised, but never believed without a word of the user
 
     def __post_init__(self) -> None:
@@ -219,6 +220,17 @@ class Layout:
         """Can one object of this layout hold both directions?"""
         named = any(found.has_direction for part in self.parts if (found := self.template(part, "")))
         return named or any("direction" in part.parsed.atoms for part in self.parts)
+
+    def sayable(self, field_name: str) -> list[Any]:
+        """Every value of a dialect's field that a layer of this layout can have."""
+        by_form = [form[field_name] for form in self.forms if field_name in form]
+        by_setting = [value for s in self.settings if s.field == field_name for value in s.sayable()]
+        return by_form or by_setting or [getattr(self.meaning, field_name)]
+
+    def gates_with(self, role: str, form: Mapping[str, Any]) -> str:
+        """The gates for which the layout stores this role."""
+        held = {gate for part in self.parts_given(form) if role in part.roles for gate in self.gates_of(part)}
+        return "".join(gate for gate in self.gates if gate in held)
 
     def roles_given(self, form: Mapping[str, Any]) -> frozenset[str]:
         return frozenset(role for part in self.parts_given(form) for role in part.roles)

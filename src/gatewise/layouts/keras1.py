@@ -48,13 +48,13 @@ _GRU = replace(PLAIN["gru"], recurrent_activation=_HARD, reset="before")
 
 LAYOUTS = (
     Layout("keras1.LSTM", "lstm", "igfo", _BY_GATE, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           spelled={"g": "c"}, proven="Keras 1.2.2: 1e-07"),
+           spelled={"g": "c"}, separator="/", proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.LSTM-gpu", "lstm", "ifgo", _FUSED, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           proven="Keras 1.2.2: 1e-07"),
+           separator="/", proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU", "gru", "zrn", _BY_GATE, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           spelled={"n": "h"}, proven="Keras 1.2.2: 1e-07"),
+           spelled={"n": "h"}, separator="/", proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU-gpu", "gru", "zrn", _FUSED, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           proven="Keras 1.2.2: 1e-07"),
+           separator="/", proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.SimpleRNN", "rnn", "h", _FUSED, _SOURCE, settings=_NO_OUTPUT, kinds=("keras.SimpleRNN",),
-           proven="Keras 1.2.2: 1e-07"),
+           separator="/", proven="Keras 1.2.2: 1e-07"),
 )  # fmt: skip

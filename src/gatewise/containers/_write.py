@@ -1,0 +1,66 @@
+"""Writing that loses nothing: a temporary file beside the target, forced to disk, then renamed over it.
+
+Until the rename the old file is whole, after it the new one is; an interrupted write leaves neither half.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import WriteRefused
+
+
+@contextlib.contextmanager
+def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
+    """A temporary path to write to; it becomes ``path`` when the block ends well, and vanishes when it does not.
+
+    Raises WriteRefused when ``path`` exists (unless ``force``), is a directory, or its folder cannot be written.
+    """
+    target = Path(path)
+    _refuse_target(target, force)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise WriteRefused(
+            f"cannot be written: {error.strerror}.", path=path, next="Choose a folder that exists and is writable."
+        ) from None
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _finish(temporary, target)
+    except OSError as error:
+        raise WriteRefused(f"was not written: {error.strerror or error}.", path=path, next="Nothing was changed.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse_target(target: Path, force: bool) -> None:
+    if target.is_dir():
+        raise WriteRefused("is a directory.", path=target, next="Name a file.")
+    if target.exists() and not force:
+        raise WriteRefused("exists already.", path=target, next="Choose another name, or pass --force to replace it.")
+
+
+def _finish(temporary: Path, target: Path) -> None:
+    """Permissions of the file that is replaced, or the usual ones; then onto the disk, then the name."""
+    if target.exists():
+        mode = target.stat().st_mode & 0o7777
+    else:
+        umask = os.umask(0)
+        os.umask(umask)
+        mode = 0o666 & ~umask
+    temporary.chmod(mode)
+    with open(temporary, "rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,167 @@
+"""Proofs: two runs of the same input, and the largest absolute difference between them.
+
+A proof uses 7 time steps, 3 sequences and a non-zero initial state, runs every layer in every direction in float64,
+and compares outputs *and* final states: one step and a zero state would hide everything that is recurrent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .cell import run
+from .errors import UsageError
+from .weights import Stack
+
+if TYPE_CHECKING:
+    from .tensors import Array
+
+TIME, BATCH, SEED = 7, 3, 0
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The largest absolute difference found, and between what.  ``same``: it is within ``tolerance``."""
+
+    max_abs_error: float
+    compared: tuple[str, ...]
+    time: int
+    batch: int
+    against: str
+    tolerance: float = TOLERANCE
+
+    @property
+    def same(self) -> bool:
+        return self.max_abs_error <= self.tolerance  # False for nan too
+
+    def as_dict(self) -> dict[str, Any]:
+        import math
+
+        error = self.max_abs_error
+        return {
+            # JSON has no nan and no infinity; a difference that is not a number is said as a text.
+            "max_abs_error": error if math.isfinite(error) else str(error),
+            "tolerance": self.tolerance,
+            "same": self.same,
+            "compared": list(self.compared),
+            "time": self.time,
+            "batch": self.batch,
+            "against": self.against,
+        }
+
+    def worst(self, other: Proof) -> Proof:
+        """The proof that covers both: the larger error, every name."""
+        compared = tuple(dict.fromkeys((*self.compared, *other.compared)))
+        loser = self if not self.max_abs_error <= other.max_abs_error else other
+        return Proof(loser.max_abs_error, compared, self.time, self.batch, self.against, self.tolerance)
+
+
+def names_of_states(cell: str) -> tuple[str, ...]:
+    return ("h_n", "c_n") if cell == "lstm" else ("h_n",)
+
+
+def random_input(stack: Stack) -> tuple[Array, tuple[Any, ...]]:
+    """x [3, 7, feature] and initial states of a stack: fixed random numbers, the same on every machine."""
+    import numpy as np
+
+    random = np.random.default_rng(SEED)
+    x = random.standard_normal((BATCH, TIME, stack[0, "forward"].feature))
+    h0 = [0.5 * random.standard_normal((BATCH, weights.hidden)) for _, weights in stack]
+    c0 = [0.5 * random.standard_normal((BATCH, weights.unit)) for _, weights in stack]
+    return x, (h0, c0) if stack.cell == "lstm" else (h0,)
+
+
+def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
+    """Run both on the same random input.  Raises UsageError where their inputs or outputs cannot be compared."""
+    mine, theirs = (
+        [(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other)
+    )
+    if one.cell != other.cell or mine != theirs:
+        raise UsageError(
+            f"{one!r} and {other!r} differ in shape, so they cannot be the same function.",
+            next="Name the layers to compare with --layer.",
+        )
+    x, state = random_input(one)
+    y, final = run(one, x, state)
+    y2, final2 = run(other, x, state)
+    error = max(largest(y, y2), *(largest(a, b) for a, b in zip(final, final2, strict=True)))
+    return Proof(error, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance)
+
+
+def largest(one: Any, other: Any) -> float:
+    """max |a - b|; nan where either holds one that the other does not."""
+    import numpy as np
+
+    if getattr(one, "dtype", None) == object:
+        return max(largest(a, b) for a, b in zip(one, other, strict=True))
+    difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
+    return float(difference.max(initial=0.0))
+
+
+_SPELLED = {"h_n": ("h_n", "hn", "h1"), "c_n": ("c_n", "cn", "c1")}
+
+
+def prove_recorded(
+    stack: Stack, recorded: Mapping[str, Any], *, tolerance: float = TOLERANCE, time_major: bool = False
+) -> Proof:
+    """Compare the reference run with what a framework recorded.
+
+    ``recorded``: ``x`` [batch, time, feature]; optional ``h0``, ``c0``, ``h_n``, ``c_n`` (also spelled hn, cn)
+    [layers·directions, batch, hidden/unit]; ``y`` [batch, time, hidden·directions] or only its last step
+    [batch, hidden·directions].  ``time_major``: x and y are [time, batch, …].
+    """
+    import numpy as np
+
+    if "x" not in recorded:
+        raise UsageError("the recorded run has no x.", next="It needs x [batch, time, feature] and y.")
+    x = np.asarray(recorded["x"], np.float64)
+    single_step = x.ndim == 2  # a cell's record: x [batch, feature], h0 [batch, unit]
+    if single_step:
+        x = x[:, None]
+    elif time_major and x.ndim == 3:
+        x = x.transpose(1, 0, 2)
+    y, final = run(stack, x, _recorded_state(stack, recorded, single_step))
+    errors = {}
+    if "y" in recorded:
+        errors["y"] = largest(y, _like(np.asarray(recorded["y"]), y, stack, time_major))
+    for name, value in zip(names_of_states(stack.cell), final, strict=True):
+        key = next((spelled for spelled in _SPELLED[name] if spelled in recorded), None)
+        if key is not None:
+            errors[name] = largest(value, np.asarray(recorded[key]).reshape(value.shape))
+    if not errors:
+        raise UsageError("the recorded run has no outputs.", next="It needs y, or h_n and c_n.")
+    worst = max(errors.values(), key=lambda error: (error != error, error))
+    return Proof(worst, tuple(errors), x.shape[1], x.shape[0], "recorded", tolerance)
+
+
+def _recorded_state(stack: Stack, recorded: Mapping[str, Any], single_step: bool) -> Any:
+    import numpy as np
+
+    if "h0" not in recorded:
+        return None
+    names = ("h0", "c0") if stack.cell == "lstm" else ("h0",)
+    missing = [name for name in names if name not in recorded]
+    if missing:
+        raise UsageError(f"the recorded run has h0 but no {missing[0]}.")
+    states = tuple(np.asarray(recorded[name]) for name in names)
+    return tuple(state[None] for state in states) if single_step and states[0].ndim == 2 else states
+
+
+def _like(wanted: Array, y: Array, stack: Stack, time_major: bool) -> Array:
+    """A recorded y in the reference's shape; where only the last step was recorded, that step of ours is compared."""
+    if wanted.ndim == 3:
+        wanted = wanted.transpose(1, 0, 2) if time_major else wanted
+    elif wanted.ndim == 2:
+        expected = y.copy()
+        width = stack[stack.num_layers - 1, "forward"].hidden
+        expected[:, -1, :width] = wanted[:, :width]
+        expected[:, 0 if len(stack.directions) == 2 else -1, width:] = wanted[:, width:]
+        return expected
+    if wanted.shape != y.shape:
+        raise UsageError(
+            f"the recorded y has shape {list(wanted.shape)}; this layer gives {list(y.shape)}.",
+            next="Is the record [time, batch, …]? Then say --time-major. Is it another layer's? Then say --layer.",
+        )
+    return wanted
