@@ -42,7 +42,6 @@ $(VENV)/.ready: pyproject.toml tests/constraints.txt $(SETUP)
 
 $(VENV)/.frameworks: $(VENV)/.ready
 	$(PYTHON) $(SETUP) frameworks $(VENV)
-	@touch $@
 
 $(DEMO)/.ready: pyproject.toml $(SETUP) $(SOURCES)
 	$(PYTHON) $(SETUP) demo $(DEMO)
