@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         unknown = re.match(r"unrecognized arguments: (-\S+)", message)
         options = [option for action in self._actions for option in action.option_strings]
-        near = nearest(unknown[1].partition("=")[0], options) if unknown else ""
+        near = nearest(unknown[1].partition("=")[0], options, count=1) if unknown else ""
         message = message[:1].lower() + message[1:].rstrip(".") + "."
         raise UsageError(message, where=self.prog.partition(" ")[2], next=near or f"See `{self.prog} --help`.")
 

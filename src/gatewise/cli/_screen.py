@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from typing import TextIO
 
 GAP = "  "
+ENDLESS = 1_000_000  # columns of a pipe
+PROSE = 120  # sentences are not wider than this, whatever the screen
 NARROWEST = 8  # a shortened cell keeps at least so many characters
+TELLING = 32  # names up to this length are shown whole while there is a spare column to leave out
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 _PLAIN = str.maketrans({
     "×": "x", "…": "~", "→": ">", "·": "-", "Δ": "d", "≤": "<", "⇄": "~", "σ": "s", "█": "#", "░": ".", "—": "-",
@@ -30,9 +33,9 @@ class Screen:
 
     @classmethod
     def of(cls, stream: TextIO) -> Screen:
-        """The screen behind a stream.  A pipe has no colour, and the width that COLUMNS says, or 120 at most."""
+        """The screen behind a stream.  A pipe has no colour and, unless COLUMNS says so, no end: who pipes wants whole names."""
         terminal = stream.isatty()
-        width = shutil.get_terminal_size((80 if terminal else 120, 24)).columns
+        width = shutil.get_terminal_size((80 if terminal else ENDLESS, 24)).columns
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(max(width, 40), colour, getattr(stream, "encoding", None) or "utf-8")
 
@@ -53,7 +56,7 @@ class Screen:
 
         return textwrap.wrap(
             visible(text),
-            self.width,
+            min(self.width, PROSE),
             initial_indent=indent if first is None else first,
             subsequent_indent=indent,
             break_on_hyphens=False,
@@ -99,8 +102,8 @@ def _fit(width: int, columns: Sequence[Column], cells: list[list[str]], shown: l
 
 
 def _readable(widths: dict[int, int], natural: dict[int, int]) -> bool:
-    """Names that lost more than a third of themselves no longer tell anything."""
-    return all(widths[index] >= min(natural[index], 24) * 2 // 3 for index in widths)
+    """A spare column goes before a name loses so much of itself that it no longer tells anything."""
+    return all(widths[index] >= min(natural[index], TELLING) for index in widths)
 
 
 def _shrink(width: int, columns: Sequence[Column], natural: dict[int, int]) -> dict[int, int]:
@@ -142,7 +145,7 @@ def shorten(text: str, width: int) -> str:
     """The text, or its beginning and end around an ellipsis: names differ at both ends."""
     if _width(text) <= width:
         return text
-    head, tail = (width - 1 + 1) // 2, (width - 1) // 2
+    head, tail = width // 2, (width - 1) // 2
     while head + tail and _width(text[:head]) + 1 + _width(text[len(text) - tail :]) > width:
         head, tail = (head - 1, tail) if head >= tail else (head, tail - 1)
     return text[:head] + "…" + text[len(text) - tail :]

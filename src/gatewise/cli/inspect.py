@@ -83,7 +83,7 @@ def _layers(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[st
         return
     columns = (
         Column("name", gives=True), Column("cell", spare=2), Column("layout", gives=True), Column("in → hidden", right=True),
-        Column("layers", right=True), Column("directions"), Column("bias", spare=1), Column("dtype"),
+        Column("layers", right=True), Column("dirs"), Column("bias", spare=1), Column("dtype"),
         Column("parameters", right=True),
     )  # fmt: skip
     yield from table(screen, columns, [_layer_row(layer) for layer in layers])
