@@ -1,0 +1,48 @@
+# Everything a fresh machine needs is set up by the words themselves: Python >= 3.10 and make are enough.
+
+PYTHON ?= python3
+VENV   := .venv
+DEMO   := .venv-demo
+BIN    := $(VENV)/bin
+SETUP  := tools/setup_env.py
+SOURCES := $(shell find src -name '*.py')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check quick quick-pythons clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO)/.ready  ## the main job: open a legacy PyTorch file, show its gates, convert it, prove it
+	PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" $(DEMO)/bin/python tools/demo.py
+
+test: check quick-pythons $(VENV)/.frameworks  ## everything: check, the quick tests on other Pythons, then the whole suite
+	$(BIN)/python -m pytest -n 2
+
+check: $(VENV)/.ready  ## formatting, lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+quick: $(VENV)/.ready  ## the tests that need no framework; under a minute
+	$(BIN)/python -m pytest -q -n 2 -m "not framework and not slow and not corpus"
+
+quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are installed
+	@$(PYTHON) tools/quick_pythons.py 3.10 3.13
+
+clean:  ## removes what these words made
+	rm -rf $(VENV) .venv-* demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+# Stamps: an environment is made again when what it was made from changed.
+
+$(VENV)/.ready: pyproject.toml tests/constraints.txt $(SETUP)
+	$(PYTHON) $(SETUP) tools $(VENV)
+	@touch $@
+
+$(VENV)/.frameworks: $(VENV)/.ready
+	$(PYTHON) $(SETUP) frameworks $(VENV)
+
+$(DEMO)/.ready: pyproject.toml $(SETUP) $(SOURCES)
+	$(PYTHON) $(SETUP) demo $(DEMO)
+	@touch $@

@@ -1,0 +1,50 @@
+"""What a command is, and where they are found."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._screen import Screen
+
+DONE, DIFFERS, REFUSED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found: the same thing for programs (``document``) and for people (``show``).
+
+    ``show`` makes the lines of text, fitted to a screen; it is called only when text is wanted.
+    """
+
+    document: Mapping[str, Any]
+    show: Callable[[Screen], Iterable[str]]
+    code: int = DONE
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.  ``help`` is its line in the list of commands, ``example`` stands under its ``--help``."""
+
+    name: str
+    help: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], Answer]
+
+
+def command_names() -> list[str]:
+    """The commands there are: the files of this folder without a leading underscore.  Imports none of them."""
+    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name[0] != "_")
+
+
+def command(name: str) -> Command:
+    """Import one command's file."""
+    found: Command = importlib.import_module(f".{name}", __package__).COMMAND
+    return found

@@ -1,0 +1,164 @@
+"""Runs one command line: answers are printed here, refusals are told here, and nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from .. import __version__
+from ..errors import GatewiseError, UsageError
+from ._command import DONE, REFUSED, Answer
+
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """The exit code of a command line."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in words
+    try:
+        return _run(words)
+    except SystemExit as done:  # argparse after --help
+        return int(done.code or 0)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except GatewiseError as error:
+        return _refuse(str(error), error.as_dict(), as_json)
+    except OSError as error:
+        return _refuse_os(error, as_json)
+    except Exception as error:
+        return _surprise(error, as_json)
+
+
+def _run(words: list[str]) -> int:
+    from ._parse import overview, parse
+
+    if words == ["--version"]:
+        _write(f"gatewise {__version__}")
+        return DONE
+    found, arguments = parse(words)
+    if found is None:
+        _write(overview())
+        return DONE
+    with _piped(arguments) as spooled:
+        answer = found.run(arguments)
+        _print(answer, arguments.json, spooled)
+    return answer.code
+
+
+def _print(answer: Answer, as_json: bool, spooled: str | None) -> None:
+    if as_json:
+        _write(_json(_unspooled(_plain(answer.document), spooled)))
+        return
+    from ._screen import Screen
+
+    screen = Screen.of(sys.stdout)
+    text = "\n".join(answer.show(screen))
+    _write(screen.encodable(text.replace(spooled, "-") if spooled else text))
+
+
+def _write(text: str) -> None:
+    """Print, now.  `gatewise ... | head` is no error: when nobody reads on, the rest goes nowhere, quietly."""
+    try:
+        print(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at Python's exit
+
+
+# Refusals.
+
+
+def _refuse(text: str, document: Mapping[str, Any], as_json: bool) -> int:
+    from ._screen import Screen, visible
+
+    print(Screen.of(sys.stderr).encodable(visible(f"gatewise: {text}", keep="\n")), file=sys.stderr)
+    if as_json:
+        _write(_json({"error": document}))
+    return REFUSED
+
+
+def _refuse_os(error: OSError, as_json: bool) -> int:
+    """The system said no: a disk is full, a folder may not be written."""
+    message = f"{(error.strerror or str(error)).rstrip('.').lower()}."
+    path = None if error.filename is None else os.fsdecode(error.filename)
+    told = GatewiseError(f"the system refused: {message}", path=path)
+    return _refuse(str(told), {**told.as_dict(), "type": type(error).__name__}, as_json)
+
+
+def _surprise(error: Exception, as_json: bool) -> int:
+    """Nobody foresaw this: a fault of ours, told in one sentence."""
+    if os.environ.get("GATEWISE_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    told = GatewiseError(
+        f"this should not have happened ({what}).",
+        next="Please report it with the command line and what GATEWISE_DEBUG=1 prints, and with the file if you can.",
+    )
+    return _refuse(str(told), {**told.as_dict(), "type": type(error).__name__}, as_json)
+
+
+# What is piped in.
+
+
+@contextmanager
+def _piped(arguments: argparse.Namespace) -> Iterator[str | None]:
+    """Replace ``-`` by a temporary file with what is piped in; its path, or None when nothing is."""
+    dashes = [name for name in getattr(arguments, "pipeable", ()) if getattr(arguments, name) == "-"]
+    if not dashes:
+        yield None
+        return
+    if len(dashes) > 1:
+        raise UsageError("only one file can be piped in.", path="-", next="Name the other one by its path.")
+    import shutil
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="gatewise-") as folder:
+        path = f"{folder}{os.sep}piped"
+        with open(path, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
+        setattr(arguments, dashes[0], path)
+        try:
+            yield path
+        except GatewiseError as error:
+            error.path = "-" if error.path == path else error.path
+            raise
+
+
+def _unspooled(value: Any, spooled: str | None) -> Any:
+    """The document with ``-`` wherever the temporary file's path stands."""
+    if spooled is None:
+        return value
+    if isinstance(value, str):
+        return value.replace(spooled, "-")
+    if isinstance(value, dict):
+        return {key: _unspooled(item, spooled) for key, item in value.items()}
+    return [_unspooled(item, spooled) for item in value] if isinstance(value, list) else value
+
+
+# JSON.
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON values.  JSON has no infinity and no NaN: they become null, which no comparison passes by accident."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if hasattr(value, "tolist"):  # numpy's scalars and arrays, without importing numpy
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)

@@ -1,0 +1,62 @@
+"""``gatewise formats``: the file formats that are read and written."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ._command import Answer, Command
+
+if TYPE_CHECKING:
+    from ._screen import Screen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options of its own."""
+    del parser
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    from ..containers import containers
+
+    del arguments
+    known = [
+        {
+            "name": each.name,
+            "title": each.title,
+            "reads": True,
+            "writes": each.write is not None,
+            "suffixes": list(each.suffixes),
+            "source": each.source,
+        }
+        for each in containers()
+    ]
+    return Answer({"formats": known}, lambda screen: _lines(screen, known))
+
+
+def _lines(screen: Screen, known: list[dict[str, Any]]) -> Iterator[str]:
+    from ._screen import Column, table
+
+    columns = (
+        Column("format"),
+        Column("what it is", gives=True),
+        Column(""),
+        Column("suffix when writing", gives=True, spare=1),
+    )
+    rows = [
+        (each["name"], each["title"], "read, written" if each["writes"] else "read", " ".join(each["suffixes"]))
+        for each in known
+    ]
+    yield from table(screen, columns, rows)
+    yield ""
+    yield "A file's format is told by its bytes, never by its suffix."
+
+
+COMMAND = Command(
+    name="formats",
+    help="the file formats that are read and written",
+    example="gatewise formats --json",
+    add_arguments=add_arguments,
+    run=run,
+)
