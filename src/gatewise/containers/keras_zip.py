@@ -1,0 +1,98 @@
+"""``.keras``: a zip archive of config.json, metadata.json and model.weights.h5 (tf.keras >= 2.12, Keras 3).
+
+The HDF5 member is opened in place: it is stored, so its tensors are views of the mapped archive.  The config gives the
+model's order and the layers' settings; it is read as text and never built, so a Lambda layer's code stays asleep.
+Source: keras/src/saving/saving_lib.py of Keras 3.15.1 and files of tf.keras 2.15 and Keras 3.15.
+Not known here: assets, and weights in a member other than model.weights.h5.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..cursor import Source
+from ..errors import BrokenFile
+from ..tensors import Declared, Tensors, WrittenBy
+from . import Container
+from . import _keras_config as keras_config
+from ._hdf5 import Bytes
+from ._keras_write import write_keras_zip
+from ._zip import ZipFile, looks_like_zip, zip_of
+from .hdf5 import declared_of, framework_of, in_model_order, named_groups, vars_tensors
+
+CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+
+
+def claims(source: Source) -> bool:
+    """A zip archive with a config and either of what stands beside it."""
+    if not looks_like_zip(source):
+        return False
+    archive = zip_of(source)
+    return CONFIG in archive and (WEIGHTS in archive or METADATA in archive)
+
+
+def read(source: Source) -> Tensors:
+    archive = zip_of(source)
+    if WEIGHTS not in archive:
+        others = ", ".join(name for name in archive if name.startswith("model.weights")) or "none"
+        raise BrokenFile(
+            f"has no member {WEIGHTS} (weights found: {others}).",
+            path=source.path,
+            next="Save the model with the default weights format.",
+        )
+    config, about = _json(archive, CONFIG), _json(archive, METADATA) if METADATA in archive else {}
+    version = about.get("keras_version")
+    version = version if isinstance(version, str) else None
+    notes: list[str] = []
+    tensors, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), notes)
+    names = keras_config.VarsNames(groups, [tensor.name for tensor in tensors])
+    declared = declared_of(config, names, version, source, notes) or named_groups(groups)
+    return Tensors(
+        in_model_order(tensors, declared),
+        path=source.path,
+        container="keras-zip",
+        bytes=source.size,
+        naming="keras-vars",
+        declared=declared,
+        written_by=[_writer(version)],
+        notes=[*notes, *_unclaimed(declared, tensors)],
+        metadata={"config": config, **about},
+    )
+
+
+def _json(archive: ZipFile, name: str) -> dict[str, Any]:
+    return keras_config.parse(bytes(archive.header(name)), archive.source.limits, f"member {name}")
+
+
+def _writer(version: str | None) -> WrittenBy:
+    if version is None:
+        return WrittenBy("keras", "", "a zip of config.json and model.weights.h5: Keras >= 3 or tf.keras >= 2.12")
+    return WrittenBy(framework_of(version), version, f"keras_version in {METADATA}")
+
+
+def _unclaimed(declared: list[Declared], tensors: Any) -> list[str]:
+    """A note when tensors belong to no layer of the config, as in a model with layers in plain attributes."""
+    paths = tuple(f"{entry.path}/" for entry in declared)
+    spare = [tensor.name for tensor in tensors if not tensor.name.startswith(paths)]
+    return [f"{len(spare)} tensors belong to no layer of the config, the first is {spare[0]}."] if spare else []
+
+
+def _write(path: Path, tensors: Tensors) -> None:
+    write_keras_zip(path, tensors)
+
+
+CONTAINERS = (
+    Container(
+        "keras-zip",
+        title="Keras model (.keras)",
+        source="files of tf.keras 2.15 and Keras 3.15; keras/src/saving/saving_lib.py",
+        claims=claims,
+        read=read,
+        write=_write,
+        suffixes=(".keras",),
+        naming="keras-vars",
+        frameworks=("keras",),
+        rank=32,
+    ),
+)
