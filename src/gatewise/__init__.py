@@ -1,1 +1,54 @@
+"""gatewise: the weights of recurrent layers (LSTM, GRU, RNN), of any framework, by name.
+
+    import gatewise as gw
+
+    ck = gw.open("model.pt")                  # lazy; no framework needed, nothing in the file is run
+    lstm = ck["encoder.lstm"]
+    lstm[0, "forward"].kernel["f"]            # [unit, feature], a view of the mapped file
+    gw.convert("model.pt", "model.keras")     # with a proof
+
+The names below are the public ones; each is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .cell import run
+    from .checkpoint import Checkpoint, Conversion, Layer, Proof, convert, diff, open, save, verify
+    from .cursor import Limits
+    from .errors import GatewiseError
+    from .layouts import Layout, Part, layout, layouts
+    from .weights import Dialect, Stack
+
+_HOME = {
+    "run": "cell",
+    **dict.fromkeys(("Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"), "checkpoint"),
+    "Limits": "cursor",
+    "GatewiseError": "errors",
+    **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
+    **dict.fromkeys(("Dialect", "Stack"), "weights"),
+}  # fmt: skip
+
+__all__ = [
+    "Checkpoint", "Conversion", "Dialect", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
+    "__version__", "convert", "diff", "layout", "layouts", "open", "run", "save", "verify",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    """Public names are imported when they are first used: ``import gatewise`` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'gatewise' has no attribute {name!r}")
+    import importlib
+
+    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

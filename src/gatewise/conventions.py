@@ -255,12 +255,12 @@ def _bias_maker(weights: Weights, role: str, other: str, gate: str, both: bool) 
         import numpy as np
 
         own, foreign = weights.role(role), weights.role(other)
-        mine = own.get(gate)
-        theirs = None if both else foreign.get(gate)
+        mine: Any = own.get(gate)
+        theirs: Any = None if both else foreign.get(gate)
         if mine is None and theirs is None:
             return np.zeros(weights.unit, numpy_dtype(weights.dtype))
         if mine is None or theirs is None:
-            alone: Array = theirs if mine is None else mine
+            alone: Array = mine if theirs is None else theirs
             return alone
         return _rounded(_wide(mine) + _wide(theirs), mine)
 

@@ -75,9 +75,7 @@ def random_input(stack: Stack) -> tuple[Array, tuple[Any, ...]]:
 
 def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
     """Run both on the same random input.  Raises UsageError where their inputs or outputs cannot be compared."""
-    mine, theirs = (
-        [(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other)
-    )
+    mine, theirs = ([(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other))
     if one.cell != other.cell or mine != theirs:
         raise UsageError(
             f"{one!r} and {other!r} differ in shape, so they cannot be the same function.",
@@ -94,7 +92,7 @@ def largest(one: Any, other: Any) -> float:
     """max |a - b|; nan where either holds one that the other does not."""
     import numpy as np
 
-    if getattr(one, "dtype", None) == object:
+    if getattr(one, "dtype", None) == np.dtype(object):
         return max(largest(a, b) for a, b in zip(one, other, strict=True))
     difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
     return float(difference.max(initial=0.0))
@@ -154,7 +152,7 @@ def _like(wanted: Array, y: Array, stack: Stack, time_major: bool) -> Array:
     if wanted.ndim == 3:
         wanted = wanted.transpose(1, 0, 2) if time_major else wanted
     elif wanted.ndim == 2:
-        expected = y.copy()
+        expected: Array = y.copy()
         width = stack[stack.num_layers - 1, "forward"].hidden
         expected[:, -1, :width] = wanted[:, :width]
         expected[:, 0 if len(stack.directions) == 2 else -1, width:] = wanted[:, width:]

@@ -34,7 +34,9 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
         yield temporary
         _finish(temporary, target)
     except OSError as error:
-        raise WriteRefused(f"was not written: {error.strerror or error}.", path=path, next="Nothing was changed.") from error
+        raise WriteRefused(
+            f"was not written: {error.strerror or error}.", path=path, next="Nothing was changed."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

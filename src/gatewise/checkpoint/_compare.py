@@ -1,0 +1,171 @@
+"""Comparing: do two files, or a file and a recorded run, compute the same function; and which gates differ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ..conventions import express
+from ..errors import GatewiseError, NotRepresentable, UsageError
+from ..layouts import Layout, layout, layouts
+from ..proof import TOLERANCE, Proof, prove, prove_recorded
+from ..weights import Stack
+from ._open import Checkpoint, open
+
+
+def verify(
+    a: str | os.PathLike[str],
+    b: str | os.PathLike[str] | None = None,
+    *,
+    recorded: str | os.PathLike[str] | None = None,
+    layer: str | None = None,
+    tolerance: float = TOLERANCE,
+    time_major: bool = False,
+    **said: Any,
+) -> Proof:
+    """Does ``a`` compute the same function as ``b``, or as a recorded run (``IO.npz``, see the public contract)?
+
+    Layers that a file says follow each other are run as one.  Raises UsageError where it is not clear what to compare.
+    """
+    one = open(a, **said)
+    if recorded is not None:
+        stacks = one.stacks(layer)
+        if len(stacks) != 1:
+            one.only()  # refuses, listing the layers
+        return prove_recorded(stacks[0], _load(recorded), tolerance=tolerance, time_major=time_major)
+    if b is None:
+        raise UsageError("verify wants a second file or a recorded run.")
+    proof: Proof | None = None
+    for mine, theirs in pairs(one, open(b, **_meaning_only(said)), layer):
+        found = prove(mine, theirs, tolerance)
+        proof = found if proof is None else proof.worst(found)
+    if proof is None:
+        raise UsageError("there was nothing to compare.")
+    return proof
+
+
+def _meaning_only(said: dict[str, Any]) -> dict[str, Any]:
+    """What the user said of the first file's layout need not hold for the second one."""
+    return {name: value for name, value in said.items() if name != "layout"}
+
+
+def _load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """A recorded run.  Read with gatewise's own reader: nothing in it is run."""
+    from ..containers import open_tensors
+
+    try:
+        return {name: tensor.array() for name, tensor in open_tensors(path).items()}
+    except GatewiseError as error:
+        error.next = "A recorded run is an .npz file with x, y and perhaps h0, c0, h_n, c_n."
+        raise
+
+
+def pairs(one: Checkpoint, other: Checkpoint, layer: str | None) -> Iterator[tuple[Stack, Stack]]:
+    """What to compare with what: the named layer, the only ones, the ones of the same name, or all in order."""
+    if layer is not None:
+        mine = one[layer]
+        theirs = other.stacks()
+        named = [found for found in other.layers if found.name == layer]
+        yield mine, named[0] if named else theirs[0] if len(theirs) == 1 else other[layer]
+        return
+    left, right = _matched_stacks(one, other)
+    by_name = {stack.name: stack for stack in right}
+    if len(left) == len(right) > 1 and set(by_name) == {stack.name for stack in left}:
+        yield from ((stack, by_name[stack.name]) for stack in left)
+    else:
+        yield from zip(left, right, strict=True)
+
+
+def _matched_stacks(one: Checkpoint, other: Checkpoint) -> tuple[list[Stack], list[Stack]]:
+    """Both files' stacks, chains joined; or their single layers where only these are equal in number."""
+    left, right = one.stacks(), other.stacks()
+    if len(left) != len(right):
+        left, right = list(one.layers), list(other.layers)
+    if len(left) != len(right):
+        raise UsageError(
+            f"{one.path} has {len(left)} recurrent layer(s), {other.path} has {len(right)}.",
+            next="Name the one to compare with --layer.",
+        )
+    return left, right
+
+
+def diff(
+    a: str | os.PathLike[str], b: str | os.PathLike[str], *, layer: str | None = None, **said: Any
+) -> dict[str, Any]:
+    """Gate by gate, where two files differ: ``{"same", "rows", "only_in_a", "only_in_b"}``.
+
+    Where the layouts differ, the second file's weights are first put into the first one's convention.
+    """
+    one, other = open(a, **said), open(b, **_meaning_only(said))
+    rows: list[dict[str, Any]] = []
+    only_a: list[str] = []
+    only_b: list[str] = []
+    for mine, theirs in pairs(one, other, layer):
+        mine, theirs = _comparable(mine, theirs)
+        rows += _rows(mine, theirs)
+        only_a += _only(mine, theirs)
+        only_b += _only(theirs, mine)
+    same = not only_a and not only_b and all(row["max_abs"] == 0 for row in rows)
+    return {"same": same, "rows": rows, "only_in_a": only_a, "only_in_b": only_b}
+
+
+def _comparable(mine: Stack, theirs: Stack) -> tuple[Stack, Stack]:
+    """Both in one convention: the poorer one, since what was merged cannot be taken apart again."""
+    if mine.dialect == theirs.dialect and mine.spec.bias == theirs.spec.bias:
+        return mine, theirs
+    known = {found.name: found for found in layouts()}
+    kinds = ("none", "single", "double")
+    ordered = sorted((mine, theirs), key=lambda stack: kinds.index(stack.spec.bias))
+    for target in ordered:
+        if target.layout in known:
+            found = layout(target.layout)
+            try:
+                return _in(mine, found), _in(theirs, found)
+            except NotRepresentable:
+                continue
+    return mine, theirs
+
+
+def _in(stack: Stack, target: Layout) -> Stack:
+    return express(stack, target).stack
+
+
+def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
+    for place, role, gate in _matrices(mine):
+        other = theirs.cells.get(place)
+        if other is None or gate not in other.role(role):
+            continue
+        one, two = mine.cells[place].roles[role][gate], other.role(role)[gate]
+        row: dict[str, Any] = {
+            "name": mine.name, "layer": place[0], "direction": place[1], "role": role, "gate": gate,
+            "shape": list(one.shape), "max_abs": None, "where": None,
+        }  # fmt: skip
+        yield row | (_difference(one, two) if one.shape == two.shape else {})
+
+
+def _difference(one: Any, two: Any) -> dict[str, Any]:
+    import numpy as np
+
+    gap = np.abs(np.asarray(one, np.float64) - np.asarray(two, np.float64))
+    if not gap.size:
+        return {"max_abs": 0.0}
+    at = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
+    worst = float(gap.reshape(-1)[at])
+    where = [int(index) for index in np.unravel_index(at, gap.shape)] if worst else None
+    return {"max_abs": worst if np.isfinite(worst) else str(worst), "where": where}
+
+
+def _matrices(stack: Stack) -> Iterator[tuple[tuple[int, str], str, str]]:
+    for place, weights in stack:
+        for role, gates in weights.roles.items():
+            for gate in gates:
+                yield place, role, gate
+
+
+def _only(mine: Stack, theirs: Stack) -> list[str]:
+    return [
+        f"layer {place[0]} {place[1]} {role}{' ' + gate if gate else ''}"
+        for place, role, gate in _matrices(mine)
+        if place not in theirs.cells or gate not in theirs.cells[place].role(role)
+    ]

@@ -1,0 +1,353 @@
+"""Opening: a file's recurrent layers by name, what else is in it, and the facts about both."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..containers import open_tensors
+from ..conventions import express
+from ..cursor import DEFAULT_LIMITS, Limits
+from ..effective import resolve
+from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
+from ..layouts import Layout, Match, Recognised, layout, layouts, recognise
+from ..layouts._code import decode, encode
+from ..tensors import Tensors, WrittenBy
+from ..weights import Dialect, Stack, joined
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+# What a user may say that a file does not: option → field of the dialect.
+OVERRIDES = ("forget_bias", "reset", "activation", "recurrent_activation")
+_WRAPPERS = {
+    "module": "torch.nn.DataParallel put it there",
+    "_orig_mod": "torch.compile put it there",
+    "state_dict": "the key under which a training framework keeps the state dict",
+}
+
+
+class Layer(Stack):
+    """One recurrent layer of a file: a :class:`Stack` that knows where it came from."""
+
+    def __init__(self, match: Match, tensors: Tensors, also_at: tuple[str, ...] = ()):
+        stack = decode(match, tensors)
+        super().__init__(stack.cell, stack.cells, stack.dialect, name=stack.name, layout=stack.layout)
+        self.match = match
+        self.tensors = tensors
+        self.also_at = also_at
+
+    @property
+    def path(self) -> str:
+        """The path in the file below which the tensors' names begin."""
+        return self.match.group.path
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        return self.match.assumed
+
+    @property
+    def sure(self) -> bool:
+        return self.match.sure
+
+    def to(self, name: str | Layout) -> dict[str, Array]:
+        """The layer in another layout's own shapes: {tensor name: array}.  Raises NotRepresentable, UnknownLayout."""
+        return arrays(self, layout(name))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The layer's entry in ``inspect --json``."""
+        spec = self.spec
+        return {
+            "name": self.name, "cell": spec.cell, "layout": self.layout, "input_size": spec.input_size,
+            "hidden_size": spec.hidden_size, "proj_size": spec.proj_size, "num_layers": spec.num_layers,
+            "directions": spec.directions, "bias": spec.bias, "reset": spec.reset, "dtype": spec.dtype,
+            "parameters": self.parameters, "tensors": list(self._tensor_rows()), "dialect": spec.dialect.as_dict(),
+            "evidence": list(self._evidence()), "assumed": list(self.assumed), "also_at": list(self.also_at),
+            "sure": self.sure,
+        }  # fmt: skip
+
+    def _tensor_rows(self) -> Iterator[dict[str, Any]]:
+        for part, found, name in self.match.places():
+            stored = self.tensors[name]
+            row: dict[str, Any] = {
+                "tensor": name, "shape": list(stored.shape), "dtype": stored.dtype, "role": "+".join(part.roles),
+                "layer": found.layer, "direction": found.direction,
+                "gates": found.gate or ("" if part.roles == ("projection",) else self.match.layout.gates_of(part)),
+            }  # fmt: skip
+            yield row | ({"made_from": stored.made_from} if stored.made_from else {})
+
+    def _evidence(self) -> Iterator[str]:
+        yield from self.match.evidence
+        for piece in re.split(r"[./]", self.path):
+            if piece in _WRAPPERS:
+                yield f"{piece!r} in its path: {_WRAPPERS[piece]}"
+
+
+def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
+    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
+    said = express(stack, target)
+    if target.is_stack or stack.num_layers == 1:
+        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
+    return {
+        tensor.name: tensor.array()
+        for index in range(stack.num_layers)
+        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
+    }
+
+
+class Checkpoint:
+    """A file, opened: ``layers``, ``tensors``, ``written_by``, ``findings``; ``ck["encoder.lstm"]`` gives a layer.
+
+    Nothing but headers has been read.  Made by :func:`open`.
+    """
+
+    def __init__(self, tensors: Tensors, recognised: Recognised):
+        self.tensors = tensors
+        self.recognised = recognised
+        self.findings: list[Any] = []  # the doctor's room is not built yet
+        self.layers: list[Layer] = _without_twins(recognised.matches, tensors)
+
+    @property
+    def path(self) -> str:
+        return self.tensors.path
+
+    @property
+    def written_by(self) -> tuple[WrittenBy, ...]:
+        return self.tensors.written_by
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint {self.path!r}: {len(self.layers)} recurrent layer(s), {len(self.tensors)} tensors>"
+
+    def __getitem__(self, name: str) -> Layer:
+        """The layer called ``name``, or the only one whose path ends so.  Raises UsageError listing the layers."""
+        exact = [layer for layer in self.layers if name in (layer.name, layer.path, *layer.also_at)]
+        ending = [layer for layer in self.layers if re.search(rf"(^|[./]){re.escape(name)}$", layer.name or "")]
+        for found in (exact, ending):
+            if len(found) == 1:
+                return found[0]
+        self._raise_if_ambiguous(name)
+        what = "several recurrent layers are" if exact or ending else "no recurrent layer is"
+        names = [layer.name for layer in self.layers]
+        raise UsageError(
+            f"{what} called {name!r}.", path=self.path, next=f"{nearest(name, names)} {self._listed()}".strip()
+        )
+
+    def only(self) -> Layer:
+        """The only recurrent layer.  Raises UsageError listing them where there is not exactly one."""
+        if len(self.layers) == 1:
+            return self.layers[0]
+        self.require_layers()
+        raise UsageError("holds several recurrent layers and none was named.", path=self.path, next=self._listed())
+
+    def chains(self) -> list[list[Layer]]:
+        """The layers in groups: each takes the output of the one before directly, as the file tells."""
+        chains: list[list[Layer]] = []
+        for layer in self.layers:
+            chain = chains[-1] if chains else []
+            if chain and _follows(chain[-1], layer):
+                chain.append(layer)
+            else:
+                chains.append([layer])
+        return chains
+
+    def stacks(self, name: str | None = None) -> list[Stack]:
+        """What there is to run: the named layer, or every chain of layers as one stack.  Raises UsageError."""
+        if name is not None:
+            return [self[name]]
+        self.require_layers()
+        return [joined(list(chain), chain[0].name) if len(chain) > 1 else chain[0] for chain in self.chains()]
+
+    def require_layers(self) -> None:
+        """Raises a refusal that says why there is no layer, when there is none."""
+        if self.layers:
+            return
+        self._raise_if_ambiguous(None)
+        outside = self.recognised.outside
+        if outside:
+            first = outside[0]
+            raise LayoutError(
+                f"{first.name or 'the only recurrent layer'} is a {first.kind}: {first.why}.", path=self.path
+            )
+        misfit = next(iter(self.recognised.misfits.items()), None)
+        why = f" Closest: {misfit[0] or 'the top level'}: {misfit[1][0]}" if misfit else ""
+        raise UsageError(
+            f"holds no recurrent layer that gatewise knows ({len(self.tensors)} tensors).{why}",
+            path=self.path,
+            next="If a layer is of your own making, describe it with --from (a TOML file).",
+        )
+
+    def _raise_if_ambiguous(self, name: str | None) -> None:
+        for doubt in self.recognised.ambiguous:
+            if name is None or doubt.name == name:
+                raise AmbiguousLayout(
+                    f"{doubt.name or 'the layer'} fits {' and '.join(doubt.layouts)} equally well.",
+                    path=self.path,
+                    next=f"Say which with --from {doubt.layouts[0]}.",
+                )
+
+    def _listed(self) -> str:
+        if not self.layers:
+            return "It has none."
+        return f"Name one with --layer: {', '.join(layer.name or repr('') for layer in self.layers)}."
+
+    # What inspect shows.
+
+    def inspect(self) -> dict[str, Any]:
+        """The document of ``gatewise inspect --json``."""
+        used = {name for layer in self.layers for name in self._with_sources(layer)}
+        used |= {name for look in self.recognised.outside for name in look.tensors}
+        return {
+            "path": self.path,
+            "container": self.tensors.container,
+            "bytes": self.tensors.bytes,
+            "written_by": [writer.as_dict() for writer in self.written_by],
+            "layers": [layer.as_dict() for layer in self.layers],
+            "outside": [
+                {"name": look.name, "kind": look.kind, "why": look.why, "tensors": list(look.tensors)}
+                for look in self.recognised.outside
+            ],
+            "others": [
+                {"tensor": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
+                for name, tensor in self.tensors.items()
+                if name not in used
+            ],
+            "findings": self.findings,
+            "notes": [*self.tensors.notes, *self._doubts()],
+        }
+
+    def _with_sources(self, layer: Layer) -> Iterator[str]:
+        twins = [match for match in self.recognised.matches if match.name in layer.also_at]
+        for name in (*layer.match.tensors, *(name for twin in twins for name in twin.tensors)):
+            yield name
+            yield from self.tensors[name].sources
+
+    def _doubts(self) -> Iterator[str]:
+        for doubt in self.recognised.ambiguous:
+            yield f"{doubt.name!r} fits {' and '.join(doubt.layouts)} equally well; say which with --from"
+
+    def gates(self, name: str | None = None) -> list[dict[str, Any]]:
+        """One row per gate matrix: layer, direction, role, gate, shape, mean, std, min, max."""
+        chosen = self.layers if name is None else [self[name]]
+        return [row for layer in chosen for row in _gate_rows(layer)]
+
+
+def _gate_rows(layer: Layer) -> Iterator[dict[str, Any]]:
+    import numpy as np
+
+    for (index, direction), weights in layer:
+        for role, gates in weights.roles.items():
+            for gate, array in gates.items():
+                value = np.asarray(array, np.float64)
+                yield {
+                    "name": layer.name, "layer": index, "direction": direction, "role": role, "gate": gate,
+                    "shape": list(value.shape), "mean": float(value.mean()), "std": float(value.std()),
+                    "min": float(value.min()), "max": float(value.max()),
+                }  # fmt: skip
+
+
+def _follows(above: Layer, layer: Layer) -> bool:
+    """Does the file tell that ``layer`` takes the output of ``above`` directly, and can they be one stack?"""
+    first, second = above.match.declared, layer.match.declared
+    if first is None or second is None or second.after != (first.path,):
+        return False
+    last = above.num_layers - 1
+    width = sum(above[last, direction].hidden for direction in above.directions)
+    return (
+        layer.cell == above.cell
+        and layer.dialect == above.dialect
+        and layer.directions == above.directions
+        and layer.spec.input_size == width
+        and not layer.dialect.go_backwards  # the next layer would read a sequence that was turned around
+    )
+
+
+def _without_twins(matches: Sequence[Match], tensors: Tensors) -> list[Layer]:
+    """One layer for weights that the file holds under several names (a state dict beside the module it came from)."""
+    seen: dict[object, int] = {}
+    kept: list[tuple[Match, list[str]]] = []
+    for match in matches:
+        identity = _identity(match, tensors)
+        if identity is not None and identity in seen:
+            kept[seen[identity]][1].append(match.name)
+            continue
+        if identity is not None:
+            seen[identity] = len(kept)
+        kept.append((match, []))
+    return [Layer(match, tensors, tuple(others)) for match, others in kept]
+
+
+def _identity(match: Match, tensors: Tensors) -> object:
+    identities = []
+    for name in match.tensors:
+        tensor = tensors[name]
+        sources = [tensors[source].identity for source in tensor.sources] or [tensor.identity]
+        if None in sources:
+            return None
+        identities.append(tuple(sources))
+    return (match.layout.cell, tuple(identities))
+
+
+def open(
+    path: str | os.PathLike[str], layout: str | Layout | None = None, limits: Limits = DEFAULT_LIMITS, **said: Any
+) -> Checkpoint:
+    """Open a checkpoint.  Its format is told by its bytes; only headers are read; nothing in it is run.
+
+    ``layout``  read it as this layout (a name, or a TOML file of your own) instead of recognising it
+    ``said``    what the file does not tell: forget_bias, reset, activation, recurrent_activation
+    Raises ContainerError (the file), LayoutError (its tensors), UsageError (the call).
+    """
+    unknown = [name for name in said if name not in OVERRIDES]
+    if unknown:
+        raise UsageError(f"open takes no {unknown[0]!r}.", next=nearest(unknown[0], OVERRIDES))
+    tensors = resolve(open_tensors(path, limits))
+    try:
+        checkpoint = Checkpoint(tensors, _recognised(tensors, layout, said))
+        if layout is not None:
+            checkpoint.require_layers()
+    except GatewiseError as error:
+        raise error.at(path) from None
+    return checkpoint
+
+
+def _recognised(tensors: Tensors, chosen: str | Layout | None, said: Mapping[str, Any]) -> Recognised:
+    if chosen is None:
+        found = recognise(tensors, layouts())
+    else:
+        found = recognise(tensors, (_layout(chosen),), chosen=True)
+    return replace(found, matches=tuple(_told(match, said) for match in found.matches)) if said else found
+
+
+def _layout(chosen: str | Layout) -> Layout:
+    return layout(chosen)
+
+
+def _told(match: Match, said: Mapping[str, Any]) -> Match:
+    """A match with what the user said about it; assumptions about the same are no longer needed."""
+    fields: dict[str, Any] = dict(said)
+    if "activation" in fields and match.dialect.output_activation is not None:
+        fields["output_activation"] = fields["activation"]
+    for name in ("activation", "output_activation", "recurrent_activation"):
+        if fields.get(name) == "hard_sigmoid":
+            raise UsageError(
+                "there are two hard sigmoids.",
+                next="Say hard_sigmoid(0.2) (Keras 1 and 2) or hard_sigmoid(1/6) (Keras 3).",
+            )
+    dialect: Dialect = replace(match.dialect, **{k: v for k, v in fields.items() if _applies(match, k)})
+    kept = tuple(text for text in match.assumed if not any(text.startswith(f"{name} =") for name in fields))
+    return replace(match, dialect=dialect, assumed=kept)
+
+
+def _applies(match: Match, name: str) -> bool:
+    needed = {"reset": "gru", "forget_bias": "lstm"}
+    return match.layout.cell == needed.get(name, match.layout.cell) and (
+        name != "recurrent_activation" or match.dialect.recurrent_activation is not None
+    )
