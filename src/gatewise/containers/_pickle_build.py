@@ -1,0 +1,138 @@
+"""The short list of things a pickle may really build here: Python's plain containers and bytes.
+
+Each builder takes the arguments of a REDUCE (or NEWOBJ) and gives the object, or :data:`NOT_PLAIN` when the
+arguments are not those that Python's own pickler writes; the machine then makes an inert Stub instead.
+Source: CPython's Lib/pickle.py (what ``save_*`` emit) and the ``__reduce__`` of the classes named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from ._pickled import DefaultDict, Global, Persistent, Stub, raw_bytes
+
+NOT_PLAIN = object()
+_KEY_PARTS = 1_000  # scalars in one key, tuples counted out: hashing a tuple of shared tuples doubles at every level
+_KEY_BITS = 64  # larger integers can all be made to hash alike, and then a dict is a list
+
+
+def is_key(value: object) -> bool:
+    """May this be a dict's key or a set's member?  Hashing it is known to be cheap and to call nothing."""
+    todo, parts = [value], 0
+    while todo:
+        part = todo.pop()
+        parts += 1
+        if parts > _KEY_PARTS:
+            return False
+        if isinstance(part, tuple | frozenset):
+            todo.extend(part)
+        elif isinstance(part, int):
+            if part.bit_length() > _KEY_BITS:
+                return False
+        elif not isinstance(part, str | bytes | float | Global | Stub | Persistent | type(None)):
+            return False
+    return True
+
+
+def _pairs(args: tuple[Any, ...]) -> list[tuple[Any, Any]] | None:
+    """The key-value pairs of a mapping's constructor arguments: none, a dict, or a list of pairs."""
+    if not args:
+        return []
+    if len(args) != 1:
+        return None
+    given = args[0]
+    if isinstance(given, dict):
+        return list(given.items())
+    if not isinstance(given, list | tuple) or not all(isinstance(p, list | tuple) and len(p) == 2 for p in given):
+        return None
+    pairs = [(pair[0], pair[1]) for pair in given]
+    return pairs if all(is_key(key) for key, _ in pairs) else None
+
+
+def _mapping(kind: type[dict[Any, Any]]) -> Callable[[tuple[Any, ...]], object]:
+    def build(args: tuple[Any, ...]) -> object:
+        pairs = _pairs(args)
+        return NOT_PLAIN if pairs is None else kind(pairs)
+
+    return build
+
+
+def _counter(args: tuple[Any, ...]) -> object:
+    pairs = _pairs(args)
+    return NOT_PLAIN if pairs is None else Counter(dict(pairs))
+
+
+def _default_dict(args: tuple[Any, ...]) -> object:
+    pairs = _pairs(args[1:])
+    if pairs is None:
+        return NOT_PLAIN
+    built = DefaultDict(args[0] if args else None)
+    built.update(pairs)
+    return built
+
+
+def _sequence(kind: Callable[[Any], object], hashed: bool = False) -> Callable[[tuple[Any, ...]], object]:
+    def build(args: tuple[Any, ...]) -> object:
+        if not args:
+            return kind(())
+        if len(args) != 1 or not isinstance(args[0], list | tuple | set | frozenset):
+            return NOT_PLAIN
+        if hashed and not all(is_key(member) for member in args[0]):
+            return NOT_PLAIN
+        return kind(args[0])
+
+    return build
+
+
+def _bytes(kind: Callable[[bytes], object]) -> Callable[[tuple[Any, ...]], object]:
+    """``bytes()``, ``bytearray(b"...")``, and protocol 2's ``bytearray("...", "latin-1")``."""
+
+    def build(args: tuple[Any, ...]) -> object:
+        if not args:
+            return kind(b"")
+        if len(args) == 2:
+            return kind(encoded) if isinstance(encoded := _encode(args), bytes) else NOT_PLAIN
+        raw = raw_bytes(args[0]) if len(args) == 1 and not isinstance(args[0], str) else None
+        return NOT_PLAIN if raw is None else kind(raw)
+
+    return build
+
+
+def _encode(args: tuple[Any, ...]) -> object:
+    """``codecs.encode(text, "latin1")``: how protocols 0 to 2 spell bytes."""
+    if len(args) != 2 or not all(isinstance(arg, str) for arg in args):
+        return NOT_PLAIN
+    if args[1].lower().replace("-", "").replace("_", "") != "latin1":
+        return NOT_PLAIN
+    try:
+        return str(args[0]).encode("latin-1")
+    except UnicodeEncodeError:
+        return NOT_PLAIN
+
+
+def _complex(args: tuple[Any, ...]) -> object:
+    if len(args) == 2 and all(isinstance(arg, int | float) for arg in args):
+        return complex(float(args[0]), float(args[1]))
+    return NOT_PLAIN
+
+
+_BUILTINS: dict[str, Callable[[tuple[Any, ...]], object]] = {
+    "dict": _mapping(dict),
+    "list": _sequence(list),
+    "tuple": _sequence(tuple),
+    "set": _sequence(set, hashed=True),
+    "frozenset": _sequence(frozenset, hashed=True),
+    "bytes": _bytes(bytes),
+    "bytearray": _bytes(bytearray),
+    "complex": _complex,
+}
+BUILDERS: dict[tuple[str, str], Callable[[tuple[Any, ...]], object]] = {
+    **{(module, name): build for module in ("builtins", "__builtin__") for name, build in _BUILTINS.items()},
+    ("collections", "OrderedDict"): _mapping(OrderedDict),
+    ("collections", "Counter"): _counter,
+    ("collections", "defaultdict"): _default_dict,
+    ("_codecs", "encode"): _encode,
+}
+NEW_OBJECT = (Global("copyreg", "__newobj__"), Global("copy_reg", "__newobj__"))

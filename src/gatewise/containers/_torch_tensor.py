@@ -1,0 +1,248 @@
+"""Tensors inside a torch pickle: which call rebuilds them, from which storage, through which view.
+
+Sources: torch/_utils.py (``_rebuild_tensor``, ``_v2``, ``_v3``, ``_rebuild_parameter`` and their kin),
+torch/storage.py (the typed storages), torch/_tensor.py (``_rebuild_from_type_v2``), and torch 0.1 to 0.3's
+torch/nn/parameter.py (a Parameter reduces to its class and its data).
+A tensor that is not plain numbers (quantised, sparse, nested, without data) is described, never read as numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..cursor import Limits
+from ..errors import BrokenFile
+from ..tensors import ITEM_BYTES, StoredTensor, Strided, contiguous_strides
+from ._pickled import Global, Persistent, Stub
+from ._pickled_numpy import array_of
+
+STORAGE_DTYPES = {
+    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
+    "ByteStorage": "uint8", "BoolStorage": "bool", "UntypedStorage": "uint8",
+    "ComplexFloatStorage": "complex64", "ComplexDoubleStorage": "complex128",
+}  # fmt: skip
+QUANTISED_STORAGES = {
+    "QInt8Storage": 1, "QUInt8Storage": 1, "QInt32Storage": 4, "QUInt4x2Storage": 1, "QUInt2x4Storage": 1,
+}  # fmt: skip  # bytes of one element
+_DTYPE_ALIASES = {
+    "double": "float64", "float": "float32", "half": "float16", "long": "int64", "int": "int32", "short": "int16",
+    "cfloat": "complex64", "cdouble": "complex128",
+}  # fmt: skip
+_WRAPPED = 8  # how many rebuild calls may wrap one tensor: a Parameter of a subclass of a tensor is three
+
+
+@dataclass(frozen=True)
+class Storage:
+    """One storage of a file.  ``dtype`` is None for a quantised one; ``first`` is where a view of it begins."""
+
+    key: str
+    dtype: str | None
+    count: int
+    item_bytes: int
+    buffer: memoryview | Callable[[], memoryview] = field(repr=False)
+    where: str = ""
+    big_endian: bool = False
+    first: int = 0
+
+
+@dataclass(frozen=True)
+class Dense:
+    """Plain numbers: a strided view of a storage (offset and strides in elements)."""
+
+    storage: Storage
+    dtype: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+    def tensor(self, name: str) -> StoredTensor:
+        # Row-major strides are what None means, so that equal views are equal whatever torch wrote for axes of 1.
+        strides = None if 0 in self.shape or self._row_major() else self.strides
+        data = Strided(self.storage.buffer, self.offset, strides, self.storage.big_endian, self.storage.key)
+        return StoredTensor(name, self.dtype, self.shape, data, self.storage.where)
+
+    def _row_major(self) -> bool:
+        row_major = contiguous_strides(self.shape)
+        return all(size == 1 or a == b for size, a, b in zip(self.shape, self.strides, row_major, strict=True))
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A tensor that is not plain numbers, with what the file says of it."""
+
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Outside(Protocol):
+    """What a pickle's persistent ids stand for; each container knows its own."""
+
+    limits: Limits
+
+    def storage(self, reference: Persistent) -> Storage | None: ...
+    def tensor(self, reference: Persistent) -> Dense | None: ...
+
+
+def storage_type(cls: object) -> tuple[str | None, int] | None:
+    """(dtype, bytes of an element) of a storage class: ``torch.FloatStorage``, ``torch.cuda.HalfStorage`` …
+
+    The dtype is None for a quantised storage; the whole is None for what is no storage class.
+    """
+    if not isinstance(cls, Global) or cls.module.partition(".")[0] != "torch":
+        return None
+    dtype = STORAGE_DTYPES.get(cls.name)
+    if dtype is not None:
+        return dtype, ITEM_BYTES[dtype]
+    return (None, QUANTISED_STORAGES[cls.name]) if cls.name in QUANTISED_STORAGES else None
+
+
+def describe(value: object, name: str, outside: Outside, wraps: int = 0) -> Dense | Odd | StoredTensor | None:
+    """What tensor a pickled object is, or None if it is none.  Raises BrokenFile for a view that cannot be."""
+    if isinstance(value, Persistent):
+        return outside.tensor(value)
+    if not isinstance(value, Stub) or not isinstance(value.cls, Global):
+        return None
+    if value.cls.module.partition(".")[0] == "numpy":
+        return array_of(value, name)
+    if value.cls.module.partition(".")[0] != "torch" or wraps > _WRAPPED:
+        return None
+    rebuild = _REBUILD.get(value.cls.name)
+    try:
+        return rebuild(value.args, name, outside, wraps + 1) if rebuild else None
+    except (IndexError, ValueError):
+        raise _broken(name, f"{value.cls} has {len(value.args)} arguments, which is not how torch calls it.") from None
+
+
+def _broken(name: str, message: str) -> BrokenFile:
+    return BrokenFile(message, where=f"tensor {name}", next="The file is cut or damaged; fetch it again.")
+
+
+_Args = tuple[Any, ...]
+_Found = Dense | Odd | StoredTensor | None
+
+
+def _inner(args: _Args, name: str, outside: Outside, wraps: int) -> _Found:
+    """A call whose first argument is the tensor: Parameter, Buffer, Variable."""
+    return describe(args[0], name, outside, wraps)
+
+
+def _subclass(args: _Args, name: str, outside: Outside, wraps: int) -> _Found:
+    """``_rebuild_from_type(_v2)(function, class, arguments, state)``: a subclass of Tensor, with attributes."""
+    function, _class, arguments = args[:3]
+    return describe(Stub(function, arguments), name, outside, wraps) if isinstance(arguments, tuple) else None
+
+
+def _tensor(args: _Args, name: str, outside: Outside, _wraps: int) -> _Found:
+    return _view(args[:4], None, name, outside)
+
+
+def _tensor_v2(args: _Args, name: str, outside: Outside, _wraps: int) -> _Found:
+    _requires_grad, _hooks, *metadata = args[4:]
+    return _flagged(metadata) or _view(args[:4], None, name, outside)
+
+
+def _tensor_v3(args: _Args, name: str, outside: Outside, _wraps: int) -> _Found:
+    _requires_grad, _hooks, dtype, *metadata = args[4:]
+    if not isinstance(dtype, Global):
+        raise _broken(name, "its dtype is not one.")
+    known = _DTYPE_ALIASES.get(dtype.name, dtype.name)
+    if known not in ITEM_BYTES:
+        return Odd(f"torch.{dtype.name} tensor", {"shape": _ints(args[2], name)})
+    return _flagged(metadata) or _view(args[:4], known, name, outside)
+
+
+def _flagged(metadata: list[Any]) -> Odd | None:
+    """torch's get_tensor_metadata: the conjugate and negative bits change what the numbers mean."""
+    flags = metadata[0] if metadata and isinstance(metadata[0], dict) else {}
+    raised = [flag for flag in ("conj", "neg") if flags.get(flag)]
+    return Odd("torch.lazily changed tensor", {"flags": raised}) if raised else None
+
+
+def _view(args: _Args, dtype: str | None, name: str, outside: Outside) -> _Found:
+    reference, offset, size, stride = args
+    storage = outside.storage(reference) if isinstance(reference, Persistent) else None
+    if storage is None:
+        raise _broken(name, "is rebuilt from something that is no storage.")
+    shape = _ints(size, name)
+    if storage.dtype is None:
+        return Odd("torch.quantized tensor", {"shape": shape})
+    return dense(storage, dtype or storage.dtype, shape, _ints(stride, name), offset, name, outside.limits)
+
+
+def dense(
+    storage: Storage,
+    dtype: str,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    offset: object,
+    name: str,
+    limits: Limits,
+) -> Dense:
+    """A view, held against its storage.  Raises BrokenFile, LimitExceeded."""
+    limits.check("rank", len(shape), where=f"tensor {name}")
+    if len(strides) != len(shape) or type(offset) is not int:
+        raise _broken(name, f"its shape {shape}, strides {strides} and offset {offset!r} do not fit together.")
+    if min((offset, *shape, *strides)) < 0:
+        raise _broken(name, f"its shape {shape}, strides {strides} or offset {offset} is negative.")
+    item = ITEM_BYTES[dtype]
+    have = storage.count * storage.item_bytes // item
+    last = offset + sum((size - 1) * step for size, step in zip(shape, strides, strict=True))
+    if 0 not in shape and last >= have:
+        raise _broken(
+            name, f"needs {last + 1:,} elements of storage {storage.key} ({storage.where}), which has {have:,}."
+        )
+    if math.prod(shape) > have:  # an expanded axis: honest, but its size is bounded by nothing in the file
+        limits.check("plain_bytes", math.prod(shape) * item, where=f"tensor {name}")
+    return Dense(storage, dtype, shape, strides, storage.first * storage.item_bytes // item + offset)
+
+
+def _ints(value: object, name: str) -> tuple[int, ...]:
+    """A shape: a tuple, a ``torch.Size``, or a list of integers."""
+    if isinstance(value, Stub) and value.is_a("torch.Size") and len(value.args) == 1:
+        value = value.args[0]
+    if not isinstance(value, list | tuple) or not all(type(size) is int for size in value):
+        raise _broken(name, "its shape or its strides are not integers.")
+    return tuple(value)
+
+
+def _quantised(args: _Args, name: str, _outside: Outside, _wraps: int) -> _Found:
+    scheme = args[4][0] if isinstance(args[4], tuple) and args[4] else None
+    scale = {key: part for key, part in zip(("scale", "zero_point"), args[4][1:], strict=False) if _number(part)}
+    return Odd("torch.quantized tensor", {"shape": _ints(args[2], name), "scheme": str(scheme), **scale})
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _named(kind: str) -> Callable[[_Args, str, Outside, int], _Found]:
+    return lambda _args, _name, _outside, _wraps: Odd(kind)
+
+
+_SPARSE, _META = _named("torch.sparse tensor"), _named("torch.meta tensor")
+_REBUILD: dict[str, Callable[[_Args, str, Outside, int], _Found]] = {
+    "_rebuild_tensor": _tensor,
+    "_rebuild_tensor_v2": _tensor_v2,
+    "_rebuild_tensor_v3": _tensor_v3,
+    "_rebuild_parameter": _inner,
+    "_rebuild_parameter_with_state": _inner,
+    "Parameter": _inner,
+    "Buffer": _inner,
+    "Variable": _inner,
+    "_rebuild_from_type": _subclass,
+    "_rebuild_from_type_v2": _subclass,
+    "_rebuild_device_tensor_from_cpu_tensor": _inner,
+    "_rebuild_device_tensor_from_numpy": _inner,
+    "_rebuild_xla_tensor": _inner,
+    "_rebuild_qtensor": _quantised,
+    "_rebuild_sparse_tensor": _SPARSE,
+    "_rebuild_sparse_csr_tensor": _SPARSE,
+    "_rebuild_nested_tensor": _named("torch.nested tensor"),
+    "_rebuild_meta_tensor_no_storage": _META,
+    "_rebuild_meta_tensor": _META,
+    "_rebuild_wrapper_subclass": _named("torch.wrapped tensor"),
+}

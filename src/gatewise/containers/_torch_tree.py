@@ -1,0 +1,238 @@
+"""Walks an unpickled torch object: its tensors by dotted path, and what it says of every module in it.
+
+A module is known by its state (``_parameters``, ``_buffers`` and ``_modules``), never by its class's name; a TorchScript
+module by its ``__torch__`` namespace.  Sources: torch/nn/modules/module.py (``_save_to_state_dict``: what a module's
+tensors are called; ``__setstate__``), torch/jit's archives.  Tensors that a module keeps as plain attributes (the
+stale ``weight_hh_l0`` of weight_norm) are not its parameters and are not listed; the tree still holds them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BrokenFile
+from ..tensors import Declared, StoredTensor
+from ._pickled import Global, Persistent, Stub
+from ._pickled_numpy import scalar_of
+from ._torch_tensor import Dense, Odd, Outside, describe
+
+_CONTENTS = ("_parameters", "_buffers", "_modules")
+_HOOKS = ("_forward_pre_hooks",)
+_BASE = re.compile(
+    r"_(parameters|buffers|modules|backend|is_full_backward_hook|non_persistent_buffers_set|.*_hooks"
+    r"(_with_kwargs|_always_called)?)$"
+)  # what every module carries, whatever it is: no setting of this one
+_MANGLED = re.compile(r"\.?___torch_mangle_\d+")
+_OPAQUE = ("torch._C.ScriptObject", "torch.ScriptObject")  # C++ objects: packed (quantised) weights are such
+_NOT_PLAIN = object()
+_PLAIN_DEPTH = 8
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of the tree: where it is, its class's full name, its ``__dict__`` as pickled."""
+
+    path: str
+    kind: str
+    attributes: Mapping[Any, Any]
+
+
+def join(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def class_name(cls: object) -> str:
+    """The full name of a class as pickled.  The legacy formats wrap a module's class with its source text."""
+    if isinstance(cls, Persistent) and isinstance(cls.id, tuple):
+        cls = next((part for part in cls.id if isinstance(part, Global)), cls)
+    if isinstance(cls, Global):
+        return _MANGLED.sub("", str(cls)) if cls.module.startswith("__torch__") else str(cls)
+    return "unknown class"
+
+
+def is_module(value: object) -> bool:
+    if not isinstance(value, Stub):
+        return False
+    attributes = value.attributes
+    return all(isinstance(attributes.get(name), dict) for name in _CONTENTS)
+
+
+def is_script_module(value: object) -> bool:
+    return isinstance(value, Stub) and isinstance(value.cls, Global) and (
+        value.cls.module.partition(".")[0] == "__torch__"
+    )  # fmt: skip
+
+
+def plain(value: object, depth: int = 0) -> Any:
+    """None, numbers, texts, and tuples, lists and dicts of these; dtypes by their names.  Else ``_NOT_PLAIN``."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return str(value)
+    if depth > _PLAIN_DEPTH:
+        return _NOT_PLAIN
+    if isinstance(value, list | tuple):
+        parts = [plain(part, depth + 1) for part in value]
+        return _NOT_PLAIN if any(part is _NOT_PLAIN for part in parts) else type(value)(parts)
+    if isinstance(value, dict):
+        pairs = {key: plain(part, depth + 1) for key, part in value.items() if isinstance(key, str | int)}
+        return _NOT_PLAIN if len(pairs) < len(value) or any(p is _NOT_PLAIN for p in pairs.values()) else pairs
+    if isinstance(value, Global) and value.module == "torch":
+        return str(value)
+    if isinstance(value, Stub) and value.is_a("torch.Size", "torch.device") and not value.items:
+        return plain(value.args[0] if len(value.args) == 1 else value.args, depth + 1)
+    number = scalar_of(value)
+    return _NOT_PLAIN if number is None else number
+
+
+def settings_of(attributes: Mapping[Any, Any]) -> dict[str, Any]:
+    """A module's plain attributes, without what every module carries."""
+    found = {}
+    for name, value in attributes.items():
+        if isinstance(name, str) and not _BASE.match(name):
+            known = plain(value)
+            if known is not _NOT_PLAIN:
+                found[name] = known
+    return found
+
+
+def hooks_of(attributes: Mapping[Any, Any]) -> list[dict[str, Any]]:
+    """The hooks that run before forward: weight_norm, spectral_norm and pruning live there."""
+    hooks = [hook for name in _HOOKS for hook in _values(attributes.get(name))]
+    return [_hook(hook, 0) for hook in hooks if isinstance(hook, Stub | Global)]
+
+
+def _values(value: object) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else ()
+
+
+def _hook(hook: Stub | Global, depth: int) -> dict[str, Any]:
+    if isinstance(hook, Global):
+        return {"kind": str(hook)}
+    found = {"kind": class_name(hook.cls)}
+    for name, value in hook.attributes.items():
+        known = _hook_setting(value, depth)
+        if isinstance(name, str) and known is not _NOT_PLAIN:
+            found[name] = known
+    return found
+
+
+def _hook_setting(value: object, depth: int) -> Any:
+    """A PruningContainer holds the methods that it applies, in a tuple."""
+    if depth > _PLAIN_DEPTH:
+        return _NOT_PLAIN
+    if isinstance(value, list | tuple) and value and all(isinstance(part, Stub) for part in value):
+        return [_hook(part, depth + 1) for part in value]
+    return plain(value)
+
+
+class Walk:
+    """One pass over a tree.  ``tensors``, ``declared`` and ``modules`` are what it found, in the file's order."""
+
+    def __init__(self, root: object, outside: Outside, path: object):
+        self.outside = outside
+        self.path = path
+        self.tensors: dict[str, StoredTensor] = {}
+        self.declared: list[Declared] = []
+        self.modules: list[Module] = []
+        self._visits = 0
+        self._seen: set[int] = set()  # plain containers and objects: the first path to each is its path
+        self._inside: set[int] = set()  # modules on the way from the root: one may have two paths, but no cycle
+        self._unregistered: list[tuple[str, Mapping[Any, Any]]] = []
+        self.visit(root, "", 0)
+        while self._unregistered:
+            self._visit_attributes(*self._unregistered.pop(0))
+
+    def visit(self, value: object, path: str, depth: int) -> None:
+        limits = self.outside.limits
+        limits.check("nesting", depth, path=self.path, where=path)
+        self._visits += 1
+        if self._visits > limits.objects:
+            limits.check("objects", self._visits, path=self.path, where=path)
+        if self._tensor(value, path):
+            return
+        if is_module(value) or is_script_module(value):
+            self._module(value, path, depth)
+        elif isinstance(value, dict | list | tuple | set | frozenset | Stub) and id(value) not in self._seen:
+            self._seen.add(id(value))
+            if isinstance(value, Stub) and value.is_a(*_OPAQUE):
+                self.declared.append(Declared(path, class_name(value.cls)))
+            for key, part in _parts(value):
+                self.visit(part, join(path, key), depth + 1)
+
+    def _tensor(self, value: object, path: str) -> bool:
+        found = describe(value, path, self.outside)
+        if found is None:
+            return False
+        if isinstance(found, Odd):
+            self.declared.append(Declared(path, found.kind, found.settings))
+            return True
+        self.outside.limits.check("tensors", len(self.tensors) + 1, path=self.path)
+        if path in self.tensors:
+            raise BrokenFile(f"two tensors are called {path!r}.", path=self.path)
+        self.tensors[path] = found.tensor(path) if isinstance(found, Dense) else found
+        return True
+
+    def _module(self, stub: Any, path: str, depth: int) -> None:
+        if id(stub) in self._inside:
+            return
+        self._inside.add(id(stub))
+        attributes, kind = stub.attributes, class_name(stub.cls)
+        settings = settings_of(attributes)
+        hooks = hooks_of(attributes)
+        self.declared.append(Declared(path, kind, {**settings, "hooks": hooks} if hooks else settings))
+        self.modules.append(Module(path, kind, attributes))
+        if is_module(stub):
+            contents = [pair for name in _CONTENTS for pair in attributes[name].items()]
+            if id(stub) not in self._seen:
+                self._unregistered.append((path, attributes))
+        else:
+            contents = list(attributes.items())
+        self._seen.add(id(stub))
+        for name, part in contents:
+            self.visit(part, join(path, name), depth + 1)
+        self._inside.discard(id(stub))
+
+    def _visit_attributes(self, path: str, attributes: Mapping[Any, Any]) -> None:
+        """Modules that a module keeps in a plain list or attribute: no state dict has them, yet they are weights."""
+        for name, value in attributes.items():
+            if not (isinstance(name, str) and _BASE.match(name)):
+                for where, module in _modules_in(value, join(path, name), 0):
+                    if id(module) not in self._seen:
+                        self.visit(module, where, 0)
+
+
+def _modules_in(value: object, path: str, depth: int) -> Iterator[tuple[str, Stub]]:
+    if is_module(value):
+        yield path, value  # type: ignore[misc]  # a module is a Stub
+    elif isinstance(value, dict | list | tuple) and depth < _PLAIN_DEPTH:
+        for key, part in _parts(value):
+            yield from _modules_in(part, join(path, key), depth + 1)
+
+
+def _parts(value: object) -> Iterator[tuple[object, Any]]:
+    """What lies in a container or an object, with the names that become part of a path."""
+    if isinstance(value, dict):
+        yield from ((_key(key), part) for key, part in value.items())
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)
+    elif isinstance(value, set | frozenset):
+        yield from enumerate(part for part in value if isinstance(part, Stub | Persistent | tuple))
+    elif isinstance(value, Stub):
+        yield from enumerate((*value.args, *value.items))
+        yield from value.kwargs.items()
+        yield from ((_key(key), part) for key, part in value.entries)
+        if value.attributes:
+            yield from ((_key(key), part) for key, part in value.attributes.items())
+        elif isinstance(value.state, list | tuple | dict):
+            yield "state", value.state
+
+
+def _key(key: object) -> object:
+    """A dict's key as part of a path: texts and numbers as they are, anything else by its type and content."""
+    if isinstance(key, str | int):
+        return key
+    return f"<{class_name(key.cls)}>" if isinstance(key, Stub) else f"<{key}>"

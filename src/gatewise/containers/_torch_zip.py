@@ -1,0 +1,92 @@
+"""What torch.save's zip files and TorchScript's have in common: one folder, a pickle in it, one member per storage.
+
+Source: torch/serialization.py (``_save``, ``_load``), caffe2/serialize/inline_container.cc (the records of
+PyTorchStreamWriter).  Every member lies in one folder, whose name is the file's or ``archive``.
+"""
+
+from __future__ import annotations
+
+from ..cursor import Cursor, Limits, Source
+from ..errors import BrokenFile
+from ._pickle import load
+from ._pickled import Persistent
+from ._torch_tensor import Dense, Storage, storage_type
+from ._zip import ZipFile, looks_like_zip, zip_of
+
+# 1.4.0's opt-in zip is said to call the folder otherwise (1.5 and later do not find its data); none was measured.
+_DATA = ("data", "tensors", "tensor")
+
+
+def records(source: Source) -> dict[str, str] | None:
+    """The members by their names inside the one folder, or None if the file is not such an archive."""
+    if not looks_like_zip(source):
+        return None
+    names = list(zip_of(source))
+    folder = names[0].partition("/")[0] + "/" if names else "/"
+    if folder == "/" or not all(name.startswith(folder) for name in names):
+        return None
+    return {name[len(folder) :]: name for name in names}
+
+
+class Archive:
+    """One archive: its records, and what the persistent ids of its pickles stand for."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.limits: Limits = source.limits
+        self.zip: ZipFile = zip_of(source)
+        self.records = records(source) or {}
+        self.big_endian = self._byte_order() == "big"
+
+    def _byte_order(self) -> str:
+        """The ``byteorder`` record.  Files without one are taken for little-endian, as torch takes them on such."""
+        found = self.text("byteorder") or "little"
+        if found not in ("little", "big"):
+            raise BrokenFile(f"the byte order {found!r} is neither little nor big.", where="member byteorder")
+        return found
+
+    def text(self, record: str) -> str | None:
+        """A small record's text, or None if there is no such record."""
+        if record not in self.records:
+            return None
+        return bytes(self.zip.header(self.records[record])).decode("utf-8", "replace").strip()
+
+    def unpickle(self, record: str) -> object:
+        name = self.records[record]
+        return load(Cursor(self.zip.header(name), path=self.source.path, where=name), self.limits)
+
+    def member(self, *candidates: str) -> tuple[str, int] | None:
+        """(member name, bytes) of the first of these records that is there."""
+        for record in candidates:
+            if record in self.records:
+                name = self.records[record]
+                return name, self.zip.members[name].size
+        return None
+
+    def storage(self, reference: Persistent) -> Storage | None:
+        """("storage", class, key, location, count): torch 1.3's TorchScript adds a None."""
+        id = reference.id
+        if not isinstance(id, tuple) or len(id) not in (5, 6) or id[0] != "storage":
+            return None
+        _, kind, key, _location, count = id[:5]
+        known = storage_type(kind)
+        if known is None or type(count) is not int or count < 0 or not isinstance(key, str):
+            raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
+        return self.stored(key, *known, count, *(f"{folder}/{key}" for folder in (*_DATA, "constants")))
+
+    def stored(self, key: str, dtype: str | None, item_bytes: int, count: int, *candidates: str) -> Storage:
+        found = self.member(*candidates)
+        if found is None:
+            raise BrokenFile(f"the archive has no member {candidates[0]!r}.", where=f"storage {key}")
+        name, size = found
+        if size < count * item_bytes:
+            raise BrokenFile(
+                f"has {size:,} bytes; {count:,} elements of {item_bytes} bytes are {count * item_bytes:,}.",
+                where=f"member {name}",
+            )
+        member = self.zip.members[name]
+        buffer = (lambda: self.zip.read(name)) if member.deflated else self.zip.read(name)
+        return Storage(name, dtype, count, item_bytes, buffer, f"member {name}", self.big_endian)
+
+    def tensor(self, reference: Persistent) -> Dense | None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
+        return None

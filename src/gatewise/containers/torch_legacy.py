@@ -1,0 +1,162 @@
+"""torch's stream of pickles: torch.save's format up to 1.5, and later with ``_use_new_zipfile_serialization=False``.
+
+    pickle  magic number 0x1950a86a20f9469cfc6c
+    pickle  protocol version, 1001
+    pickle  sys_info: {"protocol_version", "little_endian", "type_sizes"}
+    pickle  the object; persistent ids stand for storages and for the modules' classes
+    pickle  list of the storages' keys
+    for each key: int64 number of elements, then the elements
+
+Source: torch/serialization.py, ``_legacy_save`` and the second half of ``_legacy_load``; torch/csrc/serialization.cpp,
+``THPStorage_writeFileRaw`` (count and elements are little-endian, whatever the machine).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ..cursor import Cursor, Source
+from ..errors import BrokenFile
+from ..tensors import Tensors
+from . import Container
+from ._pickle import load
+from ._pickled import Persistent, raw_bytes
+from ._torch_history import written_by
+from ._torch_tensor import Dense, Storage, storage_type
+from ._torch_tree import Walk
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+_LONG1 = b"\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."  # the number as protocols 2 and later write it
+_DECIMAL = f"L{MAGIC}L\n.".encode()  # and as protocols 0 and 1 do
+_STREAM = "a stream of pickles: torch.save before 1.6, or later with _use_new_zipfile_serialization=False"
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """A storage's persistent id: ("storage", class, key, location, count, view)."""
+
+    key: str
+    dtype: str | None
+    item_bytes: int
+    count: int
+    view: tuple[str, int, int] | None  # key, offset, count
+
+
+def _text(value: object) -> str:
+    raw = raw_bytes(value)
+    return raw.decode("latin-1") if raw is not None else str(value)
+
+
+def _reference(reference: Persistent) -> _Reference | None:
+    """The parts of a storage's id, or None for another kind of id (a module's class with its source)."""
+    id = reference.id
+    if not isinstance(id, tuple) or len(id) not in (5, 6) or _text(id[0]) != "storage":
+        return None
+    kind, key, _location, count, *view = id[1:]
+    known = storage_type(kind)
+    if known is None or type(count) is not int or count < 0:
+        raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
+    return _Reference(_text(key), *known, count, _view(view[0] if view else None))
+
+
+def _view(view: Any) -> tuple[str, int, int] | None:
+    """torch 0.1's storages could be part of another one."""
+    if view is None:
+        return None
+    if not isinstance(view, tuple) or len(view) != 3 or not all(type(n) is int and n >= 0 for n in view[1:]):
+        raise BrokenFile("a storage's view is not (key, offset, count).", where="pickle")
+    return _text(view[0]), view[1], view[2]
+
+
+class _Stream:
+    """The parts of one file, and what its persistent ids stand for."""
+
+    def __init__(self, source: Source):
+        self.limits = source.limits
+        self.source = source
+        cursor = source.cursor(where="torch stream")
+        self.sys_info = self._head(cursor)
+        references: list[Persistent] = []
+        self.root = load(cursor, self.limits, references)
+        self.references = {id(found): _reference(found) for found in references}
+        self._kept = references  # the dict above knows them by id()
+        keys = load(cursor, self.limits)
+        if not isinstance(keys, list):
+            raise cursor.fail("the list of storages is none.")
+        self.storages: dict[str, tuple[int, memoryview, str]] = {}
+        item_bytes = self._item_bytes()
+        for key in map(_text, keys):
+            if key in self.storages or key not in item_bytes:
+                raise cursor.fail(f"storage {key} is listed twice, or nothing refers to it.")
+            self.storages[key] = self._storage(cursor, key, item_bytes[key])
+
+    def _head(self, cursor: Cursor) -> dict[Any, Any]:
+        magic, protocol, sys_info = (load(cursor, self.limits) for _ in range(3))
+        if magic != MAGIC or protocol != PROTOCOL or not isinstance(sys_info, dict):
+            raise cursor.fail(f"its head is not torch's: protocol version {protocol!r}, {PROTOCOL} expected.")
+        return sys_info
+
+    def _item_bytes(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for reference in self.references.values():
+            if reference is not None and found.setdefault(reference.key, reference.item_bytes) != reference.item_bytes:
+                raise BrokenFile(f"storage {reference.key} has elements of two sizes.", where="pickle")
+        return found
+
+    def _storage(self, cursor: Cursor, key: str, item_bytes: int) -> tuple[int, memoryview, str]:
+        """(elements, bytes, place) of the next storage."""
+        cursor.where = f"storage {key}"
+        place = f"byte {cursor.at + 8}"
+        count = cursor.u64()
+        return count, cursor.take(count * item_bytes, f"bytes of storage {key}"), place
+
+    def storage(self, reference: Persistent) -> Storage | None:
+        found = self.references.get(id(reference))
+        if found is None:
+            return None
+        if found.key not in self.storages:
+            raise BrokenFile(f"storage {found.key} is not in the file.", where="storages")
+        count, data, place = self.storages[found.key]
+        if found.count != count:
+            raise BrokenFile(f"has {count:,} elements, and {found.count:,} by its id.", where=f"storage {found.key}")
+        first, length = found.view[1:] if found.view else (0, count)
+        if first + length > count:
+            raise BrokenFile(f"a view of {length:,} elements from {first:,} leaves its storage.", where=place)
+        return Storage(found.key, found.dtype, length, found.item_bytes, data, place, False, first)
+
+    def tensor(self, reference: Persistent) -> Dense | None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
+        return None
+
+
+def claims(source: Source) -> bool:
+    """Does the file begin with a pickle of the magic number?"""
+    head = bytes(source.data[:64])
+    return head.startswith((b"\x80", b"L")) and (_LONG1 in head[:32] or head.startswith(_DECIMAL))
+
+
+def read(source: Source) -> Tensors:
+    stream = _Stream(source)
+    walk = Walk(stream.root, stream, source.path)
+    return Tensors(
+        walk.tensors.values(),
+        path=source.path,
+        container="torch-legacy",
+        bytes=source.size,
+        declared=walk.declared,
+        written_by=written_by(((module.kind, module.attributes) for module in walk.modules), otherwise=_STREAM),
+        metadata={"tree": stream.root, "sys_info": stream.sys_info},
+    )
+
+
+CONTAINERS = (
+    Container(
+        "torch-legacy",
+        "PyTorch, stream of pickles (before 1.6)",
+        "torch/serialization.py: _legacy_save, _legacy_load",
+        claims,
+        read,
+        frameworks=("torch",),
+    ),
+)
