@@ -8,7 +8,7 @@ SETUP  := tools/setup_env.py
 SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check quick quick-pythons clean
+.PHONY: help demo test check quick quick-pythons docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ quick: $(VENV)/.ready  ## the tests that need no framework; under a minute
 
 quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are installed
 	@$(PYTHON) tools/quick_pythons.py 3.10 3.13
+
+docs: $(VENV)/.frameworks  ## runs the documentation's examples and renews their outputs and the generated tables
+	$(BIN)/python tools/docs.py
 
 clean:  ## removes what these words made
 	rm -rf $(VENV) .venv-* demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

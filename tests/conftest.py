@@ -22,7 +22,7 @@ _ABSENT = "framework not installed: "
 @functools.cache
 def _report() -> dict[str, dict[str, object]]:
     """What tools/setup_env.py wrote down when it installed the frameworks; empty in an environment made otherwise."""
-    path = Path(sys.prefix) / "gatewise-frameworks.json"
+    path = Path(os.environ.get("GATEWISE_FRAMEWORKS") or Path(sys.prefix) / "gatewise-frameworks.json")
     return json.loads(path.read_text()) if path.exists() else {}
 
 

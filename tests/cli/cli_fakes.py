@@ -137,19 +137,26 @@ class Library:
         return module
 
 
+class Settings(dict[str, Any]):
+    """A dialect."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
 def layouts_module() -> ModuleType:
     def part(name: str, roles: tuple[str, ...], phrase: str, optional: bool = False) -> SimpleNamespace:
         return SimpleNamespace(name=name, roles=roles, phrase=phrase, optional=optional)
 
     torch = SimpleNamespace(
-        name="torch.LSTM", cell="lstm", gates="ifgo", source="torch/nn/modules/rnn.py", proven=("torch 2.13.0",), status="proven",
-        dialect={"activation": "tanh", "recurrent_activation": "sigmoid"},
+        name="torch.LSTM", cell="lstm", gates="ifgo", source="torch/nn/modules/rnn.py", proven="torch 2.13.0: 2e-07", status="proven",
+        meaning=Settings({"activation": "tanh", "recurrent_activation": "sigmoid"}),
         parts=(part("weight_ih_l{layer}{_reverse}", ("kernel",), "(gate unit) feature"),
                part("bias_ih_l{layer}{_reverse}", ("bias",), "(gate unit)", optional=True)),
     )  # fmt: skip
     tf1 = SimpleNamespace(
-        name="tf1.BasicLSTMCell", cell="lstm", gates="igfo", source="rnn_cell_impl.py", proven=(), status="to be proven",
-        dialect={"forget_bias": 1.0}, parts=(part("kernel", ("kernel", "recurrent_kernel"), "(feature + hidden) (gate unit)"),),
+        name="tf1.BasicLSTMCell", cell="lstm", gates="igfo", source="rnn_cell_impl.py", proven="", status="source only",
+        meaning=Settings({"forget_bias": 1.0}), parts=(part("kernel", ("kernel", "recurrent_kernel"), "(feature + hidden) (gate unit)"),),
     )  # fmt: skip
     module = ModuleType("gatewise.layouts")
     module.layouts = lambda: (torch, tf1)  # type: ignore[attr-defined]

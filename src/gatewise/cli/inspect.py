@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 BARE = "(bare)"  # a layer that is the whole file has no name
-UNUSUAL = ("tanh", "sigmoid", "", None, False, 0, 0.0)  # a dialect's values that go without saying
+USUAL = ("tanh", "sigmoid", "concat", "", None, False, 0, 0.0)  # a dialect's values that go without saying
 OTHERS = 3  # so many of the other tensors are named
 
 
@@ -105,9 +105,7 @@ def _layer_row(layer: Row) -> tuple[object, ...]:
 def _about(screen: Screen, layer: Row, closely: bool) -> Iterator[str]:
     """What the table has no column for: the unusual in a layer's dialect, what was assumed, and how we know."""
     name = layer["name"] or BARE
-    told = [
-        f"{key.replace('_', ' ')} {value}" for key, value in layer.get("dialect", {}).items() if value not in UNUSUAL
-    ]
+    told = [f"{key.replace('_', ' ')} {value}" for key, value in layer.get("dialect", {}).items() if value not in USUAL]
     lines = [f"reads as: {', '.join(told)}"] if told else []
     lines += [f"assumed: {text}" for text in layer.get("assumed", ())]
     lines += [f"also at: {text}" for text in layer.get("also_at", ())]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownLayout, nearest
@@ -36,29 +35,28 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def _document(layout: Any) -> dict[str, Any]:
-    dialect = layout.dialect
     return {
         "name": layout.name,
         "cell": layout.cell,
         "gates": layout.gates,
         "parts": [
-            {
-                "name": part.name,
-                "roles": _roles(part.roles),
-                "phrase": str(part.phrase),
-                "optional": bool(part.optional),
-            }
+            {"name": _name(part.name), "roles": list(part.roles), "phrase": part.phrase, "optional": part.optional}
             for part in layout.parts
         ],
         "source": layout.source,
         "proven": layout.proven,
         "status": layout.status,
-        "dialect": asdict(dialect) if is_dataclass(dialect) and not isinstance(dialect, type) else dict(dialect or {}),
+        "dialect": layout.meaning.as_dict(),
     }
 
 
-def _roles(roles: Any) -> list[str]:
-    return [roles] if isinstance(roles, str) else [str(role) for role in roles]
+def _name(name: str | Mapping[str, str]) -> str | dict[str, str]:
+    """A part's name template; by naming scheme where containers have their own."""
+    return name if isinstance(name, str) else dict(name)
+
+
+def _names(name: str | Mapping[str, str]) -> str:
+    return name if isinstance(name, str) else ", ".join(dict.fromkeys(name.values()))
 
 
 def _list(screen: Screen, known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -69,18 +67,12 @@ def _list(screen: Screen, known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         Column("proven", gives=True, spare=1),
     )  # fmt: skip
     rows = [
-        (each["name"], each["cell"], each["gates"], len(each["parts"]), each["status"], _proven(each["proven"]))
+        (each["name"], each["cell"], each["gates"], len(each["parts"]), each["status"], each["proven"])
         for each in known
     ]
     yield from table(screen, columns, rows)
     yield ""
     yield "`gatewise layouts NAME` shows one: its phrases, its dialect, its source"
-
-
-def _proven(proven: Any) -> str:
-    if isinstance(proven, bool):
-        return "yes" if proven else "no"
-    return ", ".join(map(str, proven)) if isinstance(proven, list | tuple) else str(proven or "")
 
 
 def _one(screen: Screen, layout: Mapping[str, Any]) -> Iterator[str]:
@@ -95,7 +87,7 @@ def _one(screen: Screen, layout: Mapping[str, Any]) -> Iterator[str]:
         Column("", spare=1),
     )
     rows = [
-        (part["name"], " + ".join(part["roles"]), part["phrase"], "optional" if part["optional"] else "")
+        (_names(part["name"]), " + ".join(part["roles"]), part["phrase"], "optional" if part["optional"] else "")
         for part in layout["parts"]
     ]
     yield from table(screen, columns, rows)
@@ -103,7 +95,7 @@ def _one(screen: Screen, layout: Mapping[str, Any]) -> Iterator[str]:
     told = [
         f"{key.replace('_', ' ')} {value}" for key, value in layout["dialect"].items() if value not in (None, "", False)
     ]
-    for what, text in (("dialect", ", ".join(told)), ("status", layout["status"]), ("proven", _proven(layout["proven"])),
+    for what, text in (("dialect", ", ".join(told)), ("status", layout["status"]), ("proven", layout["proven"]),
                        ("source", layout["source"])):  # fmt: skip
         if text:
             yield from screen.wrap(f"{what}: {text}", "  ", first="")

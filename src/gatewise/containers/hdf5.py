@@ -25,8 +25,10 @@ from ..cursor import Source
 from ..errors import GatewiseError
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
 from . import Container
-from . import _keras_config as keras_config
 from ._hdf5 import SIGNATURE, Bytes, Dataset, Group, natural
+from ._keras_config import lambdas, model_of, parse
+from ._keras_declared import declare
+from ._keras_names import LegacyNames, Names
 from ._keras_write import write_weights_h5
 
 _LEGACY, _VARS, _FOREIGN = "keras-h5", "keras-weights-h5", ""
@@ -78,14 +80,14 @@ def read_legacy(source: Source) -> Tensors:
         text = root.text("model_config")
         if "optimizer_weights" in root:
             notes.append("The optimizer's state (optimizer_weights) is in the file and is not read.")
-    config = keras_config.parse(text, source.limits, "attribute model_config") if text is not None else None
+    config = parse(text, source.limits, "attribute model_config") if text is not None else None
     return Tensors(
         tensors,
         path=source.path,
         container=_LEGACY,
         bytes=source.size,
         naming=_LEGACY,
-        declared=declared_of(config, keras_config.LegacyNames(groups), version, source, notes),
+        declared=declared_of(config, LegacyNames(groups), version, source, notes),
         written_by=[_legacy_writer(version, backend)],
         notes=notes,
         metadata=_metadata(keras_version=version, backend=backend, config=config),
@@ -141,7 +143,7 @@ def _metadata(**found: Any) -> dict[str, Any]:
 
 def declared_of(
     config: Mapping[str, Any] | None,
-    names: keras_config.Names,
+    names: Names,
     version: str | None,
     source: Source,
     notes: list[str],
@@ -149,14 +151,14 @@ def declared_of(
     """What the config says of the layers; a note where it says nothing or holds code."""
     if config is None:
         return []
-    model = keras_config.model_of(config, source.limits)
+    model = model_of(config, source.limits)
     if model is None:
         notes.append("The model is a subclass with a config of its own: it does not tell its layers.")
         return []
-    code = ", ".join(keras_config.lambdas(model))
+    code = ", ".join(lambdas(model))
     if code:
         notes.append(f"Lambda layers ({code}) hold code; gatewise never runs it.")
-    return keras_config.declare(model, names, version)
+    return declare(model, names, version)
 
 
 # Vars.
@@ -184,7 +186,7 @@ def vars_tensors(file: Bytes, notes: list[str]) -> tuple[list[StoredTensor], dic
     groups: dict[str, str | None] = {}
     with file.open() as root:
         optimizer = "optimizer" in root
-        for group in _walk(root, file.source.limits.members):
+        for group in _walk(root):
             groups.setdefault(group.path, None)
             if group.path.rpartition("/")[2] == "vars":
                 groups[group.path.rpartition("/")[0]] = group.text("name")
@@ -197,7 +199,7 @@ def vars_tensors(file: Bytes, notes: list[str]) -> tuple[list[StoredTensor], dic
     return tensors, groups
 
 
-def _walk(root: Group, most: int) -> Iterator[Group]:
+def _walk(root: Group) -> Iterator[Group]:
     """Every group but the optimizer's, depth first: ``vars`` before children, numbers as numbers, forward first."""
     todo, count = [root], 0
     while todo:

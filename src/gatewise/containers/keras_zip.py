@@ -15,8 +15,9 @@ from ..cursor import Source
 from ..errors import BrokenFile
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container
-from . import _keras_config as keras_config
 from ._hdf5 import Bytes
+from ._keras_config import parse
+from ._keras_names import VarsNames
 from ._keras_write import write_keras_zip
 from ._zip import ZipFile, looks_like_zip, zip_of
 from .hdf5 import declared_of, framework_of, in_model_order, named_groups, vars_tensors
@@ -46,7 +47,7 @@ def read(source: Source) -> Tensors:
     version = version if isinstance(version, str) else None
     notes: list[str] = []
     tensors, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), notes)
-    names = keras_config.VarsNames(groups, [tensor.name for tensor in tensors])
+    names = VarsNames(groups, [tensor.name for tensor in tensors])
     declared = declared_of(config, names, version, source, notes) or named_groups(groups)
     return Tensors(
         in_model_order(tensors, declared),
@@ -62,7 +63,7 @@ def read(source: Source) -> Tensors:
 
 
 def _json(archive: ZipFile, name: str) -> dict[str, Any]:
-    return keras_config.parse(bytes(archive.header(name)), archive.source.limits, f"member {name}")
+    return parse(bytes(archive.header(name)), archive.source.limits, f"member {name}")
 
 
 def _writer(version: str | None) -> WrittenBy:

@@ -57,7 +57,9 @@ class Header:
         if "O" in self.descr[:3]:
             return "holds Python objects, which numpy stores as a pickle; gatewise does not run it."
         if self.descr[1:2] == "V":
-            return f"holds nameless elements ({self.descr}); numpy saves bfloat16 so. Save it as float32 or safetensors."
+            return (
+                f"holds nameless elements ({self.descr}); numpy saves bfloat16 so. Save it as float32 or safetensors."
+            )
         return f"has dtype {self.descr}, which is not a number."
 
     @property
@@ -240,7 +242,7 @@ def _npy_chunks(header: bytes, tensor: StoredTensor) -> Iterator[bytes | memoryv
 
     yield header
     array: Array = np.ascontiguousarray(tensor.array(), dtype="<" + CODES[tensor.dtype])
-    yield memoryview(array.reshape(-1).view(np.uint8))
+    yield array.reshape(-1).view(np.uint8).data
 
 
 _SOURCE = "https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"

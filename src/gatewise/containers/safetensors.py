@@ -149,7 +149,9 @@ def write(path: Path, tensors: Tensors) -> None:
     stored = list(tensors.values())
     for tensor in stored:
         if tensor.dtype not in CODES:
-            raise NotRepresentable(f"tensor {tensor.name!r} is {tensor.dtype}, which safetensors cannot say.", path=path)
+            raise NotRepresentable(
+                f"tensor {tensor.name!r} is {tensor.dtype}, which safetensors cannot say.", path=path
+            )
     placed = sorted(stored, key=lambda tensor: -ITEM_BYTES[tensor.dtype])  # stable: the given order within a width
     with open(path, "wb") as file:
         file.write(_header(stored, placed, tensors.metadata))
@@ -180,7 +182,7 @@ def _little_endian(tensor: StoredTensor) -> memoryview:
     from ..tensors import numpy_dtype
 
     array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 CONTAINERS = (

@@ -1,0 +1,70 @@
+"""The documentation is true: every example of every page runs, and every output and table is what it is today."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import docs
+
+PAGES = {str(page.relative_to(docs.ROOT)): page for page in docs.pages()}
+FRAMEWORK_PAGES = {
+    name: page for name, page in PAGES.items() if docs.needs_frameworks(page.read_text(encoding="utf-8"))
+}
+NO_LIBRARY = importlib.util.find_spec("gatewise.checkpoint") is None
+waits = pytest.mark.skipif(NO_LIBRARY, reason="gatewise.checkpoint is not built yet: the examples call it")
+
+
+def _ids(pages: dict[str, Path]) -> list[str]:
+    return [f"{name} says what is so" for name in pages]
+
+
+@waits
+@pytest.mark.parametrize("page", PAGES.values(), ids=_ids(PAGES))
+def test_a_page_without_frameworks(page: Path) -> None:
+    assert docs.renewed(page, frameworks=False) == page.read_text(encoding="utf-8"), "`make docs` renews it"
+
+
+@waits
+@pytest.mark.framework("torch", "keras")
+@pytest.mark.parametrize("page", FRAMEWORK_PAGES.values(), ids=_ids(FRAMEWORK_PAGES))
+def test_a_page_with_frameworks(page: Path) -> None:
+    assert docs.renewed(page, frameworks=True) == page.read_text(encoding="utf-8"), "`make docs` renews it"
+
+
+def test_an_output_that_is_not_so_is_noticed(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ gatewise --version\ngatewise 0.0.0\n$ ls\nkept\n```\n")
+    version = __import__("gatewise").__version__
+    assert (
+        docs.renewed(page, frameworks=False)
+        == f"```console\n$ gatewise --version\ngatewise {version}\n$ ls\nkept\n```\n"
+    )
+
+
+def test_an_example_that_fails_names_its_page_and_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n")
+    with pytest.raises(AssertionError) as caught:
+        docs.renewed(page, frameworks=False)
+    assert (caught.traceback[-1].path, caught.traceback[-1].lineno + 1) == (page, 8)
+
+
+def test_framework_blocks_are_left_alone_without_frameworks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python framework\nraise SystemError\n```\n")
+    assert docs.renewed(page, frameworks=False) == page.read_text()
+    with pytest.raises(SystemError):
+        docs.renewed(page, frameworks=True)
+
+
+def test_no_page_names_a_file_that_is_not_there() -> None:
+    import re
+
+    for page in PAGES.values():
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -1,0 +1,127 @@
+"""Runs the examples of the documentation and renews what is generated in it.
+
+    python tools/docs.py           rewrite README.md and docs/*.md where an output or a generated table changed
+    python tools/docs.py --check   change nothing; exit 1 and show the differences
+
+Python blocks of a page run in order in one namespace and one empty folder; a block whose fence says ``python framework``
+needs the frameworks of the test suite, and ``console framework`` needs the files that such a block made.  Lines of a
+console block that begin with ``$ gatewise`` are run there too, and what follows each is its output.  Between
+``<!-- generated: NAME -->`` and ``<!-- end -->`` stands what NAME generates from the tables.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+GENERATED = re.compile(r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail>\n<!-- end -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def needs_frameworks(text: str) -> bool:
+    return any("framework" in match["info"].split()[1:] for match in FENCE.finditer(text))
+
+
+def renewed(page: Path, frameworks: bool) -> str:
+    """The page's text after running its blocks: console outputs and generated parts as they are now.
+
+    Without ``frameworks`` the blocks that need them are left as they stand.
+    """
+    namespace: dict[str, object] = {"__name__": page.stem}
+
+    def block(match: re.Match[str]) -> str:
+        language, *words = match["info"].split() or [""]
+        if language not in ("python", "console") or ("framework" in words and not frameworks):
+            return match[0]
+        if language == "console":
+            return f"```{match['info']}\n{''.join(_console(match['body']))}```"
+        line = text.count("\n", 0, match.start("body"))
+        exec(compile("\n" * line + match["body"], str(page), "exec"), namespace)  # errors name the page's own line
+        return match[0]
+
+    text = page.read_text(encoding="utf-8")
+    with _elsewhere():
+        text = FENCE.sub(block, text)
+    return GENERATED.sub(lambda match: f"{match['head']}\n{TABLES[match['name']]()}{match['tail']}", text)
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="gatewise-docs-") as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(here)
+
+
+def _console(body: str) -> Iterator[str]:
+    """The block's commands, each followed by what it prints now; other commands keep what stands there."""
+    ours = False
+    for line in body.splitlines(keepends=True):
+        if line.startswith("$ "):
+            ours = line.startswith("$ gatewise ")
+            yield line
+            if ours:
+                yield _output(shlex.split(line[2:], comments=True))
+        elif not ours:
+            yield line
+
+
+def _output(words: list[str]) -> str:
+    environment = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", *words]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, check=False)
+    return ran.stdout.decode()
+
+
+def _support() -> str:
+    """What is known: a row for each layout, then the formats."""
+    from gatewise.layouts import layouts
+
+    from gatewise.containers import containers
+
+    lines = ["| layout | cell | gate order | proven against |", "|---|---|---|---|"]
+    lines += [f"| `{each.name}` | {each.cell} | {' '.join(each.gates)} | {each.proven or '–'} |" for each in layouts()]
+    lines += ["", "| format | what it is | |", "|---|---|---|"]
+    lines += [
+        f"| `{each.name}` | {each.title} | {'read, written' if each.write else 'read'} |" for each in containers()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+TABLES: dict[str, Callable[[], str]] = {"support": _support}
+
+
+def main(check: bool) -> int:
+    changed = 0
+    for page in pages():
+        old, new = page.read_text(encoding="utf-8"), renewed(page, frameworks=True)
+        if old == new:
+            continue
+        changed += 1
+        print(f"{page.relative_to(ROOT)}: {'differs' if check else 'renewed'}")
+        if check:
+            print("".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), "written", "now")))
+        else:
+            page.write_text(new, encoding="utf-8")
+    return 1 if check and changed else 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    sys.exit(main("--check" in sys.argv[1:]))
