@@ -14,26 +14,36 @@ from typing import Any
 from ._pickled import DefaultDict, Global, Persistent, Stub, raw_bytes
 
 NOT_PLAIN = object()
-_KEY_PARTS = 1_000  # scalars in one key, tuples counted out: hashing a tuple of shared tuples doubles at every level
+_KEY_PARTS = 1_000  # parts of one key, tuples counted out: hashing a tuple of shared tuples doubles at every level
 _KEY_BITS = 64  # larger integers can all be made to hash alike, and then a dict is a list
 
 
 def is_key(value: object) -> bool:
     """May this be a dict's key or a set's member?  Hashing it is known to be cheap and to call nothing."""
+    return key_parts(value) > 0
+
+
+def key_parts(value: object) -> int:
+    """How many parts a key has, or 0 for what cannot be a key."""
     todo, parts = [value], 0
     while todo:
         part = todo.pop()
         parts += 1
         if parts > _KEY_PARTS:
-            return False
+            return 0
         if isinstance(part, tuple | frozenset):
             todo.extend(part)
         elif isinstance(part, int):
             if part.bit_length() > _KEY_BITS:
-                return False
+                return 0
         elif not isinstance(part, str | bytes | float | Global | Stub | Persistent | type(None)):
-            return False
-    return True
+            return 0
+    return parts
+
+
+def cost(args: tuple[Any, ...]) -> int:
+    """How many objects a builder copies; the machine counts them as built."""
+    return sum(len(arg) // 64 if isinstance(arg, str | bytes) else len(arg) for arg in args if hasattr(arg, "__len__"))
 
 
 def _pairs(args: tuple[Any, ...]) -> list[tuple[Any, Any]] | None:

@@ -7,7 +7,7 @@ object of a class that is never looked up.  Shared objects stay shared and cycle
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,23 +121,3 @@ def raw_bytes(value: object) -> bytes | None:
     if isinstance(value, str) and value.isascii():
         return value.encode("ascii")
     return None
-
-
-def children(value: object) -> Iterator[Any]:
-    """The objects directly inside one: for walks over a whole tree, which must keep what they have seen."""
-    if isinstance(value, dict):
-        yield from value
-        yield from value.values()
-        yield from vars(value).values() if hasattr(value, "__dict__") else ()
-    elif isinstance(value, list | tuple | set | frozenset):
-        yield from value
-    elif isinstance(value, Persistent):
-        yield value.id
-    elif isinstance(value, Stub):
-        yield value.cls
-        yield from value.args
-        yield from value.kwargs.values()
-        yield from () if value.state is MISSING else (value.state,)
-        yield from value.items
-        for pair in value.entries:
-            yield from pair

@@ -12,7 +12,7 @@ from ..cursor import Source
 from ..errors import BrokenFile
 
 _BLOCK = 512
-_REGULAR, _SKIPPED = (b"0", b"\0"), (b"x", b"g", b"5")
+_REGULAR = (b"0", b"\0")  # anything else (folders, links, pax headers) is skipped by its size
 
 
 def looks_like_tar(source: Source) -> bool:
@@ -22,7 +22,7 @@ def looks_like_tar(source: Source) -> bool:
 def members(source: Source) -> dict[str, tuple[int, int]]:
     """(start, end) of each regular member by name.  Raises BrokenFile, LimitExceeded."""
     found: dict[str, tuple[int, int]] = {}
-    for name, start, end in _walk(source):
+    for name, start, end in walk(source):
         if name in found:
             raise _broken(source, start, f"two members are called {name!r}.")
         found[name] = (start, end)
@@ -30,7 +30,8 @@ def members(source: Source) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _walk(source: Source) -> Iterator[tuple[str, int, int]]:
+def walk(source: Source) -> Iterator[tuple[str, int, int]]:
+    """Name, start and end of each regular member, one after another."""
     at = 0
     while at + _BLOCK <= source.size:
         header = bytes(source.data[at : at + _BLOCK])
@@ -45,8 +46,6 @@ def _walk(source: Source) -> Iterator[tuple[str, int, int]]:
             raise _broken(source, at, f"a member of {size:,} bytes runs past the end of the file.")
         if kind in _REGULAR:
             yield header[:100].rstrip(b"\0").decode("utf-8", "replace"), start, start + size
-        elif kind not in _SKIPPED:
-            raise _broken(source, at, f"a member of type {kind!r} is no file.")
         at = start + -(-size // _BLOCK) * _BLOCK
     raise _broken(source, at, "the tar archive has no end.")
 

@@ -183,7 +183,7 @@ def dense(
     limits: Limits,
 ) -> Dense:
     """A view, held against its storage.  Raises BrokenFile, LimitExceeded."""
-    limits.check("rank", len(shape), where=f"tensor {name}")
+    limits.check("rank", max(len(shape), len(strides)), where=f"tensor {name}")
     if len(strides) != len(shape) or type(offset) is not int:
         raise _broken(name, f"its shape {shape}, strides {strides} and offset {offset!r} do not fit together.")
     if min((offset, *shape, *strides)) < 0:

@@ -27,8 +27,14 @@ _BASE = re.compile(
 )  # what every module carries, whatever it is: no setting of this one
 _MANGLED = re.compile(r"\.?___torch_mangle_\d+")
 _OPAQUE = ("torch._C.ScriptObject", "torch.ScriptObject")  # C++ objects: packed (quantised) weights are such
+# torch/jit/_pickle.py: calls around a list or dict that tell its type; their first argument is the object.
+_TYPED = tuple(
+    f"torch.jit._pickle.{name}"
+    for name in ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
+)
 _NOT_PLAIN = object()
 _PLAIN_DEPTH = 8
+_PLAIN_PARTS = 10_000  # values in one setting: lists shared many times over would not end, a vocabulary is no setting
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,15 @@ def class_name(cls: object) -> str:
     return "unknown class"
 
 
+def untyped(value: object) -> Any:
+    """The list or dict inside TorchScript's type tags; anything else as it is."""
+    for _ in range(_PLAIN_DEPTH):
+        if not (isinstance(value, Stub) and value.is_a(*_TYPED) and value.args):
+            break
+        value = value.args[0]
+    return value
+
+
 def is_module(value: object) -> bool:
     if not isinstance(value, Stub):
         return False
@@ -66,26 +81,49 @@ def is_script_module(value: object) -> bool:
     )  # fmt: skip
 
 
-def plain(value: object, depth: int = 0) -> Any:
+class _Budget:
+    """How many values one setting may still have."""
+
+    def __init__(self) -> None:
+        self.left = _PLAIN_PARTS
+
+    def spend(self, depth: int) -> bool:
+        self.left -= 1
+        return self.left >= 0 and depth <= _PLAIN_DEPTH
+
+
+def plain(value: object, depth: int = 0, budget: _Budget | None = None) -> Any:
     """None, numbers, texts, and tuples, lists and dicts of these; dtypes by their names.  Else ``_NOT_PLAIN``."""
+    budget = budget or _Budget()
+    if not budget.spend(depth):
+        return _NOT_PLAIN
+    value = untyped(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
         return str(value)
-    if depth > _PLAIN_DEPTH:
-        return _NOT_PLAIN
-    if isinstance(value, list | tuple):
-        parts = [plain(part, depth + 1) for part in value]
-        return _NOT_PLAIN if any(part is _NOT_PLAIN for part in parts) else type(value)(parts)
-    if isinstance(value, dict):
-        pairs = {key: plain(part, depth + 1) for key, part in value.items() if isinstance(key, str | int)}
-        return _NOT_PLAIN if len(pairs) < len(value) or any(p is _NOT_PLAIN for p in pairs.values()) else pairs
+    if isinstance(value, list | tuple | dict):
+        return _plain_parts(value, depth + 1, budget)
     if isinstance(value, Global) and value.module == "torch":
         return str(value)
     if isinstance(value, Stub) and value.is_a("torch.Size", "torch.device") and not value.items:
-        return plain(value.args[0] if len(value.args) == 1 else value.args, depth + 1)
+        return plain(value.args[0] if len(value.args) == 1 else value.args, depth + 1, budget)
     number = scalar_of(value)
     return _NOT_PLAIN if number is None else number
+
+
+def _plain_parts(value: Any, depth: int, budget: _Budget) -> Any:
+    """A list, tuple or dict whose every part is plain; else ``_NOT_PLAIN``, as soon as one is not."""
+    if len(value) > budget.left or (isinstance(value, dict) and not all(isinstance(key, str | int) for key in value)):
+        return _NOT_PLAIN
+    parts = []
+    for part in value.values() if isinstance(value, dict) else value:
+        parts.append(plain(part, depth, budget))
+        if parts[-1] is _NOT_PLAIN:
+            return _NOT_PLAIN
+    if isinstance(value, dict):
+        return dict(zip(value, parts, strict=True))
+    return parts if isinstance(value, list) else tuple(parts)
 
 
 def settings_of(attributes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -102,31 +140,32 @@ def settings_of(attributes: Mapping[Any, Any]) -> dict[str, Any]:
 def hooks_of(attributes: Mapping[Any, Any]) -> list[dict[str, Any]]:
     """The hooks that run before forward: weight_norm, spectral_norm and pruning live there."""
     hooks = [hook for name in _HOOKS for hook in _values(attributes.get(name))]
-    return [_hook(hook, 0) for hook in hooks if isinstance(hook, Stub | Global)]
+    budget = _Budget()
+    return [_hook(hook, 0, budget) for hook in hooks if isinstance(hook, Stub | Global)]
 
 
 def _values(value: object) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else ()
 
 
-def _hook(hook: Stub | Global, depth: int) -> dict[str, Any]:
+def _hook(hook: Stub | Global, depth: int, budget: _Budget) -> dict[str, Any]:
     if isinstance(hook, Global):
         return {"kind": str(hook)}
     found = {"kind": class_name(hook.cls)}
     for name, value in hook.attributes.items():
-        known = _hook_setting(value, depth)
+        known = _hook_setting(value, depth, budget)
         if isinstance(name, str) and known is not _NOT_PLAIN:
             found[name] = known
     return found
 
 
-def _hook_setting(value: object, depth: int) -> Any:
+def _hook_setting(value: object, depth: int, budget: _Budget) -> Any:
     """A PruningContainer holds the methods that it applies, in a tuple."""
-    if depth > _PLAIN_DEPTH:
+    if not budget.spend(depth):
         return _NOT_PLAIN
     if isinstance(value, list | tuple) and value and all(isinstance(part, Stub) for part in value):
-        return [_hook(part, depth + 1) for part in value]
-    return plain(value)
+        return [_hook(part, depth + 1, budget) for part in value]
+    return plain(value, depth, budget)
 
 
 class Walk:
@@ -141,18 +180,20 @@ class Walk:
         self._visits = 0
         self._seen: set[int] = set()  # plain containers and objects: the first path to each is its path
         self._inside: set[int] = set()  # modules on the way from the root: one may have two paths, but no cycle
+        self._named: set[object] = set()  # identities of the tensors listed so far
         self._unregistered: list[tuple[str, Mapping[Any, Any]]] = []
         self.visit(root, "", 0)
         while self._unregistered:
             self._visit_attributes(*self._unregistered.pop(0))
 
-    def visit(self, value: object, path: str, depth: int) -> None:
-        limits = self.outside.limits
+    def visit(self, value: object, path: str, depth: int, new_only: bool = False) -> None:
+        """List what is in ``value``; with ``new_only`` without the tensors that have a name already."""
+        limits, value = self.outside.limits, untyped(value)
         limits.check("nesting", depth, path=self.path, where=path)
         self._visits += 1
         if self._visits > limits.objects:
             limits.check("objects", self._visits, path=self.path, where=path)
-        if self._tensor(value, path):
+        if self._tensor(value, path, new_only):
             return
         if is_module(value) or is_script_module(value):
             self._module(value, path, depth)
@@ -161,9 +202,9 @@ class Walk:
             if isinstance(value, Stub) and value.is_a(*_OPAQUE):
                 self.declared.append(Declared(path, class_name(value.cls)))
             for key, part in _parts(value):
-                self.visit(part, join(path, key), depth + 1)
+                self.visit(part, join(path, key), depth + 1, new_only)
 
-    def _tensor(self, value: object, path: str) -> bool:
+    def _tensor(self, value: object, path: str, new_only: bool) -> bool:
         found = describe(value, path, self.outside)
         if found is None:
             return False
@@ -173,7 +214,10 @@ class Walk:
         self.outside.limits.check("tensors", len(self.tensors) + 1, path=self.path)
         if path in self.tensors:
             raise BrokenFile(f"two tensors are called {path!r}.", path=self.path)
-        self.tensors[path] = found.tensor(path) if isinstance(found, Dense) else found
+        tensor = found.tensor(path) if isinstance(found, Dense) else found
+        if not (new_only and tensor.identity in self._named):
+            self.tensors[path] = tensor
+            self._named.add(tensor.identity)
         return True
 
     def _module(self, stub: Any, path: str, depth: int) -> None:
@@ -190,27 +234,28 @@ class Walk:
             if id(stub) not in self._seen:
                 self._unregistered.append((path, attributes))
         else:
-            contents = list(attributes.items())
+            # Lists come last: ``_flat_weights`` holds the parameters again, and what has a name needs no second one.
+            contents = sorted(attributes.items(), key=lambda pair: isinstance(untyped(pair[1]), dict | list | tuple))
         self._seen.add(id(stub))
         for name, part in contents:
-            self.visit(part, join(path, name), depth + 1)
+            self.visit(part, join(path, name), depth + 1, isinstance(untyped(part), dict | list | tuple))
         self._inside.discard(id(stub))
 
     def _visit_attributes(self, path: str, attributes: Mapping[Any, Any]) -> None:
         """Modules that a module keeps in a plain list or attribute: no state dict has them, yet they are weights."""
         for name, value in attributes.items():
             if not (isinstance(name, str) and _BASE.match(name)):
-                for where, module in _modules_in(value, join(path, name), 0):
+                for where, module in self._modules_in(value, join(path, name), 0):
                     if id(module) not in self._seen:
                         self.visit(module, where, 0)
 
-
-def _modules_in(value: object, path: str, depth: int) -> Iterator[tuple[str, Stub]]:
-    if is_module(value):
-        yield path, value  # type: ignore[misc]  # a module is a Stub
-    elif isinstance(value, dict | list | tuple) and depth < _PLAIN_DEPTH:
-        for key, part in _parts(value):
-            yield from _modules_in(part, join(path, key), depth + 1)
+    def _modules_in(self, value: object, path: str, depth: int) -> Iterator[tuple[str, Stub]]:
+        if isinstance(value, Stub) and is_module(value):
+            yield path, value
+        elif isinstance(value, dict | list | tuple) and depth < _PLAIN_DEPTH and id(value) not in self._seen:
+            self._seen.add(id(value))
+            for key, part in _parts(value):
+                yield from self._modules_in(part, join(path, key), depth + 1)
 
 
 def _parts(value: object) -> Iterator[tuple[object, Any]]:

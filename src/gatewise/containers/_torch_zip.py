@@ -36,6 +36,10 @@ class Archive:
         self.limits: Limits = source.limits
         self.zip: ZipFile = zip_of(source)
         self.records = records(source) or {}
+        # torch.serialization.set_crc32_options(False) writes zeros: there is then nothing to check against.
+        self.checksums = any(member.crc for member in self.zip.members.values())
+        self._constants: set[int] = set()  # ids of the references that constants.pkl makes
+        self._references: list[Persistent] = []  # and what keeps those ids theirs
         self.big_endian = self._byte_order() == "big"
 
     def _byte_order(self) -> str:
@@ -49,11 +53,25 @@ class Archive:
         """A small record's text, or None if there is no such record."""
         if record not in self.records:
             return None
-        return bytes(self.zip.header(self.records[record])).decode("utf-8", "replace").strip()
+        return bytes(self.header(record)).decode("utf-8", "replace").strip()
+
+    def header(self, record: str) -> memoryview:
+        """A record that is read whole, its checksum verified where there is one."""
+        name = self.records[record]
+        if self.checksums:
+            return self.zip.header(name)
+        size = self.zip.members[name].size
+        self.limits.check("header_bytes", size, path=self.source.path, where=f"member {name}")
+        return self.zip.read(name)
 
     def unpickle(self, record: str) -> object:
-        name = self.records[record]
-        return load(Cursor(self.zip.header(name), path=self.source.path, where=name), self.limits)
+        references: list[Persistent] = []
+        cursor = Cursor(self.header(record), path=self.source.path, where=f"member {self.records[record]}")
+        root = load(cursor, self.limits, references)
+        if record == "constants.pkl":
+            self._references = references
+            self._constants = set(map(id, references))
+        return root
 
     def member(self, *candidates: str) -> tuple[str, int] | None:
         """(member name, bytes) of the first of these records that is there."""
@@ -65,14 +83,15 @@ class Archive:
 
     def storage(self, reference: Persistent) -> Storage | None:
         """("storage", class, key, location, count): torch 1.3's TorchScript adds a None."""
-        id = reference.id
-        if not isinstance(id, tuple) or len(id) not in (5, 6) or id[0] != "storage":
+        said = reference.id
+        if not isinstance(said, tuple) or len(said) not in (5, 6) or said[0] != "storage":
             return None
-        _, kind, key, _location, count = id[:5]
+        _, kind, key, _location, count = said[:5]
         known = storage_type(kind)
         if known is None or type(count) is not int or count < 0 or not isinstance(key, str):
             raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
-        return self.stored(key, *known, count, *(f"{folder}/{key}" for folder in (*_DATA, "constants")))
+        folders = ("constants",) if id(reference) in self._constants else _DATA
+        return self.stored(key, *known, count, *(f"{folder}/{key}" for folder in folders))
 
     def stored(self, key: str, dtype: str | None, item_bytes: int, count: int, *candidates: str) -> Storage:
         found = self.member(*candidates)

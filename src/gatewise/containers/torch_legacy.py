@@ -13,6 +13,7 @@ Source: torch/serialization.py, ``_legacy_save`` and the second half of ``_legac
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,10 @@ from ._torch_tree import Walk
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
-_LONG1 = b"\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."  # the number as protocols 2 and later write it
-_DECIMAL = f"L{MAGIC}L\n.".encode()  # and as protocols 0 and 1 do
+_HEAD = re.compile(  # protocols 2 and later (from 4 on with a FRAME); protocols 0 and 1 spell it out
+    rb"\x80[\x02-\x05](\x95.{8})?\x8a\x0a" + re.escape(MAGIC.to_bytes(10, "little")) + rb"\.|L%dL\n(p0\n)?\." % MAGIC,
+    re.DOTALL,
+)
 _STREAM = "a stream of pickles: torch.save before 1.6, or later with _use_new_zipfile_serialization=False"
 
 
@@ -51,10 +54,10 @@ def _text(value: object) -> str:
 
 def _reference(reference: Persistent) -> _Reference | None:
     """The parts of a storage's id, or None for another kind of id (a module's class with its source)."""
-    id = reference.id
-    if not isinstance(id, tuple) or len(id) not in (5, 6) or _text(id[0]) != "storage":
+    said = reference.id
+    if not isinstance(said, tuple) or len(said) not in (5, 6) or _text(said[0]) != "storage":
         return None
-    kind, key, _location, count, *view = id[1:]
+    kind, key, _location, count, *view = said[1:]
     known = storage_type(kind)
     if known is None or type(count) is not int or count < 0:
         raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
@@ -132,8 +135,7 @@ class _Stream:
 
 def claims(source: Source) -> bool:
     """Does the file begin with a pickle of the magic number?"""
-    head = bytes(source.data[:64])
-    return head.startswith((b"\x80", b"L")) and (_LONG1 in head[:32] or head.startswith(_DECIMAL))
+    return _HEAD.match(bytes(source.data[:64])) is not None
 
 
 def read(source: Source) -> Tensors:

@@ -16,11 +16,12 @@ import struct
 from typing import Any
 
 from ..cursor import Cursor, Source
+from ..errors import BrokenFile
 from ..tensors import Tensors
 from . import Container
 from ._pickle import load
 from ._pickled import Persistent
-from ._tar import looks_like_tar, members
+from ._tar import looks_like_tar, members, walk
 from ._torch_history import older_than, written_by
 from ._torch_tensor import Dense, Storage, dense, storage_type
 from ._torch_tree import Walk
@@ -35,6 +36,9 @@ class _Tar:
         self.source = source
         self.limits = source.limits
         self.members = members(source)
+        missing = [name for name in _MEMBERS if name not in self.members]
+        if missing:
+            raise BrokenFile(f"the tar archive has no member {missing[0]!r}.", path=source.path)
         self.storages: dict[int, Storage] = {}
         self.tensors: dict[int, Dense] = {}
         self._read_storages(self._cursor("storages"))
@@ -113,7 +117,18 @@ class _Tar:
 
 
 def claims(source: Source) -> bool:
-    return looks_like_tar(source) and members(source).keys() >= set(_MEMBERS)
+    """A tar that begins with torch's members, in whatever order.  One that is cut after the first is torch's still."""
+    if not looks_like_tar(source):
+        return False
+    seen: set[str] = set()
+    try:
+        for name, _start, _end in walk(source):
+            if name not in (*_MEMBERS, "sys_info"):
+                return False
+            seen.add(name)
+    except BrokenFile:
+        return bool(seen)
+    return seen >= set(_MEMBERS)
 
 
 def read(source: Source) -> Tensors:

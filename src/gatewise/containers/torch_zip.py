@@ -19,7 +19,7 @@ from typing import Any
 
 from ..cursor import Source
 from ..errors import NotRepresentable
-from ..tensors import StoredTensor, Tensors, contiguous_strides
+from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
 from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
@@ -92,7 +92,7 @@ def write(path: Path, tensors: Tensors) -> None:
     stored: dict[str, StoredTensor] = {}
     state: OrderedDict[str, Stub] = OrderedDict()
     for name, tensor in tensors.items():
-        key = keys.setdefault(tensor.identity or ("name", name), str(len(keys)))
+        key = keys.setdefault(_elements(tensor), str(len(keys)))
         stored.setdefault(key, tensor)
         state[name] = _rebuild(tensor, key)
     with open(path, "wb") as file:
@@ -104,6 +104,14 @@ def write(path: Path, tensors: Tensors) -> None:
             writer.add(f"{_FOLDER}/data/{key}", tensor.nbytes, _chunks(tensor))
         writer.add(f"{_FOLDER}/version", 2, [b"3\n"])
         writer.close()
+
+
+def _elements(tensor: StoredTensor) -> object:
+    """Equal for the same elements of the same file: two shards of one model may both have a storage ``data/0``."""
+    if tensor.identity is None or not isinstance(tensor.data, Strided):
+        return ("name", tensor.name)
+    buffer = tensor.data.buffer
+    return (id(buffer.obj) if isinstance(buffer, memoryview) else id(buffer), tensor.identity)
 
 
 def _rebuild(tensor: StoredTensor, key: str) -> Stub:

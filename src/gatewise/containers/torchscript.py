@@ -36,7 +36,9 @@ _DATA_TYPES = {
 
 def claims(source: Source) -> bool:
     names = records(source)
-    return names is not None and ("model.json" in names or ("data.pkl" in names and is_script(names)))
+    if names is None or "version" not in names:
+        return False
+    return "model.json" in names or ("data.pkl" in names and is_script(names))
 
 
 def read(source: Source) -> Tensors:
@@ -50,7 +52,7 @@ def _read_pickle(archive: Archive) -> Tensors:
     constants = archive.unpickle("constants.pkl") if "constants.pkl" in archive.records else ()
     if isinstance(constants, tuple | list):
         for number, constant in enumerate(constants):
-            walk.visit(constant, f"CONSTANTS.c{number}", 0)
+            walk.visit(constant, f"CONSTANTS.c{number}", 0)  # as the code spells it; torch.jit.freeze puts weights here
     return _tensors(archive, walk.tensors.values(), walk.declared, _bounds(archive), tree=root)
 
 
@@ -77,7 +79,7 @@ def _bounds(archive: Archive) -> Iterator[Bound]:
 def _read_json(archive: Archive) -> Tensors:
     name = archive.records["model.json"]
     try:
-        model = json.loads(bytes(archive.zip.header(name)))
+        model = json.loads(bytes(archive.header("model.json")))
         main = model["mainModule"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise BrokenFile("is not a ModelDef in JSON.", where=f"member {name}") from None

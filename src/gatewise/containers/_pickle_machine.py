@@ -1,0 +1,204 @@
+"""The state of the pickle machine, and what its opcodes may do with it: a stack, marks, a memo, bounded throughout.
+
+An object of a class is never made: :meth:`Machine.call` makes a Stub of it, or asks a builder of :mod:`._pickle_build`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from ..cursor import Cursor, Limits
+from ..errors import BrokenFile
+from ._pickle_build import BUILDERS, NEW_OBJECT, NOT_PLAIN, cost, key_parts
+from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
+
+LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a dozen
+_FETCH_AGAIN = "The file is cut or damaged; fetch it again."
+
+
+class Machine:
+    """One pickle being read.  ``persistent`` collects every persistent id met, in order."""
+
+    def __init__(self, cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None):
+        self.cursor = cursor
+        self.limits = limits
+        self.persistent = [] if persistent is None else persistent
+        self.stack: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, Any] = {}
+        self.objects = 0
+        self.opcode, self.at = "", 0
+
+    def count_objects(self, count: int) -> None:
+        """Every opcode counts as one, and so does every object that a builder copies: work is bounded with them."""
+        self.objects += count
+        if self.objects > self.limits.objects:
+            self.limits.check("objects", self.objects, path=self.cursor.path, where=self.where)
+
+    def result(self) -> Any:
+        """What STOP leaves."""
+        if len(self.stack) != 1 or self.marks:
+            raise self.broken(f"{len(self.stack)} objects are left where one should be")
+        return self.stack.pop()
+
+    @property
+    def where(self) -> str:
+        return f"{self.cursor.where or 'pickle'}, opcode {self.opcode} at byte {self.cursor.base + self.at}"
+
+    def broken(self, message: str) -> BrokenFile:
+        return BrokenFile(f"{message}.", path=self.cursor.path, where=self.where, next=_FETCH_AGAIN)
+
+    # The stack.
+
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
+
+    def pop(self) -> Any:
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise self.broken("takes an object from an empty stack")
+        return self.stack.pop()
+
+    def top(self) -> Any:
+        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+            raise self.broken("needs an object and the stack is empty")
+        return self.stack[-1]
+
+    def mark(self) -> None:
+        self.limits.check("nesting", len(self.marks) + 1, path=self.cursor.path, where=self.where)
+        self.marks.append(len(self.stack))
+
+    def pop_mark(self) -> list[Any]:
+        if not self.marks:
+            raise self.broken("no mark was set")
+        start = self.marks.pop()
+        found = self.stack[start:]
+        del self.stack[start:]
+        return found
+
+    # Operands.
+
+    def count(self, size: int, signed: bool = False) -> int:
+        return int.from_bytes(self.cursor.take(size), "little", signed=signed)
+
+    def raw(self, size: int) -> bytes:
+        return bytes(self.cursor.take(self.count(size)))
+
+    def text(self, size: int) -> str:
+        return self.decoded(self.raw(size))
+
+    def decoded(self, raw: bytes) -> str:
+        try:
+            return raw.decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise self.broken("its text is not UTF-8") from None
+
+    def line(self) -> bytes:
+        """Up to the newline, which is consumed.  The window grows, so that a long pickle is not copied per line."""
+        window = 128
+        while True:
+            found = bytes(self.cursor.data[self.cursor.at : self.cursor.at + window])
+            end = found.find(b"\n")
+            if end >= 0:
+                self.cursor.take(end + 1)
+                return found[:end]
+            if window >= self.cursor.left:
+                raise self.broken("its line has no end")
+            window *= 8
+
+    def number(self, text: bytes) -> int:
+        digits = text.rstrip(b"L") if self.opcode == "LONG" else text
+        if len(digits) > LONGEST_INTEGER or not digits.strip().lstrip(b"+-").isdigit():
+            raise self.broken("its integer is not one")
+        try:
+            return int(digits)
+        except ValueError:
+            raise self.broken("its integer is not one") from None
+
+    def legacy(self, raw: bytes) -> str:
+        return raw.decode("ascii") if raw.isascii() else LegacyStr.of(raw)
+
+    # Objects.
+
+    def find(self, module: object, name: object) -> None:
+        if not isinstance(module, str) or not isinstance(name, str) or not module or not name:
+            raise self.broken("names its class by something else than text")
+        self.push(Global(module, name))
+
+    def call(self, cls: Any, args: Any, kwargs: Any = None, how: str = "reduce") -> None:
+        if not isinstance(args, tuple):
+            raise self.broken("its arguments are not a tuple")
+        if how == "reduce" and cls in NEW_OBJECT and args:
+            cls, args, how = args[0], args[1:], "newobj"
+        if not isinstance(cls, Global | Stub | Persistent):
+            raise self.broken(f"calls a {type(cls).__name__}, which is no class")
+        build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None
+        self.count_objects(cost(args) if build else 0)
+        built = build(args) if build else NOT_PLAIN
+        self.push(Stub(cls, args, kwargs, how) if built is NOT_PLAIN else built)
+
+    def set_items(self, pairs: list[Any]) -> None:
+        target = self.top()
+        if len(pairs) % 2:
+            raise self.broken("a key has no value")
+        keys, values = pairs[::2], pairs[1::2]
+        self.check_keys(keys)
+        if isinstance(target, dict):
+            target.update(zip(keys, values, strict=True))
+        elif isinstance(target, Stub):
+            target.entries.extend(zip(keys, values, strict=True))
+        else:
+            raise self.broken(f"sets an item of a {type(target).__name__}")
+
+    def check_keys(self, keys: Iterable[Any]) -> None:
+        for key in keys:
+            parts = key_parts(key)
+            if not parts:
+                raise self.broken(f"a {type(key).__name__} like this cannot be a key")
+            self.count_objects(parts)
+
+    def append(self, values: list[Any]) -> None:
+        target = self.top()
+        if isinstance(target, list):
+            target.extend(values)
+        elif isinstance(target, Stub):
+            target.items.extend(values)
+        else:
+            raise self.broken(f"appends to a {type(target).__name__}")
+
+    def add(self, values: list[Any]) -> None:
+        target = self.top()
+        if not isinstance(target, set):
+            raise self.broken(f"adds to a {type(target).__name__}")
+        self.check_keys(values)
+        target.update(values)
+
+    def build(self) -> None:
+        state, target = self.pop(), self.top()
+        if isinstance(target, Stub):
+            if target.state is not MISSING:
+                raise self.broken("sets the state of an object for the second time")
+            target.state = state
+        elif isinstance(target, OrderedDict) and isinstance(state, dict):
+            # An OrderedDict can have attributes: torch's state dicts carry ``_metadata`` so.
+            if not all(isinstance(key, str) and not key.startswith("__") for key in state):
+                raise self.broken("sets attributes that no container has")
+            vars(target).update(state)
+        else:
+            raise self.broken(f"sets the state of a {type(target).__name__}")
+
+    def get(self, index: int) -> None:
+        if index not in self.memo:
+            raise self.broken(f"memo {index} was never written")
+        self.push(self.memo[index])
+
+    def put(self, index: int) -> None:
+        if index < 0:
+            raise self.broken("its memo number is negative")
+        self.memo[index] = self.top()
+
+    def keep(self, id: Any) -> None:
+        found = Persistent(id)
+        self.persistent.append(found)
+        self.push(found)
