@@ -227,6 +227,7 @@ def _merged(outputs: list[Array], merge: str) -> Array:
     forward, reverse = outputs
     how: dict[str, Callable[[], Array]] = {
         "concat": lambda: np.concatenate(outputs, axis=-1),
+        "apart": lambda: np.concatenate(outputs, axis=-1),  # two outputs, given side by side
         "sum": lambda: forward + reverse,
         "ave": lambda: (forward + reverse) / 2.0,
         "mul": lambda: forward * reverse,

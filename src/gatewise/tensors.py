@@ -156,6 +156,7 @@ class Declared:
     name: str | None = None
     after: tuple[str, ...] = ()
     version: str | None = None
+    member: str = ""
 
 
 @dataclass(frozen=True)

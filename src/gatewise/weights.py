@@ -72,7 +72,7 @@ class Dialect:
                          cell state on its way out.  Names of ``cell.ACTIVATIONS``: hard_sigmoid has its slope with it.
     ``forget_bias``      added to f at run time, beside what is stored
     ``cell_clip``        |c| is held below it; ``proj_clip`` |h| after the projection; ``input_clip`` every gate's input
-    ``merge``            how two directions become one output: concat, sum, ave, mul
+    ``merge``            how two directions become one output: concat, sum, ave, mul; "apart" where they stay two
     ``go_backwards``     a single direction that reads the time axis from its end and gives its outputs in that order
     """
 

@@ -276,13 +276,19 @@ def _without_twins(matches: Sequence[Match], tensors: Tensors) -> list[Layer]:
     kept: list[tuple[Match, list[str]]] = []
     for match in matches:
         identity = _identity(match, tensors)
-        if identity is not None and identity in seen:
+        if identity is not None and identity in seen and _same_place(kept[seen[identity]][0].name, match.name):
             kept[seen[identity]][1].append(match.name)
             continue
         if identity is not None:
             seen[identity] = len(kept)
         kept.append((match, []))
     return [Layer(match, tensors, tuple(others)) for match, others in kept]
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Is one path the end of the other (``state_dict.encoder.rnn`` and ``encoder.rnn``)?  Tied layers stay two."""
+    short, long = sorted((one, other), key=len)
+    return short == "" or long.endswith(("." + short, "/" + short))
 
 
 def _identity(match: Match, tensors: Tensors) -> object:

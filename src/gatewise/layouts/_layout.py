@@ -110,6 +110,18 @@ class Setting:
         return [known.at(None) if isinstance(known, Since) else known for known in self.values.values()]
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A size that a file may declare beside the tensors that show it: they must agree, or something is misread.
+
+    ``of``: unit, feature, layers or directions; ``names`` as the framework spells it; ``values`` where it is no count.
+    """
+
+    of: str
+    names: tuple[str, ...]
+    values: Mapping[Any, int] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Layout:
     """How one framework stores one kind of cell.
@@ -120,6 +132,8 @@ class Layout:
     ``marks``    settings that prove the kind whatever the class is called (a subclass of torch's LSTM has mode="LSTM")
     ``dialect``  what the framework computes when nothing is said; ``settings`` what a layer may say
     ``source``   the framework file or paper read;  ``proven`` against which framework and how closely, or ""
+    ``facts``    sizes that a file may declare beside the tensors
+    ``reverse_settings`` the setting under which a layer keeps the settings of its reverse direction, where they may differ
     ``written_as`` the class name and settings that a writer declares, where a container holds configs
     """
 
@@ -134,6 +148,8 @@ class Layout:
     marks: Mapping[str, Any] = field(default_factory=dict)
     spelled: Mapping[str, str] = field(default_factory=dict)
     proven: str = ""
+    facts: tuple[Fact, ...] = ()
+    reverse_settings: str = ""
     written_as: str = ""
     separator: str = "."  # between a layer's path and its tensors' names, when writing
     resembles: bool = False  # names merely look like it: recognised, but never believed without a word of the user

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors
@@ -29,10 +29,15 @@ class Group:
     path: str
     label: str  # tells apart several layers under one path
     names: Mapping[Address, str]
+    member: str = ""  # the number in the names that does so, if one does
 
     @property
     def name(self) -> str:
-        return f"{self.path}/{self.label}" if self.path and self.label else self.path or self.label
+        """The path, without Keras's habit of naming a layer's group twice (``lstm_1/lstm_1``)."""
+        pieces = self.path.split("/")
+        half = len(pieces) // 2
+        path = "/".join(pieces[half:]) if half and pieces[:half] == pieces[half:] else self.path
+        return f"{path}/{self.label}" if path and self.label else path or self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +54,12 @@ class Match:
     evidence: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     sure: bool = True
+    given_name: str | None = None
 
     @property
     def name(self) -> str:
+        if self.given_name is not None:
+            return self.given_name
         if self.declared is not None and self.declared.name is not None:
             return self.declared.name
         return self.group.name
@@ -101,6 +109,10 @@ OUTSIDE = (
         "its weights are quantised; gatewise does not dequantise",
     ),
 )
+# The same told by tensor names alone: (pattern with the layer's path, kind, why).
+OUTSIDE_NAMES = (
+    (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
+)
 _RECURRENT_CLASS = re.compile(r"(lstm|gru|rnn)", re.IGNORECASE)
 
 
@@ -129,9 +141,24 @@ def recognise(tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = Fal
     outside += finder.declared_outside(claimed, {look.name for look in outside})
     order = {name: position for position, name in enumerate(tensors)}
     matches.sort(key=lambda match: min(order[name] for name in match.tensors))
+    matches = _named_apart(matches)
     return Recognised(
         tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), {k: tuple(v) for k, v in misfits.items()}
     )
+
+
+def _named_apart(matches: list[Match]) -> list[Match]:
+    """Layers that the file gives one name (the cells of a StackedRNNCells) get a number behind it."""
+    names = [match.name for match in matches]
+    seen: dict[str, int] = defaultdict(int)
+    result = []
+    for match in matches:
+        if names.count(match.name) > 1:
+            number = seen[match.name]
+            seen[match.name] += 1
+            match = replace(match, given_name=f"{match.name}/cell_{number}")
+        result.append(match)
+    return result
 
 
 def _first_by_name(looks: Iterable[Lookalike]) -> list[Lookalike]:
@@ -145,7 +172,7 @@ class _Finder:
         self.tensors = tensors
         self.chosen = chosen
         self._matched: dict[Template, list[tuple[str, Found]]] = {}
-        self._declared = {found.path: found for found in tensors.declared if found.kind or found.name}
+        self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name}
 
     # Names.
 
@@ -158,7 +185,7 @@ class _Finder:
                 by_path[found.path, found.member].append((address, name, found.wild))
         groups: list[Group] = []
         for (path, member), entries in by_path.items():
-            groups += _split(path, f"cell_{member}" if member else "", entries)
+            groups += _split(path, member, entries)
         return groups
 
     def _named(self, layout: Layout, part: Part) -> list[tuple[str, Found]]:
@@ -170,21 +197,21 @@ class _Finder:
             self._matched[template] = [(name, found) for name, found in pairs if found]
         return self._matched[template]
 
-    def declared_for(self, names: Iterable[str], path: str) -> Declared | None:
+    def declared_for(self, group: Group) -> Declared | None:
         """What the file declares nearest above a group: at its path, or at the longest prefix of its names."""
-        if path in self._declared:
-            return self._declared[path]
-        first = next(iter(names), "")
-        for end in sorted({m.start() for m in re.finditer(r"[./_]", first)}, reverse=True):
-            if first[:end] in self._declared:
-                return self._declared[first[:end]]
+        first = next(iter(group.names.values()), "")
+        ends = sorted({m.start() for m in re.finditer(r"[./_]", first)}, reverse=True)
+        for path in (group.path, *(first[:end] for end in ends), ""):
+            found = self._declared.get((path, group.member)) or self._declared.get((path, ""))
+            if found is not None:
+                return found
         return None
 
     # Shapes.
 
     def fits(self, layout: Layout, group: Group) -> Match | str:
         """The layout's match with a group, or one sentence why it does not fit."""
-        declared = self.declared_for(group.names.values(), group.path)
+        declared = self.declared_for(group)
         version = declared.version if declared and declared.version else self._version()
         told = told_by_settings(layout, declared.settings, version) if declared else {}
         fitting: list[Match] = []
@@ -220,7 +247,7 @@ class _Finder:
         except Unsolvable as error:
             return f"{error} ({layout.name})."
         kernel = next(name for (i, *_), name in addresses.items() if "kernel" in layout.parts[i].roles)
-        narrowed = Group(group.path, group.label, addresses)
+        narrowed = replace(group, names=addresses)
         return Match(layout, form, narrowed, sizes, self.tensors[kernel].dtype)
 
     # Meaning.
@@ -252,17 +279,18 @@ class _Finder:
     # What is not plain.
 
     def lookalike(self, match: Match) -> Lookalike | None:
-        """A match whose place the file declares to be of a class that the layout does not know."""
+        """A match whose place the file declares to be something else: another class, other sizes, mixed directions."""
         declared = match.declared
         if self.chosen or declared is None or not declared.kind:
             return None
         if declared.kind in match.layout.kinds or _marked(match.layout, declared):
-            return None
-        why = _outside_reason(declared.kind) or (
-            f"its shapes fit {match.layout.name}, but the file says it is a {declared.kind}, whose gate order gatewise "
-            "does not know; describe it with --from (a layout's name, or a TOML file)"
-        )
-        return Lookalike(match.name, declared.kind, why, match.tensors)
+            why = _contradiction(match, declared) or _mixed_directions(match, declared)
+        else:
+            why = _outside_reason(declared.kind) or (
+                f"its shapes fit {match.layout.name}, but the file says it is a {declared.kind}, whose gate order gatewise "
+                "does not know; describe it with --from (a layout's name, or a TOML file)"
+            )
+        return Lookalike(match.name, declared.kind, why, match.tensors) if why else None
 
     def convolution(self, group: Group) -> list[Lookalike]:
         """Kernels with more than two axes: a convolutional recurrent layer, declared or not."""
@@ -270,30 +298,39 @@ class _Finder:
         rank = max(len(self.tensors[name].shape) for name in names)
         if rank < 3 or len(names) < 2:
             return []
-        declared = self.declared_for(names, group.path)
+        declared = self.declared_for(group)
         kind = declared.kind if declared and declared.kind else "convolutional recurrent layer"
         name = declared.name if declared and declared.name else group.name
         return [Lookalike(name, kind, _outside_reason("keras.ConvLSTM2D") or "", names)]
 
     def declared_outside(self, claimed: set[str], named: set[str]) -> list[Lookalike]:
         """Objects declared with a recurrent class that no layout read."""
-        found: list[Lookalike] = []
+        found = list(self._outside_by_name())
         for declared in self.tensors.declared:
             name = declared.name or declared.path
-            own = self._own_tensors(declared)
             reason = _outside_reason(declared.kind)
-            last = declared.kind.rsplit(".", 1)[-1]
-            if reason is None and own and _RECURRENT_CLASS.search(last):
-                reason = (
-                    f"no layout that gatewise knows is called {declared.kind} and has these tensors; describe it with "
-                    "--from (a TOML file)"
-                )
+            last = re.split(r"[./]", declared.kind or declared.path)[-1]
+            if reason is None and not _RECURRENT_CLASS.search(last):
+                continue
+            own = self._own_tensors(declared)
+            if reason is None and own:
+                what = declared.kind or f"layer of that name ({last})"
+                reason = f"no layout that gatewise knows is a {what} with these tensors; describe it with --from (a TOML file)"
             if reason and name not in named and not claimed.intersection(own):
-                found.append(Lookalike(name, declared.kind, reason, own))
+                found.append(Lookalike(name, declared.kind or "custom layer", reason, own))
         return found
 
+    def _outside_by_name(self) -> Iterator[Lookalike]:
+        for pattern, kind, why in OUTSIDE_NAMES:
+            paths: dict[str, list[str]] = defaultdict(list)
+            for name in self.tensors:
+                if hit := re.fullmatch(pattern, name):
+                    paths[hit["path"]].append(name)
+            for path, names in paths.items():
+                yield Lookalike(path, kind, why, tuple(names))
+
     def _own_tensors(self, declared: Declared) -> tuple[str, ...]:
-        deeper = [path for path in self._declared if path != declared.path and path.startswith(declared.path)]
+        deeper = [path for path, _ in self._declared if path != declared.path and path.startswith(declared.path)]
         return tuple(
             name for name in self.tensors
             if _below(name, declared.path) and not any(_below(name, path) for path in deeper)
@@ -312,6 +349,32 @@ def _marked(layout: Layout, declared: Declared) -> bool:
     return bool(layout.marks) and all(declared.settings.get(key) == want for key, want in layout.marks.items())
 
 
+def _contradiction(match: Match, declared: Declared) -> str:
+    """Where the file declares a size and the tensors show another, the layer is not what it seems."""
+    first = match.sizes[0, "forward"]
+    shown = {
+        "unit": first["unit"], "feature": first["feature"],
+        "layers": len({layer for layer, _ in match.sizes}), "directions": len({way for _, way in match.sizes}),
+    }  # fmt: skip
+    for fact in match.layout.facts:
+        said = next((declared.settings[name] for name in fact.names if name in declared.settings), None)
+        meant = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool)) else said
+        if isinstance(meant, int) and meant != shown[fact.of]:
+            return f"the file declares {meant} {fact.of}(s) here, and the tensors show {shown[fact.of]}"
+    return ""
+
+
+def _mixed_directions(match: Match, declared: Declared) -> str:
+    """A reverse direction with settings of its own, which mean another function than the forward one's."""
+    own = declared.settings.get(match.layout.reverse_settings)
+    if not isinstance(own, Mapping):
+        return ""
+    forward = told_by_settings(match.layout, declared.settings, declared.version)
+    reverse = told_by_settings(match.layout, own, declared.version)
+    differ = [name for name, value in reverse.items() if name != "go_backwards" and forward.get(name, value) != value]
+    return f"its two directions differ in {differ[0]}; gatewise reads layers whose directions agree" if differ else ""
+
+
 def _agrees(form: Mapping[str, Any], meaning: Dialect) -> bool:
     return all(getattr(meaning, key) == want for key, want in form.items())
 
@@ -325,15 +388,15 @@ def _has(group: Group, index: int) -> bool:
     return any(address[0] == index for address in group.names)
 
 
-def _split(path: str, label: str, entries: list[tuple[Address, str, tuple[str, ...]]]) -> Iterator[Group]:
+def _split(path: str, member: str, entries: list[tuple[Address, str, tuple[str, ...]]]) -> Iterator[Group]:
     if len({address for address, _, _ in entries}) == len(entries):
-        yield Group(path, label, {address: name for address, name, _ in entries})
+        yield Group(path, f"cell_{member}" if member else "", {address: name for address, name, _ in entries}, member)
         return
     by_wild: dict[tuple[str, ...], dict[Address, str]] = defaultdict(dict)
     for address, name, wild in entries:
         by_wild[wild][address] = name
     for wild, names in by_wild.items():
-        yield Group(path, label + "".join(wild).strip("_."), names)
+        yield Group(path, "".join(wild).strip("_.") or member, names, member)
 
 
 def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str]) -> str:

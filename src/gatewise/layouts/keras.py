@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..weights import BIAS, KERNEL, PLAIN, RECURRENT_BIAS, RECURRENT_KERNEL
-from ._layout import Layout, Part, Setting, Since
+from ._layout import Fact, Layout, Part, Setting, Since
 
 _SOURCE = "keras/src/layers/rnn/{lstm,gru,simple_rnn}.py"
 _CUDNN_SOURCE = "keras 2.2.4 keras/layers/cudnn_recurrent.py and keras/engine/saving.py, _convert_rnn_weights"
@@ -32,6 +32,7 @@ ACTIVATIONS = {
     "silu": "silu",
     "swish": "silu",
 }  # fmt: skip
+MERGES = {"concat": "concat", "sum": "sum", "ave": "ave", "mul": "mul", None: "apart"}
 _GATES = Setting(
     "recurrent_activation",
     ("recurrent_activation", "inner_activation"),
@@ -45,7 +46,7 @@ _ACTIVATION = Setting(
 )
 _OUTPUT = Setting("output_activation", ("activation",), ACTIVATIONS)
 _BACKWARDS = Setting("go_backwards", ("go_backwards",), {True: True, False: False}, default=False)
-_MERGE = Setting("merge", ("merge_mode",), {name: name for name in ("concat", "sum", "ave", "mul")}, default="concat")
+_MERGE = Setting("merge", ("merge_mode",), MERGES, default="concat")
 _RESET = Setting(
     "reset",
     ("reset_after",),
@@ -65,23 +66,32 @@ _RELABELLED = (
     Part(_names("bias", 2), BIAS + RECURRENT_BIAS, "(gate unit + gate unit)"),
 )
 _SINGLE = Part(_names("bias", 2), BIAS, "(gate unit)", optional=True)
+FACTS = (
+    Fact("unit", ("units", "output_dim")),
+    Fact("directions", ("wrapper",), {"Bidirectional": 2, "TimeDistributed": 1}),
+)
 
 LAYOUTS = (
     Layout("keras.LSTM", "lstm", "ifgo", (*_KERNELS, _SINGLE), _SOURCE,
            settings=(_GATES, *_COMMON, _OUTPUT), kinds=("keras.LSTM", "keras.LSTMCell"), written_as="keras.LSTM",
-           separator="/", proven="Keras 2.2.4 to 3.15.1: 2e-07"),
+           separator="/", facts=FACTS, reverse_settings="backward_layer",
+           proven="Keras 2.2.4 to 3.15.1: 2e-07"),
     Layout("keras.GRU", "gru", "zrn",
            (*_KERNELS,
             Part(_names("bias", 2), BIAS, "(gate unit)", optional=True, given={"reset": "before"}),
             Part(_names("bias", 2), BIAS + RECURRENT_BIAS, "(one + one) (gate unit)", optional=True,
                  given={"reset": "after"})),
            _SOURCE, settings=(_GATES, *_COMMON, _RESET), kinds=("keras.GRU", "keras.GRUCell"), written_as="keras.GRU",
-           separator="/", proven="Keras 2.2.4 to 3.15.1: 2e-07"),
+           separator="/", facts=FACTS, reverse_settings="backward_layer",
+           proven="Keras 2.2.4 to 3.15.1: 2e-07"),
     Layout("keras.SimpleRNN", "rnn", "h", (*_KERNELS, _SINGLE), _SOURCE,
            settings=_COMMON, kinds=("keras.SimpleRNN", "keras.SimpleRNNCell"), written_as="keras.SimpleRNN",
-           separator="/", proven="Keras 2.2.4 to 3.15.1: 2e-07"),
+           separator="/", facts=FACTS, reverse_settings="backward_layer",
+           proven="Keras 2.2.4 to 3.15.1: 2e-07"),
     Layout("keras.CuDNNLSTM", "lstm", "ifgo", _RELABELLED, _CUDNN_SOURCE,
-           settings=(_BACKWARDS, _MERGE), kinds=("keras.CuDNNLSTM",), separator="/", proven="Keras 2.2.4 to tf.keras 2.15.1: 1e-07"),
+           settings=(_BACKWARDS, _MERGE), kinds=("keras.CuDNNLSTM",), separator="/", facts=FACTS, reverse_settings="backward_layer",
+           proven="Keras 2.2.4 to tf.keras 2.15.1: 1e-07"),
     Layout("keras.CuDNNGRU", "gru", "zrn", _RELABELLED, _CUDNN_SOURCE, dialect=replace(PLAIN["gru"]),
-           settings=(_BACKWARDS, _MERGE), kinds=("keras.CuDNNGRU",), separator="/", proven="Keras 2.2.4 to tf.keras 2.15.1: 1e-07"),
+           settings=(_BACKWARDS, _MERGE), kinds=("keras.CuDNNGRU",), separator="/", facts=FACTS, reverse_settings="backward_layer",
+           proven="Keras 2.2.4 to tf.keras 2.15.1: 1e-07"),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ..weights import BIAS, KERNEL, PLAIN, RECURRENT_KERNEL
 from ._layout import Layout, Part, Setting
-from .keras import ACTIVATIONS
+from .keras import ACTIVATIONS, FACTS, MERGES
 
 _SOURCE = "keras 1.2.2 keras/layers/recurrent.py"
 _HARD = "hard_sigmoid(0.2)"
@@ -40,21 +40,22 @@ _SETTINGS = (
     Setting("activation", ("activation",), ACTIVATIONS, default="tanh", because="the file holds no config; Keras 1's default"),
     Setting("output_activation", ("activation",), ACTIVATIONS),
     Setting("go_backwards", ("go_backwards",), {True: True, False: False}, default=False),
-    Setting("merge", ("merge_mode",), {name: name for name in ("concat", "sum", "ave", "mul")}, default="concat"),
+    Setting("merge", ("merge_mode",), MERGES, default="concat"),
 )  # fmt: skip
 _NO_OUTPUT = tuple(setting for setting in _SETTINGS if setting.field != "output_activation")
+_NO_GATES = tuple(setting for setting in _NO_OUTPUT if setting.field != "recurrent_activation")
 _LSTM = replace(PLAIN["lstm"], recurrent_activation=_HARD)
 _GRU = replace(PLAIN["gru"], recurrent_activation=_HARD, reset="before")
 
 LAYOUTS = (
     Layout("keras1.LSTM", "lstm", "igfo", _BY_GATE, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           spelled={"g": "c"}, separator="/", proven="Keras 1.2.2: 1e-07"),
+           spelled={"g": "c"}, separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.LSTM-gpu", "lstm", "ifgo", _FUSED, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           separator="/", proven="Keras 1.2.2: 1e-07"),
+           separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU", "gru", "zrn", _BY_GATE, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           spelled={"n": "h"}, separator="/", proven="Keras 1.2.2: 1e-07"),
+           spelled={"n": "h"}, separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU-gpu", "gru", "zrn", _FUSED, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           separator="/", proven="Keras 1.2.2: 1e-07"),
-    Layout("keras1.SimpleRNN", "rnn", "h", _FUSED, _SOURCE, settings=_NO_OUTPUT, kinds=("keras.SimpleRNN",),
-           separator="/", proven="Keras 1.2.2: 1e-07"),
+           separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
+    Layout("keras1.SimpleRNN", "rnn", "h", _FUSED, _SOURCE, settings=_NO_GATES, kinds=("keras.SimpleRNN",),
+           separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
 )  # fmt: skip

@@ -7,7 +7,7 @@ and the cells (equations and gate order).  Same names and order from 0.1 to 2.13
 from __future__ import annotations
 
 from ..weights import BIAS, KERNEL, PROJECTION, RECURRENT_BIAS, RECURRENT_KERNEL
-from ._layout import Layout, Part, Setting
+from ._layout import Fact, Layout, Part, Setting
 
 _SOURCE = "torch/nn/modules/rnn.py, RNNBase.__init__"
 _MODULES = ("torch.nn.modules.rnn.", "__torch__.torch.nn.modules.rnn.")
@@ -38,18 +38,20 @@ _NONLINEARITY = Setting(
     default="tanh",
     because="torch.nn.RNN's default; a state dict does not hold the nonlinearity",
 )
+_FACTS = (Fact("unit", ("hidden_size",)), Fact("feature", ("input_size",)))
+_STACK_FACTS = (*_FACTS, Fact("layers", ("num_layers",)), Fact("directions", ("bidirectional",), {True: 2, False: 1}))
 
 LAYOUTS = (
-    Layout("torch.LSTM", "lstm", "ifgo", _WITH_PROJECTION, _SOURCE, kinds=_kinds("LSTM"), marks={"mode": "LSTM"},
+    Layout("torch.LSTM", "lstm", "ifgo", _WITH_PROJECTION, _SOURCE, kinds=_kinds("LSTM"), facts=_STACK_FACTS, marks={"mode": "LSTM"},
            proven="torch 1.0.1 to 2.13.0: 2e-07"),
-    Layout("torch.GRU", "gru", "rzn", _STACK, _SOURCE, kinds=_kinds("GRU"), marks={"mode": "GRU"},
+    Layout("torch.GRU", "gru", "rzn", _STACK, _SOURCE, kinds=_kinds("GRU"), facts=_STACK_FACTS, marks={"mode": "GRU"},
            proven="torch 1.0.1 to 2.13.0: 2e-07"),
-    Layout("torch.RNN", "rnn", "h", _STACK, _SOURCE, kinds=_kinds("RNN"), settings=(_NONLINEARITY,),
+    Layout("torch.RNN", "rnn", "h", _STACK, _SOURCE, kinds=_kinds("RNN"), facts=_STACK_FACTS, settings=(_NONLINEARITY,),
            proven="torch 1.0.1 to 2.13.0: 2e-07"),
-    Layout("torch.LSTMCell", "lstm", "ifgo", _CELL, _SOURCE, kinds=_kinds("LSTMCell"),
+    Layout("torch.LSTMCell", "lstm", "ifgo", _CELL, _SOURCE, kinds=_kinds("LSTMCell"), facts=_FACTS,
            proven="torch 1.0.1 to 2.13.0: 2e-07"),
-    Layout("torch.GRUCell", "gru", "rzn", _CELL, _SOURCE, kinds=_kinds("GRUCell"),
+    Layout("torch.GRUCell", "gru", "rzn", _CELL, _SOURCE, kinds=_kinds("GRUCell"), facts=_FACTS,
            proven="torch 1.0.1 to 2.13.0: 2e-07"),
-    Layout("torch.RNNCell", "rnn", "h", _CELL, _SOURCE, kinds=_kinds("RNNCell"), settings=(_NONLINEARITY,),
+    Layout("torch.RNNCell", "rnn", "h", _CELL, _SOURCE, kinds=_kinds("RNNCell"), facts=_FACTS, settings=(_NONLINEARITY,),
            proven="torch 1.0.1 to 2.13.0: 2e-07"),
 )  # fmt: skip
