@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 
+RESEMBLING = "~"  # the naming scheme of names that merely look like a layout's: recognised, and said to be unsure
+
+
 @dataclass(frozen=True, eq=False)
 class Part:
     """One stored tensor of a cell.
 
-    ``name``     template of its name; a mapping where containers have naming schemes of their own
+    ``name``     template of its name; a mapping where containers have naming schemes of their own, or where people's
+                 own exports spell it likewise (``RESEMBLING``)
     ``roles``    what lies in it: KERNEL, BIAS + RECURRENT_BIAS …
     ``phrase``   where each role lies (``_phrase``)
     ``optional`` may be missing (all of them or none)
@@ -48,7 +52,7 @@ class Part:
 
     def template_text(self, naming: str) -> str | None:
         if isinstance(self.name, str):
-            return self.name
+            return None if naming == RESEMBLING else self.name
         return self.name.get(naming)
 
 
@@ -152,7 +156,6 @@ class Layout:
     reverse_settings: str = ""
     written_as: str = ""
     separator: str = "."  # between a layer's path and its tensors' names, when writing
-    resembles: bool = False  # names merely look like it: recognised, but never believed without a word of the user
 
     def __post_init__(self) -> None:
         if self.cell not in GATES:
@@ -219,12 +222,13 @@ class Layout:
 
     def template(self, part: Part, naming: str) -> Template | None:
         """The part's name template under a naming scheme, else under the plain one."""
-        text = part.template_text(naming) or part.template_text("")
+        loose = naming == RESEMBLING
+        text = part.template_text(naming) or (None if loose else part.template_text(""))
         if text is None:
             return None
-        if "{gate}" not in text:
-            return template(text, ())  # shared between layouts: a name is matched against it once
-        return template(text, tuple((gate, self.spelled.get(gate, gate)) for gate in self.gates_of(part)))
+        spelled = tuple((gate, self.spelled.get(gate, gate)) for gate in self.gates_of(part))
+        # Without a gate in the name, the template is shared between layouts: a name is matched against it once.
+        return template(text, spelled if "{gate}" in text else (), loose)
 
     @functools.cached_property
     def is_stack(self) -> bool:

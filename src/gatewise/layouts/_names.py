@@ -34,16 +34,20 @@ class Found:
 
 
 class Template:
-    """A compiled template.  ``gates`` maps a canonical gate letter to its spelling in names."""
+    """A compiled template.  ``gates`` maps a canonical gate letter to its spelling in names; ``loose`` takes capitals
+    for small letters."""
 
-    def __init__(self, text: str, gates: Mapping[str, str]):
+    def __init__(self, text: str, gates: Mapping[str, str], loose: bool = False):
         self.text = text
+        self._loose = loose
         self._tokens = _TOKENS.findall(text)
         if "".join(self._tokens) != text:
             raise PhraseError(f"name template {text!r} cannot be read.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
-        self._regex = re.compile(rf"(?:(?P<path>.*?)[./])?{self._pattern()}", re.DOTALL)
+        self._regex = re.compile(
+            rf"(?:(?P<path>.*?)[./])?{self._pattern()}", re.DOTALL | (re.IGNORECASE if loose else 0)
+        )
         self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
 
     @property
@@ -86,7 +90,7 @@ class Template:
 
     def match(self, name: str) -> Found | None:
         """Where ``name`` belongs, or None."""
-        if self._needle not in name:
+        if self._needle not in (name.lower() if self._loose else name):
             return None
         found = self._regex.fullmatch(name)
         if not found:
@@ -130,5 +134,5 @@ class Template:
 
 
 @functools.cache
-def template(text: str, gates: tuple[tuple[str, str], ...]) -> Template:
-    return Template(text, dict(gates))
+def template(text: str, gates: tuple[tuple[str, str], ...], loose: bool = False) -> Template:
+    return Template(text, dict(gates), loose)

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors
 from ..weights import DIRECTIONS, Dialect
-from ._layout import Layout, Part, Since, dialect_with, told_by_settings
+from ._layout import RESEMBLING, Layout, Part, Since, dialect_with, told_by_settings
 from ._names import Found, Template
 from ._phrase import Equation, Unsolvable, solve
 
@@ -119,7 +119,20 @@ _RECURRENT_CLASS = re.compile(r"(lstm|gru|rnn)", re.IGNORECASE)
 def recognise(tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = False) -> Recognised:
     """Find every recurrent layer.  ``chosen``: the user named these layouts, so classes that a file declares and
     names that merely resemble do not count against them."""
-    finder = _Finder(tensors, chosen)
+    found = _pass(_Finder(tensors, tensors.naming, chosen), layouts)
+    claimed = {name for match in found.matches for name in match.tensors}
+    claimed |= {name for look in found.outside for name in look.tensors}
+    left = tensors.with_tensors(tensor for name, tensor in tensors.items() if name not in claimed)
+    resembling = _pass(_Finder(left, RESEMBLING, chosen), layouts)
+    order = {name: position for position, name in enumerate(tensors)}
+    matches = sorted(
+        (*found.matches, *resembling.matches), key=lambda match: min(order[name] for name in match.tensors)
+    )
+    return replace(found, matches=tuple(_named_apart(matches)), misfits=found.misfits or resembling.misfits)
+
+
+def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
+    """All layouts against one naming scheme."""
     candidates: list[Match] = []
     misfits: dict[str, list[str]] = defaultdict(list)
     outside: list[Lookalike] = []
@@ -139,9 +152,6 @@ def recognise(tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = Fal
     claimed = {name for match in matches for name in match.tensors}
     outside = [look for look in outside if not claimed.intersection(look.tensors)]
     outside += finder.declared_outside(claimed, {look.name for look in outside})
-    order = {name: position for position, name in enumerate(tensors)}
-    matches.sort(key=lambda match: min(order[name] for name in match.tensors))
-    matches = _named_apart(matches)
     return Recognised(
         tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), {k: tuple(v) for k, v in misfits.items()}
     )
@@ -168,8 +178,9 @@ def _first_by_name(looks: Iterable[Lookalike]) -> list[Lookalike]:
 class _Finder:
     """What one file offers: names matched once per template, declared objects by path."""
 
-    def __init__(self, tensors: Tensors, chosen: bool):
+    def __init__(self, tensors: Tensors, naming: str, chosen: bool):
         self.tensors = tensors
+        self.naming = naming
         self.chosen = chosen
         self._matched: dict[Template, list[tuple[str, Found]]] = {}
         self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name}
@@ -189,7 +200,7 @@ class _Finder:
         return groups
 
     def _named(self, layout: Layout, part: Part) -> list[tuple[str, Found]]:
-        template = layout.template(part, self.tensors.naming)
+        template = layout.template(part, self.naming)
         if template is None:
             return []
         if template not in self._matched:
@@ -234,7 +245,7 @@ class _Finder:
         present = {i: part for i, part in enumerate(layout.parts) if part in wanted and _has(group, i)}
         missing = [p for i, p in enumerate(layout.parts) if p in wanted and i not in present and not p.optional]
         if missing:
-            return f"{layout.name} also wants {missing[0].template_text(self.tensors.naming) or missing[0].name!r}."
+            return f"{layout.name} also wants {missing[0].template_text(self.naming) or missing[0].name!r}."
         addresses = {address: name for address, name in group.names.items() if address[0] in present}
         incomplete = _incomplete(layout, present, addresses)
         if incomplete:
@@ -257,7 +268,12 @@ class _Finder:
     ) -> Match:
         known = bool(declared and (declared.kind in layout.kinds or _marked(layout, declared)))
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
-        evidence.append("the names are this layout's")
+        loose = self.naming == RESEMBLING
+        evidence.append(
+            f"the names resemble this layout's ({', '.join(list(fitting[0].tensors)[:2])} …); its gate order is assumed"
+            if loose
+            else "the names are this layout's"
+        )
         assumed: list[str] = []
         meaning = dialect_with(layout.meaning, told)
         for setting in layout.settings:
@@ -273,7 +289,7 @@ class _Finder:
         )
         return Match(
             layout, match.form, match.group, match.sizes, match.dtype, declared, meaning,
-            tuple(evidence), tuple(assumed), sure=not layout.resembles or self.chosen,
+            tuple(evidence), tuple(assumed), sure=not loose or self.chosen,
         )  # fmt: skip
 
     # What is not plain.
@@ -313,7 +329,8 @@ class _Finder:
             if reason is None and not _RECURRENT_CLASS.search(last):
                 continue
             own = self._own_tensors(declared)
-            if reason is None and own:
+            matrices = [name for name in own if len(self.tensors[name].shape) > 1 and self.tensors[name].size > 1]
+            if reason is None and len(matrices) > 1:
                 what = declared.kind or f"layer of that name ({last})"
                 reason = f"no layout that gatewise knows is a {what} with these tensors; describe it with --from (a TOML file)"
             if reason and name not in named and not claimed.intersection(own):
@@ -488,9 +505,9 @@ def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
     return [match for match in chosen if not undecided.intersection(match.tensors)], ambiguous
 
 
-def _rank(match: Match) -> tuple[bool, bool, int]:
+def _rank(match: Match) -> tuple[bool, int]:
     declared = match.declared is not None and match.declared.kind in match.layout.kinds
-    return (declared, not match.layout.resembles, len(match.tensors))
+    return (declared, len(match.tensors))
 
 
 def _means_the_same(one: Match, other: Match) -> bool:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..weights import BIAS, KERNEL, PLAIN, RECURRENT_KERNEL
-from ._layout import Layout, Part, Setting
+from ._layout import Layout, Part, Setting, Since
 from .keras import ACTIVATIONS, FACTS, MERGES
 
 _SOURCE = "keras 1.2.2 keras/layers/recurrent.py"
 _HARD = "hard_sigmoid(0.2)"
+_THEN = {name: value.before if isinstance(value, Since) else value for name, value in ACTIVATIONS.items()}
 
 
 def _name(letter: str, gate: str = "") -> dict[str, str]:
@@ -35,10 +36,10 @@ _FUSED = (
     Part(_name("b"), BIAS, "(gate unit)"),
 )
 _SETTINGS = (
-    Setting("recurrent_activation", ("inner_activation",), ACTIVATIONS, default=_HARD,
+    Setting("recurrent_activation", ("inner_activation",), _THEN, default=_HARD,
             because="the file holds no config; Keras 1's default"),
-    Setting("activation", ("activation",), ACTIVATIONS, default="tanh", because="the file holds no config; Keras 1's default"),
-    Setting("output_activation", ("activation",), ACTIVATIONS),
+    Setting("activation", ("activation",), _THEN, default="tanh", because="the file holds no config; Keras 1's default"),
+    Setting("output_activation", ("activation",), _THEN),
     Setting("go_backwards", ("go_backwards",), {True: True, False: False}, default=False),
     Setting("merge", ("merge_mode",), MERGES, default="concat"),
 )  # fmt: skip

@@ -7,7 +7,7 @@ and the cells (equations and gate order).  Same names and order from 0.1 to 2.13
 from __future__ import annotations
 
 from ..weights import BIAS, KERNEL, PROJECTION, RECURRENT_BIAS, RECURRENT_KERNEL
-from ._layout import Fact, Layout, Part, Setting
+from ._layout import RESEMBLING, Fact, Layout, Part, Setting
 
 _SOURCE = "torch/nn/modules/rnn.py, RNNBase.__init__"
 _MODULES = ("torch.nn.modules.rnn.", "__torch__.torch.nn.modules.rnn.")
@@ -17,18 +17,24 @@ def _kinds(name: str) -> tuple[str, ...]:
     return tuple(module + name for module in _MODULES)
 
 
+def _names(kind: str, role: str, tail: str = "") -> dict[str, str]:
+    """``weight_ih``, and as people's own exports spell it: ``enc_w_ih``."""
+    return {"": f"{kind}_{role}{tail}", RESEMBLING: f"*{kind[0]}_{role}{tail}"}
+
+
+_LEVEL = "_l{layer}{|_reverse}"
 _STACK = (
-    Part("weight_ih_l{layer}{|_reverse}", KERNEL, "(gate unit) feature"),
-    Part("weight_hh_l{layer}{|_reverse}", RECURRENT_KERNEL, "(gate unit) hidden"),
-    Part("bias_ih_l{layer}{|_reverse}", BIAS, "(gate unit)", optional=True),
-    Part("bias_hh_l{layer}{|_reverse}", RECURRENT_BIAS, "(gate unit)", optional=True),
+    Part(_names("weight", "ih", _LEVEL), KERNEL, "(gate unit) feature"),
+    Part(_names("weight", "hh", _LEVEL), RECURRENT_KERNEL, "(gate unit) hidden"),
+    Part(_names("bias", "ih", _LEVEL), BIAS, "(gate unit)", optional=True),
+    Part(_names("bias", "hh", _LEVEL), RECURRENT_BIAS, "(gate unit)", optional=True),
 )
 _WITH_PROJECTION = (*_STACK, Part("weight_hr_l{layer}{|_reverse}", PROJECTION, "hidden unit", optional=True))
 _CELL = (
-    Part("weight_ih", KERNEL, "(gate unit) feature"),
-    Part("weight_hh", RECURRENT_KERNEL, "(gate unit) hidden"),
-    Part("bias_ih", BIAS, "(gate unit)", optional=True),
-    Part("bias_hh", RECURRENT_BIAS, "(gate unit)", optional=True),
+    Part(_names("weight", "ih"), KERNEL, "(gate unit) feature"),
+    Part(_names("weight", "hh"), RECURRENT_KERNEL, "(gate unit) hidden"),
+    Part(_names("bias", "ih"), BIAS, "(gate unit)", optional=True),
+    Part(_names("bias", "hh"), RECURRENT_BIAS, "(gate unit)", optional=True),
 )
 # RNN says its activation twice: ``mode`` in every version, ``nonlinearity`` since 1.4; RNNCell only by the second.
 _NONLINEARITY = Setting(
