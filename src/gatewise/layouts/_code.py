@@ -14,8 +14,8 @@ from ..errors import NotRepresentable
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import GATELESS, Gates, Stack, Weights
 from ._layout import Layout, Part, slots
+from ._match import Match
 from ._names import Found
-from ._recognise import Match
 
 if TYPE_CHECKING:
     from ..tensors import Array

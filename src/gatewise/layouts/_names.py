@@ -46,7 +46,9 @@ class Template:
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
         self._regex = re.compile(
-            rf"(?:(?P<path>.*?)[./])?{self._pattern()}", re.DOTALL | (re.IGNORECASE if loose else 0)
+            # the shortest path that fits, so that optional text before the name is found at the top level too
+            rf"(?:(?P<path>.*?)[./])??{self._pattern()}",
+            re.DOTALL | (re.IGNORECASE if loose else 0),
         )
         self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
 
