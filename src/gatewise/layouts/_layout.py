@@ -199,6 +199,8 @@ class Layout:
         unknown = set(part.gates or "") - set(self.gates)
         if unknown:
             raise PhraseError(f"{self.name}: part {part.phrase!r} has unknown gates {sorted(unknown)}.")
+        for naming in ("", RESEMBLING) if isinstance(part.name, str) else part.name:
+            self.template(part, naming)
         if part.relabel not in (None, *RELABELS):
             raise PhraseError(
                 f"{self.name}: there is no relabel {part.relabel!r}.", next=f"Known: {', '.join(RELABELS)}."

@@ -20,6 +20,8 @@ from ..errors import PhraseError
 
 _TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|\*|[^\[\]{}*]+")
 
+_WORDS = "It may hold {layer}, {gate}, {forward|reverse}, [what may be missing] and *."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -41,8 +43,14 @@ class Template:
         self.text = text
         self._loose = loose
         self._tokens = _TOKENS.findall(text)
-        if "".join(self._tokens) != text:
-            raise PhraseError(f"name template {text!r} cannot be read.")
+        brackets = "".join(re.findall(r"[\[\]]", text))
+        if "".join(self._tokens) != text or brackets != "[]" * text.count("["):
+            raise PhraseError(f"name template {text!r} cannot be read.", next=_WORDS)
+        if not any(token not in "[]*" for token in self._tokens):
+            raise PhraseError(f"name template {text!r} fits every name.")
+        repeated = [token for token in self._tokens if token.startswith("{") and self._tokens.count(token) > 1]
+        if repeated or sum("|" in token for token in self._tokens if token.startswith("{")) > 1:
+            raise PhraseError(f"name template {text!r} says the same thing twice.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
         self._regex = re.compile(
