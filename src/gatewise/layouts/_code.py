@@ -88,8 +88,10 @@ def encode(
     """The tensors of a stack in a layout's own shapes, named below ``prefix``; each is filled when asked for.
 
     The stack must already be in the layout's dialect and bias convention (``conventions.express`` sees to that).
-    Raises NotRepresentable where the sizes of layers or directions differ and the layout has one object for all.
+    Raises NotRepresentable for several layers where the layout stores each apart: encode ``stack.layer(index)`` then.
     """
+    if stack.num_layers > 1 and not layout.is_stack:
+        raise NotRepresentable(f"{layout.name} holds one layer, and these are {stack.num_layers}.")
     roles = {role for weights in stack.cells.values() for role in weights.roles}
     tensors: list[StoredTensor] = []
     for part in layout.parts_given(form):
