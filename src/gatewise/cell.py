@@ -247,6 +247,11 @@ def _states(stack: Stack, state: Any, batch: int) -> list[tuple[Array, ...]]:
     given = state if isinstance(state, (tuple, list)) else (state,)
     if len(given) != wanted:
         raise UsageError(f"{stack.cell} takes {wanted} initial state(s), {len(given)} were given.")
+    for states, name in zip(given, ("h0", "c0"), strict=False):
+        if len(states) != len(shapes):
+            raise UsageError(
+                f"{name} holds {len(states)} state(s); {len(shapes)} are wanted, one for each layer and direction."
+            )
     cells = []
     for index, pair in enumerate(shapes):
         values = tuple(np.asarray(given[n][index], np.float64) for n in range(wanted))
