@@ -5,6 +5,7 @@ a new layout is held to them by being there.
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,10 +23,11 @@ from random_layers import (
     stored,
 )
 
-from gatewise.layouts import Match, layouts, recognise
+from gatewise.layouts import Layout, Match, Part, layouts, recognise
 from gatewise.layouts._code import decode, encode
 from gatewise.layouts._layout import RESEMBLING
-from gatewise.tensors import Tensors
+from gatewise.tensors import Declared, Tensors
+from gatewise.weights import BIAS, KERNEL, PLAIN, RECURRENT_KERNEL
 
 CASES = every_case()
 NAMED = every_case(namings=True)
@@ -347,3 +349,79 @@ def test_tensors_of_two_dtypes_lose_nothing_when_encoded_again(dtypes: tuple[str
     match = read(case, tensors)
     for tensor in encode(decode(match, tensors), case.layout, match.form):
         np.testing.assert_array_equal(tensor.array().astype("f8"), mixed[tensor.name].astype("f8"))
+
+
+# What is missing, and what two layouts claim.
+
+
+def test_a_stack_with_a_layer_missing_or_a_reverse_direction_alone_is_told() -> None:
+    case = next(c for c in CASES if c.layout.name == "torch.GRU" and c.layers == 3 and c.directions == 2 and c.extras)
+    arrays = case.arrays(Sizes(5, 4))
+    for gone, says in (("_l1", "layers [0, 2] are there, so one is missing"), ("_l0", "layers [1, 2] are there")):
+        left = {name: array for name, array in arrays.items() if gone not in name}
+        found = recognise(stored(left), layouts())
+        assert found.matches == ()
+        assert any(says in text for texts in found.misfits.values() for text in texts), gone
+    reverse = {name: array for name, array in arrays.items() if name.endswith("_l0_reverse")}
+    found = recognise(stored(reverse), layouts())
+    assert found.matches == ()
+    assert any("only the reverse direction is there" in text for texts in found.misfits.values() for text in texts)
+
+
+def rival(name: str, gates: str, *parts: Part, kind: str = "", resembling: bool = False) -> Layout:
+    def names(text: str) -> str | dict[str, str]:
+        return {"": f"exact_{text}", RESEMBLING: f"*{text}"} if resembling else text
+
+    kernels = (
+        Part(names("kern"), KERNEL, "(gate unit) feature"),
+        Part(names("rec"), RECURRENT_KERNEL, "(gate unit) hidden"),
+    )
+    return Layout(name, "lstm", gates, (*kernels, *parts), "a test", kinds=(kind,) if kind else ())
+
+
+RIVALS = {"a.kern": np.zeros((16, 5), "f4"), "a.rec": np.zeros((16, 4), "f4"), "a.bias": np.zeros(16, "f4")}
+
+
+@pytest.mark.parametrize("resembling", [False, True], ids=["by its names", "by names that resemble"])
+def test_two_layouts_that_fit_equally_well_and_mean_another_are_both_named_and_none_is_chosen(resembling: bool) -> None:
+    found = recognise(
+        stored(RIVALS), [rival(f"mine.{gates}", gates, resembling=resembling) for gates in ("ifgo", "ofgi")]
+    )
+    assert found.matches == ()
+    assert [(doubt.name, doubt.layouts) for doubt in found.ambiguous] == [("a", ("mine.ifgo", "mine.ofgi"))]
+
+
+def test_two_layouts_that_mean_the_same_are_no_doubt() -> None:
+    found = recognise(stored(RIVALS), [rival("one", "ifgo"), rival("other", "ifgo")])
+    assert [match.layout.name for match in found.matches] == ["one"]
+    assert found.ambiguous == ()
+
+
+def test_the_layout_that_explains_more_tensors_wins() -> None:
+    bias = Part("bias", BIAS, "(gate unit)")
+    for order in (1, -1):
+        found = recognise(stored(RIVALS), [rival("less", "ofgi"), rival("more", "ifgo", bias)][::order])
+        assert [match.layout.name for match in found.matches] == ["more"]
+        assert found.ambiguous == ()
+
+
+def test_what_the_file_declares_outweighs_what_the_names_suggest() -> None:
+    bias = Part("bias", BIAS, "(gate unit)")
+    declared = [Declared("a", "my.LSTM")]
+    for order in (1, -1):
+        rivals = [rival("declared", "ofgi", kind="my.LSTM"), rival("more", "ifgo", bias, kind="other.LSTM")][::order]
+        found = recognise(stored(RIVALS, declared=declared), rivals)
+        assert [match.layout.name for match in found.matches] == ["declared"]
+        assert "the file declares my.LSTM here" in found.matches[0].evidence
+
+
+def test_a_stack_whose_directions_are_summed_reads_one_width_below() -> None:
+    summed = Layout(
+        "mine.Summed", "rnn", "h",
+        (Part("k{layer}{|r}", KERNEL, "unit feature"), Part("r{layer}{|r}", RECURRENT_KERNEL, "unit hidden")),
+        "a test", dialect=replace(PLAIN["rnn"], merge="sum"),
+    )  # fmt: skip
+    arrays = {f"k{n}{way}": np.zeros((4, 5 if n == 0 else 4), "f4") for n in (0, 1) for way in ("", "r")}
+    arrays |= {f"r{n}{way}": np.zeros((4, 4), "f4") for n in (0, 1) for way in ("", "r")}
+    (match,) = recognise(stored(arrays), (summed,)).matches
+    assert match.sizes[1, "reverse"]["feature"] == 4
