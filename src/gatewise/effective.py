@@ -38,7 +38,7 @@ class Rule:
     """
 
     what: str
-    found: re.Pattern[str]
+    found: str  # a pattern; compiled when a file has such names
     others: tuple[str, ...]
     shape_of: int
     compute: Callable[..., Array]
@@ -73,7 +73,7 @@ def _pruned(orig: Array, mask: Array) -> Array:
 
 def _rule(what: str, first: str, others: tuple[str, ...], shape_of: int, compute: Callable[..., Array], formula: str,
           at: str = "{path}{base}") -> Rule:  # fmt: skip
-    return Rule(what, re.compile(_PATH + first.replace("BASE", _BASE)), others, shape_of, compute, formula, at)
+    return Rule(what, _PATH + first.replace("BASE", _BASE), others, shape_of, compute, formula, at)
 
 
 RULES = (
@@ -88,7 +88,7 @@ RULES = (
     _rule("weight drop", r"module\.BASE_raw", (), 0, _raw, "{base}_raw", at="{path}module.{base}"),
     _rule("weight drop", r"BASE_raw", (), 0, _raw, "{base}_raw"),
 )  # fmt: skip
-_UNKNOWN = re.compile(_PATH + r"parametrizations\." + _BASE + r"\.original")
+_UNKNOWN = _PATH + r"parametrizations\." + _BASE + r"\.original"
 
 
 def resolve(tensors: Tensors) -> Tensors:
@@ -115,7 +115,7 @@ def _stands_in(name: str) -> bool:
 
 
 def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> StoredTensor | None:
-    found = rule.found.fullmatch(name)
+    found = re.fullmatch(rule.found, name)
     if not found:
         return None
     path, base = found["path"], found["base"]
@@ -163,7 +163,7 @@ def _in_place(tensors: Tensors, made: dict[str, StoredTensor]) -> list[StoredTen
 def _unresolved(tensors: Mapping[str, StoredTensor], made: Mapping[str, StoredTensor]) -> list[str]:
     said = []
     for name in tensors:
-        found = _UNKNOWN.fullmatch(name)
+        found = re.fullmatch(_UNKNOWN, name)
         if found and found["path"] + found["base"] not in made:
             said.append(
                 f"{found['path']}{found['base']} is made by a parametrization whose function the file does not tell "

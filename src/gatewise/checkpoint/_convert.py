@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..containers import Container, container_for_writing
 from ..containers._write import atomic
@@ -20,6 +20,9 @@ from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Gates, Stack, Weights, joined
 from ._load_code import load_code
 from ._open import Checkpoint, Layer, open
+
+if TYPE_CHECKING:
+    from ..tensors import Array
 
 Progress = Callable[[int, int, str], None]
 
@@ -148,6 +151,18 @@ def _convert(
     changes += _not_told(chosen, units)
     proof = _write(out, chosen, units, carried, verify, force, progress)
     return Conversion(checkpoint.path, os.fspath(out), chosen.name, tuple(units), tuple(changes), proof)
+
+
+def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
+    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
+    said = express(stack, target)
+    if target.is_stack or stack.num_layers == 1:
+        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
+    return {
+        tensor.name: tensor.array()
+        for index in range(stack.num_layers)
+        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
+    }
 
 
 # Which layers, to which layout.

@@ -9,12 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..containers import open_tensors
-from ..conventions import express
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
 from ..layouts import Layout, Match, Recognised, layout, layouts, recognise
-from ..layouts._code import decode, encode
+from ..layouts._code import decode
 from ..tensors import Tensors, WrittenBy
 from ..weights import Dialect, Stack, joined
 
@@ -55,6 +54,8 @@ class Layer(Stack):
 
     def to(self, name: str | Layout) -> dict[str, Array]:
         """The layer in another layout's own shapes: {tensor name: array}.  Raises NotRepresentable, UnknownLayout."""
+        from ._convert import arrays
+
         return arrays(self, layout(name))
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,18 +85,6 @@ class Layer(Stack):
         for piece in re.split(r"[./]", self.path):
             if piece in _WRAPPERS:
                 yield f"{piece!r} in its path: {_WRAPPERS[piece]}"
-
-
-def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
-    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
-    said = express(stack, target)
-    if target.is_stack or stack.num_layers == 1:
-        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
-    return {
-        tensor.name: tensor.array()
-        for index in range(stack.num_layers)
-        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
-    }
 
 
 class Checkpoint:
