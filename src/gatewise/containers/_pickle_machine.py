@@ -11,7 +11,7 @@ from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
-from ._pickle_build import BUILDERS, NEW_OBJECT, NOT_PLAIN, cost, key_parts
+from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
 
 LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a dozen
@@ -129,8 +129,9 @@ class Machine:
     def call(self, cls: Any, args: Any, kwargs: Any = None, how: str = "reduce") -> None:
         if not isinstance(args, tuple):
             raise self.broken("its arguments are not a tuple")
-        if how == "reduce" and cls in NEW_OBJECT and args:
-            cls, args, how = args[0], args[1:], "newobj"
+        spelt = new_object(cls, args) if how == "reduce" else None
+        if spelt:
+            (cls, args), how = spelt, "newobj"
         if not isinstance(cls, Global | Stub | Persistent):
             raise self.broken(f"calls a {type(cls).__name__}, which is no class")
         build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None

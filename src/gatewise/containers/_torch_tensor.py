@@ -210,8 +210,8 @@ def _ints(value: object, name: str) -> tuple[int, ...]:
 
 
 def _quantised(args: _Args, name: str, _outside: Outside, _wraps: int) -> _Found:
-    scheme = args[4][0] if isinstance(args[4], tuple) and args[4] else None
-    scale = {key: part for key, part in zip(("scale", "zero_point"), args[4][1:], strict=False) if _number(part)}
+    scheme, *numbers = args[4] if isinstance(args[4], tuple) and args[4] else (None,)
+    scale = {key: part for key, part in zip(("scale", "zero_point"), numbers, strict=False) if _number(part)}
     return Odd("torch.quantized tensor", {"shape": _ints(args[2], name), "scheme": str(scheme), **scale})
 
 
