@@ -63,6 +63,14 @@ def test_what_is_unusual_about_a_layer_is_said_below_the_table(gatewise: Run, li
     assert "not sure" in out
 
 
+def test_what_is_true_of_every_layer_is_said_once(gatewise: Run, library: Library) -> None:
+    hard = {"recurrent_activation": "hard_sigmoid(0.2)", "hard_sigmoid_slope": 0.2, "update": "keeps"}
+    library.document["layers"] = [layer("a", dialect=hard), layer("b", dialect=hard), layer("c", dialect=hard)]
+    out = gatewise("inspect", "model.pt").out
+    assert out.count("reads as") == 1
+    assert "  every layer  reads as: recurrent activation hard_sigmoid(0.2)\n" in out
+
+
 def test_a_file_without_recurrent_layers_says_so(gatewise: Run, library: Library) -> None:
     library.document.update(layers=[], written_by=[])
     ran = gatewise("inspect", "model.pt")

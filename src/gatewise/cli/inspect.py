@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from ._screen import Screen
 
 Row = Mapping[str, Any]
-USUAL = ("tanh", "sigmoid", "concat", "", None, False, 0, 0.0)  # a dialect's values that go without saying
+USUAL = ("tanh", "sigmoid", "concat", "keeps", "", None, False, 0, 0.0)  # a dialect's values that go without saying
+TOLD_ELSEWHERE = ("hard_sigmoid_slope",)  # the activation's name has it: hard_sigmoid(0.2)
 OTHERS = 3  # so many of the other tensors are named
 
 
@@ -86,8 +87,7 @@ def _layers(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[st
         Column("parameters", right=True),
     )  # fmt: skip
     yield from table(screen, columns, [_layer_row(layer) for layer in layers])
-    for layer in layers:
-        yield from _about(screen, layer, closely)
+    yield from _about(screen, layers, closely)
 
 
 def _layer_row(layer: Row) -> tuple[object, ...]:
@@ -103,21 +103,31 @@ def _layer_row(layer: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _about(screen: Screen, layer: Row, closely: bool) -> Iterator[str]:
-    """What the table has no column for: the unusual in a layer's dialect, what was assumed, and how we know."""
+def _about(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[str]:
+    """What the table has no column for.  What is true of several layers is said once."""
     from ._gates import BARE
 
-    name = layer["name"] or BARE
-    told = [f"{key.replace('_', ' ')} {value}" for key, value in layer.get("dialect", {}).items() if value not in USUAL]
-    lines = [f"reads as: {', '.join(told)}"] if told else []
-    lines += [f"assumed: {text}" for text in layer.get("assumed", ())]
-    lines += [f"also at: {text}" for text in layer.get("also_at", ())]
+    said: dict[str, list[str]] = {}
+    for layer in layers:
+        for line in _facts(layer, closely):
+            said.setdefault(line, []).append(layer["name"] or BARE)
+    for line, names in said.items():
+        who = "every layer" if len(names) == len(layers) > 1 else ", ".join(dict.fromkeys(names))
+        yield from screen.wrap(f"{who}  {line}", "    ", first="  ")
+
+
+def _facts(layer: Row, closely: bool) -> Iterator[str]:
+    """The unusual in a layer's dialect, what was assumed, and how we know."""
+    dialect = {key: value for key, value in layer.get("dialect", {}).items() if key not in TOLD_ELSEWHERE}
+    told = [f"{key.replace('_', ' ')} {value}" for key, value in dialect.items() if value not in USUAL]
+    if told:
+        yield f"reads as: {', '.join(told)}"
+    yield from (f"assumed: {text}" for text in layer.get("assumed", ()))
+    yield from (f"also at: {text}" for text in layer.get("also_at", ()))
     if closely or not layer.get("sure", True):
-        lines += [f"because: {text}" for text in layer.get("evidence", ())]
+        yield from (f"because: {text}" for text in layer.get("evidence", ()))
     if not layer.get("sure", True):
-        lines.append("not sure: nothing in the file names the layout; --from LAYOUT settles it")
-    for line in lines:
-        yield from screen.wrap(f"{name}  {line}", "    ", first="  ")
+        yield "not sure: nothing in the file names the layout; --from LAYOUT settles it"
 
 
 def _tensors(screen: Screen, document: Row) -> Iterator[str]:
