@@ -39,7 +39,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     from ._parse import overview, parse
 
-    if words == ["--version"]:
+    if words[:1] == ["--version"]:
         _write(f"gatewise {__version__}")
         return DONE
     found, arguments = parse(words)
