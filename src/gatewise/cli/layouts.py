@@ -93,9 +93,8 @@ def _one(screen: Screen, layout: Mapping[str, Any]) -> Iterator[str]:
     ]
     yield from table(screen, columns, rows)
     yield ""
-    schemes = {
-        scheme: None for part in layout["parts"] if isinstance(part["name"], dict) for scheme in part["name"] if scheme
-    }
+    named = [part["name"] for part in layout["parts"] if isinstance(part["name"], dict)]
+    schemes = dict.fromkeys(scheme for names in named for scheme in names if scheme[:1].isalpha())
     if schemes:
         yield from screen.wrap(f"named otherwise: {', '.join(schemes)} (--json shows how)", "  ", first="")
     told = [
