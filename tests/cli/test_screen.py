@@ -63,6 +63,14 @@ def test_what_is_unusual_about_a_layer_is_said_below_the_table(gatewise: Run, li
     assert "not sure" in out
 
 
+def test_what_is_true_of_every_layer_is_said_once(gatewise: Run, library: Library) -> None:
+    hard = {"recurrent_activation": "hard_sigmoid(0.2)", "hard_sigmoid_slope": 0.2, "update": "keeps"}
+    library.document["layers"] = [layer("a", dialect=hard), layer("b", dialect=hard), layer("c", dialect=hard)]
+    out = gatewise("inspect", "model.pt").out
+    assert out.count("reads as") == 1
+    assert "  every layer  reads as: recurrent activation hard_sigmoid(0.2)\n" in out
+
+
 def test_a_file_without_recurrent_layers_says_so(gatewise: Run, library: Library) -> None:
     library.document.update(layers=[], written_by=[])
     ran = gatewise("inspect", "model.pt")
@@ -81,7 +89,8 @@ def test_a_hostile_name_is_shown_escaped(gatewise: Run, library: Library) -> Non
 
 def test_gates_are_shown_with_their_figures(gatewise: Run) -> None:
     out = gatewise("inspect", "model.pt", "--gates", width=120).out
-    assert "encoder.lstm      0  forward    kernel            i     16 × 8  -0.0123  0.5   -1  1.23e+05" in out
+    assert "\nencoder.lstm\nlayer      role              gate   shape     mean  std  min       max\n" in out
+    assert "\n0 forward  kernel            i     16 × 8  -0.0123  0.5   -1  1.23e+05\n" in out
     assert out.count("16 × 8") == len(gate_rows())
 
 
@@ -102,6 +111,13 @@ def test_convert_says_what_changed_and_proves_it(
     assert "not proved: --no-verify" in gatewise("convert", "model.pt", "-o", "out.keras", "--no-verify").out
 
 
+def test_a_recorded_run_is_named_in_the_proof(gatewise: Run, library: Library) -> None:
+    library.proof["against"] = "recorded"
+    assert gatewise("verify", "a.pt", "--recorded", "io.npz").out == (
+        "same: max |Δ| = 5.6e-17 over y, h_n, c_n (7 steps × 3 sequences) against the recorded run, tolerance 1e-06\n"
+    )
+
+
 def test_diff_shows_the_gates_that_differ_and_only_those(gatewise: Run, library: Library) -> None:
     row = {"layer": 0, "direction": "forward", "role": "bias", "gate": "f", "shape": [16]}
     library.differences = {
@@ -110,9 +126,9 @@ def test_diff_shows_the_gates_that_differ_and_only_those(gatewise: Run, library:
                  {**row, "gate": "o", "max_abs": float("nan"), "where": [1]}],
     }  # fmt: skip
     assert gatewise("diff", "a.pt", "b.pt").out.splitlines() == [
-        "layer  direction  role  gate  shape  max |Δ|   at",
-        "    0  forward    bias  f        16     0.25  [3]",
-        "    0  forward    bias  o        16      nan  [1]",
+        "layer      role  gate  shape  max |Δ|   at",
+        "0 forward  bias  f        16     0.25  [3]",
+        "0 forward  bias  o        16      nan  [1]",
         "only in a.pt: decoder",
         "different: 2 of 3 gate matrices",
     ]
