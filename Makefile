@@ -8,6 +8,7 @@ SETUP  := tools/setup_env.py
 SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo test check quick quick-pythons docs clean
 
 help:  ## this list
