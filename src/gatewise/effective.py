@@ -84,6 +84,8 @@ RULES = (
     _rule("spectral norm", r"BASE_orig", ("{base}_u", "{base}_v"), 0, _spectral_norm, "{base}_orig / (u W v)"),
     _rule("spectral norm", r"parametrizations\.BASE\.original",
           ("parametrizations.{base}.0._u", "parametrizations.{base}.0._v"), 0, _spectral_norm, "original / (u W v)"),
+    _rule("spectral norm", r"parametrizations\.BASE\.original",  # as torch 1.9 to 1.11 named the two vectors
+          ("parametrizations.{base}.0.u", "parametrizations.{base}.0.v"), 0, _spectral_norm, "original / (u W v)"),
     # AWD-LSTM keeps the raw matrix beside the others, fastai on the wrapper around `module`.
     _rule("weight drop", r"module\.BASE_raw", (), 0, _raw, "{base}_raw", at="{path}module.{base}"),
     _rule("weight drop", r"BASE_raw", (), 0, _raw, "{base}_raw"),

@@ -139,10 +139,8 @@ def _convert(
     units: list[Unit] = []
     for names, stack in stacks:
         if isinstance(stack, Layer) and not stack.sure:
-            raise NotRepresentable(
-                f"{stack.name!r} merely looks like {stack.layout}: nothing in the file says so.",
-                next=f"If it is, say --from {stack.layout}.",
-            )
+            doubt = stack.match.doubts[0][1]
+            raise NotRepresentable(f"{stack.name or 'the layer'} cannot be converted unasked: {doubt}.")
         narrowed = _as_dtype(stack, dtype, changes)
         target = _target(stack, to, chosen)
         units.append(_unit(narrowed, names, target, [n for u in units for n in u.names], alone=len(stacks) == 1))

@@ -50,7 +50,7 @@ class Layer(Stack):
 
     @property
     def sure(self) -> bool:
-        return self.match.sure
+        return not self.match.doubts
 
     def to(self, name: str | Layout) -> dict[str, Array]:
         """The layer in another layout's own shapes: {tensor name: array}.  Raises NotRepresentable, UnknownLayout."""
@@ -67,7 +67,7 @@ class Layer(Stack):
             "directions": spec.directions, "bias": spec.bias, "reset": spec.reset, "dtype": spec.dtype,
             "parameters": self.parameters, "tensors": list(self._tensor_rows()), "dialect": spec.dialect.as_dict(),
             "evidence": list(self._evidence()), "assumed": list(self.assumed), "also_at": list(self.also_at),
-            "sure": self.sure,
+            "sure": self.sure, "doubts": [sentence for _, sentence in self.match.doubts],
         }  # fmt: skip
 
     def _tensor_rows(self) -> Iterator[dict[str, Any]]:
@@ -338,7 +338,8 @@ def _told(match: Match, said: Mapping[str, Any]) -> Match:
             )
     dialect: Dialect = replace(match.dialect, **{k: v for k, v in fields.items() if _applies(match, k)})
     kept = tuple(text for text in match.assumed if not any(text.startswith(f"{name} =") for name in fields))
-    return replace(match, dialect=dialect, assumed=kept)
+    doubts = tuple(doubt for doubt in match.doubts if doubt[0] not in fields)
+    return replace(match, dialect=dialect, assumed=kept, doubts=doubts)
 
 
 def _applies(match: Match, name: str) -> bool:

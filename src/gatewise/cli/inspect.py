@@ -127,7 +127,6 @@ def _facts(layer: Row, closely: bool) -> Iterator[str]:
     if closely or not layer.get("sure", True):
         yield from (f"because: {text}" for text in layer.get("evidence", ()))
     if not layer.get("sure", True):
-        yield "not sure: nothing in the file names the layout; --from LAYOUT settles it"
 
 
 def _tensors(screen: Screen, document: Row) -> Iterator[str]:

@@ -53,7 +53,7 @@ class Match:
     dialect: Dialect = field(default_factory=Dialect)
     evidence: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
-    sure: bool = True
+    doubts: tuple[tuple[str, str], ...] = ()  # (what is doubtful: "layout" or a dialect's field, the sentence)
     given_name: str | None = None
 
     @property
@@ -269,18 +269,28 @@ class _Finder:
         known = bool(declared and (declared.kind in layout.kinds or _marked(layout, declared)))
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
         loose = self.naming == RESEMBLING
+        if loose and not self.chosen:
+            doubts.append(("layout", f"nothing in the file names the layout: --from {layout.name} settles it"))
         evidence.append(
             f"the names resemble this layout's ({', '.join(list(fitting[0].tensors)[:2])} …); its gate order is assumed"
             if loose
             else "the names are this layout's"
         )
         assumed: list[str] = []
+        doubts: list[tuple[str, str]] = []
         meaning = dialect_with(layout.meaning, told)
         for setting in layout.settings:
             if setting.field not in told and setting.because and not _shown_by_form(fitting, setting.field):
                 default = setting.default.at(version) if isinstance(setting.default, Since) else setting.default
                 meaning = dialect_with(meaning, {setting.field: default})
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
+                if version in setting.untold:
+                    doubts.append(
+                        (
+                            setting.field,
+                            f"releases with different defaults call themselves {version}: {_option(setting.field)} settles {setting.field}",
+                        )
+                    )
         match = next((found for found in fitting if _agrees(found.form, meaning)), fitting[0])
         meaning = dialect_with(meaning, match.form)
         sizes = match.sizes[0, "forward"]
@@ -289,7 +299,7 @@ class _Finder:
         )
         return Match(
             layout, match.form, match.group, match.sizes, match.dtype, declared, meaning,
-            tuple(evidence), tuple(assumed), sure=not loose or self.chosen,
+            tuple(evidence), tuple(assumed), doubts=tuple(doubts),
         )  # fmt: skip
 
     # What is not plain.
@@ -352,6 +362,10 @@ class _Finder:
             name for name in self.tensors
             if _below(name, declared.path) and not any(_below(name, path) for path in deeper)
         )  # fmt: skip
+
+
+def _option(field_name: str) -> str:
+    return "--" + field_name.replace("_", "-")
 
 
 def _below(name: str, path: str) -> bool:
