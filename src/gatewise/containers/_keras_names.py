@@ -8,6 +8,7 @@ Not known here: the versions between those of the fixtures; both spellings of a 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,8 +69,10 @@ class LegacyNames:
         return f"{group}/{found}" if found else (group if owns else f"{group}/{layer.name}")
 
     def within(self, place: str) -> str:
-        fits = [group for group in self.groups if f"{place}/".startswith(f"{group}/")]
-        return max(fits, key=len, default=place)
+        group = place
+        while group and group not in self.groups:
+            group = group.rpartition("/")[0]
+        return group or place
 
     def wrapped(self, place: str) -> str:
         return place
@@ -85,7 +88,8 @@ class LegacyNames:
         return self._has(f"{place}/") or self._has(f"{place}_")
 
     def _has(self, prefix: str) -> bool:
-        return any(f"{group}/{name}".startswith(prefix) for group, names in self.groups.items() for name in names)
+        group = self.within(prefix.rstrip("/_"))
+        return any(f"{group}/{name}".startswith(prefix) for name in self.groups.get(group, ()))
 
 
 def _prefixes(weights: Iterable[str], name: str, owns: bool) -> Iterator[str]:
@@ -145,7 +149,16 @@ class VarsNames:
         return f"{place}/cell/cells/{names[index]}", {}
 
     def has(self, place: str) -> bool:
-        return any(name.startswith(f"{place}/") for name in self.tensors)
+        return place in self._above
+
+    @functools.cached_property
+    def _above(self) -> frozenset[str]:
+        """Every group with a tensor somewhere in it."""
+        found: set[str] = set()
+        for name in self.tensors:
+            while (name := name.rpartition("/")[0]) and name not in found:
+                found.add(name)
+        return frozenset(found)
 
 
 def snake_case(name: str) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cursor import Source
-from ..errors import GatewiseError
+from ..errors import BrokenFile, GatewiseError
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
 from . import Container
 from ._hdf5 import SIGNATURE, Bytes, Dataset, Group, natural
@@ -54,12 +54,25 @@ def _has_vars(root: Group) -> bool:
         if not todo:
             return False
         group = todo.pop()
-        names = group.names()
+        try:
+            names = group.names()
+        except BrokenFile:
+            continue
         if group.path.rpartition("/")[2] == "vars" and all(re.fullmatch(r"\d+", name) for name in names):
             return True
-        members = [group.child(name) for name in names]
-        todo += [member for member in members if isinstance(member, Group)]
+        todo += _groups_in(group, names)
     return False
+
+
+def _groups_in(group: Group, names: Iterable[str]) -> Iterator[Group]:
+    """The members that are groups.  A link that leads elsewhere is passed over: perhaps the file is not Keras's."""
+    for name in names:
+        try:
+            member = group.child(name)
+        except BrokenFile:
+            continue
+        if isinstance(member, Group):
+            yield member
 
 
 def _claims(scheme: str, source: Source) -> bool:
