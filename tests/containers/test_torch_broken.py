@@ -3,6 +3,7 @@
 import contextlib
 import pickle
 import struct
+import zipfile
 
 import pytest
 from torch_help import FIXTURES, ONE_OF_EACH, named, torch_stream, torch_zip, zip_file
@@ -42,6 +43,21 @@ def test_a_file_with_one_byte_flipped_is_refused_or_read(path, tmp_path):
         with contextlib.suppress(GatewiseError):
             attempt(flipped)
         data[at] ^= 0x41
+
+
+@pytest.mark.parametrize("path", [p for p in ONE_OF_EACH if p.read_bytes()[:2] == b"PK"], ids=named)
+def test_a_flipped_pickle_under_a_fitting_checksum_is_refused_or_read(path, tmp_path):
+    """An archive's checksum would catch the flip; a hostile file's fits."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    headers = [name for name in members if name.endswith(("/data.pkl", "/model.json", "/constants.pkl"))]
+    for name in headers:
+        data = bytearray(members[name])
+        for at in range(0, len(data), max(1, len(data) // 120)):
+            data[at] ^= 0x21
+            with contextlib.suppress(GatewiseError):
+                attempt(zip_file(tmp_path / "flipped.pt", members | {name: bytes(data)}))
+            data[at] ^= 0x21
 
 
 def test_a_cut_stream_and_a_cut_archive_say_that_the_file_is_cut(tmp_path):

@@ -209,6 +209,15 @@ def test_archives_saved_without_checksums_are_read(tmp_path):
     assert open_tensors(tmp_path / "file.pt")["w"].array().tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_numpy_arrays_in_a_checkpoint_are_tensors_too(protocol, tmp_path):
+    array = np.random.default_rng(0).normal(size=(3, 4))
+    torch.save({"mean": array, "best": np.float64(0.5)}, tmp_path / "file.pt", pickle_protocol=protocol)
+    tensors = open_tensors(tmp_path / "file.pt")
+    assert list(tensors) == ["mean"]
+    assert np.array_equal(tensors["mean"].array(), array)
+
+
 def test_a_subclass_of_parameter_with_attributes_is_its_tensor(tmp_path):
     parameter = torch.nn.Parameter(torch.randn(3))
     parameter.note = "an attribute"

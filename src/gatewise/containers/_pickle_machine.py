@@ -79,6 +79,15 @@ class Machine:
 
     # Operands.
 
+    def byte(self) -> int:
+        """The next byte, read without a view: most of a pickle is opcodes and memo numbers of one byte."""
+        cursor = self.cursor
+        at = cursor.at
+        if at >= len(cursor.data):
+            return cursor.u8()  # which says that the file ends
+        cursor.at = at + 1
+        return cursor.data[at]
+
     def count(self, size: int, signed: bool = False) -> int:
         return int.from_bytes(self.cursor.take(size), "little", signed=signed)
 

@@ -107,7 +107,7 @@ def describe(value: object, name: str, outside: Outside, wraps: int = 0) -> Dens
     if not isinstance(value, Stub) or not isinstance(value.cls, Global):
         return None
     if value.cls.module.partition(".")[0] == "numpy":
-        return array_of(value, name)
+        return array_of(value, name, "inside the pickle")
     if value.cls.module.partition(".")[0] != "torch" or wraps > _WRAPPED:
         return None
     rebuild = _REBUILD.get(value.cls.name)
