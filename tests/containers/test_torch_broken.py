@@ -211,6 +211,35 @@ def test_doubling_modules_meet_a_limit(tmp_path):
         open_tensors(path, Limits(tensors=1000))
 
 
+def test_doubling_modules_without_tensors_meet_a_limit(tmp_path):
+    node = module({}, size=list(range(5000)))
+    for _ in range(40):
+        node = module({}, {"a": node, "b": node})
+    path = torch_zip(tmp_path / "file.pt", dumps(node), DATA)
+    with pytest.raises(LimitExceeded):
+        open_tensors(path, Limits(members=3000))
+
+
+def test_a_hook_of_doubling_hooks_ends(tmp_path):
+    hook = Stub(Global("made.up", "Hook"), how="newobj")
+    hook.state = {"name": "w"}
+    for _ in range(40):
+        outer = Stub(Global("made.up", "Hooks"), how="newobj")
+        outer.state = {"_pruning_methods": (hook,) * 40}
+        hook = outer
+    found = open_tensors(torch_zip(tmp_path / "file.pt", dumps(module({}, _forward_pre_hooks={0: hook})), DATA))
+    assert found.declared[0].settings["hooks"][0]["kind"] == "made.up.Hooks"
+
+
+@pytest.mark.parametrize("long", ["a key", "a path"])
+def test_a_name_of_a_book_is_refused(long, tmp_path):
+    book = "x" * 100_000
+    tree = {"w": tensor(key=book)} if long == "a key" else {book: tensor()}
+    with pytest.raises(BrokenFile) as refusal:
+        open_tensors(torch_zip(tmp_path / "file.pt", dumps(tree), DATA))
+    assert len(str(refusal.value)) < 1000
+
+
 def test_settings_of_doubling_lists_end(tmp_path):
     doubling: list = [1]
     for _ in range(40):

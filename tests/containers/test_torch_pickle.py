@@ -350,6 +350,14 @@ def test_numpy_arrays_that_are_no_numbers_are_no_tensors(array):
     assert array_of(loads(pickle.dumps(array, 2)), "a") is None
 
 
+def test_an_array_that_python_2_pickled_has_its_bytes():
+    array = np.array([1.5, -2.0, 3e-9])
+    stub = loads(pickle.dumps(array, 2))
+    for raw in (array.tobytes(), np.array([1.0] * 3, "i1").tobytes() * 8):
+        stub.state = (*stub.state[:4], loads(b"U\x18" + raw + b"."))
+        assert array_of(stub, "a").array().tobytes() == raw
+
+
 def test_a_numpy_array_whose_bytes_do_not_fit_its_shape_is_refused():
     stub = loads(pickle.dumps(np.arange(3.0), 2))
     stub.state = (*stub.state[:1], (4,), *stub.state[2:])
