@@ -277,23 +277,20 @@ class Walk:
 def _parts(value: object) -> Iterator[tuple[object, Any]]:
     """What lies in a container or an object, with the names that become part of a path."""
     if isinstance(value, dict):
-        yield from ((_key(key), part) for key, part in value.items())
-    elif isinstance(value, list | tuple):
+        yield from _pairs(value.items())
+    elif isinstance(value, list | tuple | set | frozenset):
         yield from enumerate(value)
-    elif isinstance(value, set | frozenset):
-        yield from enumerate(part for part in value if isinstance(part, Stub | Persistent | tuple))
     elif isinstance(value, Stub):
         yield from enumerate((*value.args, *value.items))
         yield from value.kwargs.items()
-        yield from ((_key(key), part) for key, part in value.entries)
+        yield from _pairs(value.entries)
         if value.attributes:
-            yield from ((_key(key), part) for key, part in value.attributes.items())
+            yield from _pairs(value.attributes.items())
         elif isinstance(value.state, list | tuple | dict):
             yield "state", value.state
 
 
-def _key(key: object) -> object:
-    """A dict's key as part of a path: texts and numbers as they are, anything else by its type and content."""
-    if isinstance(key, str | int):
-        return key
-    return f"<{class_name(key.cls)}>" if isinstance(key, Stub) else f"<{key}>"
+def _pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[object, Any]]:
+    """Texts and numbers name what they are the keys of; other keys (an optimizer's are parameters) give their place."""
+    for place, (key, part) in enumerate(pairs):
+        yield key if isinstance(key, str | int) else f"<{place}>", part
