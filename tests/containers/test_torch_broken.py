@@ -3,6 +3,7 @@
 import contextlib
 import pickle
 import struct
+import zipfile
 
 import pytest
 from torch_help import FIXTURES, ONE_OF_EACH, named, torch_stream, torch_zip, zip_file
@@ -42,6 +43,21 @@ def test_a_file_with_one_byte_flipped_is_refused_or_read(path, tmp_path):
         with contextlib.suppress(GatewiseError):
             attempt(flipped)
         data[at] ^= 0x41
+
+
+@pytest.mark.parametrize("path", [p for p in ONE_OF_EACH if p.read_bytes()[:2] == b"PK"], ids=named)
+def test_a_flipped_pickle_under_a_fitting_checksum_is_refused_or_read(path, tmp_path):
+    """An archive's checksum would catch the flip; a hostile file's fits."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    headers = [name for name in members if name.endswith(("/data.pkl", "/model.json", "/constants.pkl"))]
+    for name in headers:
+        data = bytearray(members[name])
+        for at in range(0, len(data), max(1, len(data) // 120)):
+            data[at] ^= 0x21
+            with contextlib.suppress(GatewiseError):
+                attempt(zip_file(tmp_path / "flipped.pt", members | {name: bytes(data)}))
+            data[at] ^= 0x21
 
 
 def test_a_cut_stream_and_a_cut_archive_say_that_the_file_is_cut(tmp_path):
@@ -193,6 +209,35 @@ def test_doubling_modules_meet_a_limit(tmp_path):
     path = torch_zip(tmp_path / "file.pt", dumps(node), DATA)
     with pytest.raises(LimitExceeded):
         open_tensors(path, Limits(tensors=1000))
+
+
+def test_doubling_modules_without_tensors_meet_a_limit(tmp_path):
+    node = module({}, size=list(range(5000)))
+    for _ in range(40):
+        node = module({}, {"a": node, "b": node})
+    path = torch_zip(tmp_path / "file.pt", dumps(node), DATA)
+    with pytest.raises(LimitExceeded):
+        open_tensors(path, Limits(members=3000))
+
+
+def test_a_hook_of_doubling_hooks_ends(tmp_path):
+    hook = Stub(Global("made.up", "Hook"), how="newobj")
+    hook.state = {"name": "w"}
+    for _ in range(40):
+        outer = Stub(Global("made.up", "Hooks"), how="newobj")
+        outer.state = {"_pruning_methods": (hook,) * 40}
+        hook = outer
+    found = open_tensors(torch_zip(tmp_path / "file.pt", dumps(module({}, _forward_pre_hooks={0: hook})), DATA))
+    assert found.declared[0].settings["hooks"][0]["kind"] == "made.up.Hooks"
+
+
+@pytest.mark.parametrize("long", ["a key", "a path"])
+def test_a_name_of_a_book_is_refused(long, tmp_path):
+    book = "x" * 100_000
+    tree = {"w": tensor(key=book)} if long == "a key" else {book: tensor()}
+    with pytest.raises(BrokenFile) as refusal:
+        open_tensors(torch_zip(tmp_path / "file.pt", dumps(tree), DATA))
+    assert len(str(refusal.value)) < 1000
 
 
 def test_settings_of_doubling_lists_end(tmp_path):

@@ -4,15 +4,17 @@ import collections
 import pickle
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch_help import FILES, loads, named, same, torch_stream, torch_zip
+from torch_help import FILES, FIXTURES, loads, named, same, torch_stream, torch_zip
 
 from gatewise.containers import open_tensors
 from gatewise.containers._pickle_opcodes import OPCODES
 from gatewise.containers._pickle_write import dumps
 from gatewise.containers._pickled import Global, LegacyStr, Persistent, Stub
+from gatewise.containers._pickled_numpy import array_of, scalar_of
 from gatewise.cursor import Limits
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable
 
@@ -127,6 +129,7 @@ def test_a_default_dict_keeps_its_factory_and_never_calls_it():
     assert pickle.loads(dumps(read)) == {"a": [1]}
 
 
+PYTHON_2_FILES = FIXTURES.parent / "pickle" / "python-2.7.18"
 PYTHON_2 = {
     "a str of ASCII": (b"U\x03abc.", "abc"),
     "a str that is UTF-8": (b"U\x05caf\xc3\xa9.", "café"),
@@ -153,6 +156,20 @@ def test_python_2_pickles(what):
     else:
         assert read == expected
     assert same(loads(dumps(read)), read) or not isinstance(read, LegacyStr)
+
+
+@pytest.mark.parametrize("path", sorted(PYTHON_2_FILES.glob("*.pkl")), ids=lambda path: path.name)
+def test_pickles_that_python_2_7_wrote(path):
+    old, new, ordered, *rest = loads(path.read_bytes())
+    assert (str(old.cls), old.attributes) == ("__main__.Old", {"x": [1, "é"]})
+    assert (str(new.cls), new.attributes) == ("__main__.New", {"y": {"a": (1, 2**70, 1.5, None, True)}})
+    assert list(ordered.items()) == [("b", 1), ("a", 2)]
+    assert rest == [
+        {1, 2}, frozenset({"x"}), "café", "café", "café 漢 \\n \n", 1 + 2j, bytearray(b"ab\xff"), {1: [2]},
+        "multi\nline's \"q\"", -5, 3000000000, 1e-7, float("inf"),
+        Global("__builtin__", "len"), Global("__main__", "Old"),
+    ]  # fmt: skip
+    assert [text.raw for text in rest if isinstance(text, LegacyStr)] == [b"caf\xe9", b"caf\xc3\xa9"]
 
 
 def test_a_python_2_str_keeps_its_bytes():
@@ -238,6 +255,7 @@ def test_a_broken_pickle_is_refused(what):
     with pytest.raises(BrokenFile) as refusal:
         loads(BROKEN[what])
     assert "byte" in str(refusal.value)
+    assert "opcode" in str(refusal.value)
 
 
 BOMBS = {
@@ -296,3 +314,52 @@ def test_numbers_of_every_length_are_written_as_python_writes_them():
 def test_persistent_ids_are_kept_and_written_back():
     tree = [Persistent(("storage", Global("torch", "FloatStorage"), "0", "cpu", 3))]
     assert same(loads(dumps(tree)), tree)
+
+
+# Numpy's objects.
+
+ARRAYS = {
+    "float64": np.arange(6.0).reshape(2, 3),
+    "big-endian": np.arange(6, dtype=">i4"),
+    "column-major": np.asfortranarray(np.arange(6, dtype="f4").reshape(2, 3)),
+    "no elements": np.zeros((0, 3), "f2"),
+    "no axes": np.array(True),
+    "complex": np.array([1 + 2j], "c8"),
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("what", ARRAYS)
+def test_numpy_arrays_are_tensors_over_the_pickles_bytes(what, protocol):
+    array = ARRAYS[what]
+    tensor = array_of(loads(pickle.dumps(array, protocol)), "a")
+    assert (tensor.dtype, tensor.shape) == (array.dtype.name, array.shape)
+    assert tensor.array().tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("code", ["f8", ">f4", "f2", "i8", "u1", "?", "<u2"])
+def test_numpy_scalars_are_numbers(code):
+    for protocol in range(6):
+        assert scalar_of(loads(pickle.dumps(np.array(1).astype(code)[()], protocol))) == 1
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(["text"]), np.array([None, 1]), np.zeros(2, "f4,i4"), np.array(0, "M8[s]")], ids=str
+)
+def test_numpy_arrays_that_are_no_numbers_are_no_tensors(array):
+    assert array_of(loads(pickle.dumps(array, 2)), "a") is None
+
+
+def test_an_array_that_python_2_pickled_has_its_bytes():
+    array = np.array([1.5, -2.0, 3e-9])
+    stub = loads(pickle.dumps(array, 2))
+    for raw in (array.tobytes(), np.array([1.0] * 3, "i1").tobytes() * 8):
+        stub.state = (*stub.state[:4], loads(b"U\x18" + raw + b"."))
+        assert array_of(stub, "a").array().tobytes() == raw
+
+
+def test_a_numpy_array_whose_bytes_do_not_fit_its_shape_is_refused():
+    stub = loads(pickle.dumps(np.arange(3.0), 2))
+    stub.state = (*stub.state[:1], (4,), *stub.state[2:])
+    with pytest.raises(BrokenFile, match="24 bytes"):
+        array_of(stub, "a")

@@ -162,6 +162,7 @@ def test_a_real_lightning_checkpoint_is_what_todays_torch_reads_in_it(name):
         assert equal(tensors[f"optimizer_states.0.state.{number}.exp_avg"], moments["exp_avg"])
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
 @pytest.mark.parametrize("name", ["lstm_bi2", "lstm_proj", "lstm_weightnorm"])
 def test_a_module_written_back_from_its_tree_is_the_module_to_torch(name, tmp_path):
     import zipfile
@@ -209,11 +210,79 @@ def test_archives_saved_without_checksums_are_read(tmp_path):
     assert open_tensors(tmp_path / "file.pt")["w"].array().tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+def test_numpy_arrays_in_a_checkpoint_are_tensors_too(protocol, tmp_path):
+    array = np.random.default_rng(0).normal(size=(3, 4))
+    torch.save({"mean": array, "best": np.float64(0.5)}, tmp_path / "file.pt", pickle_protocol=protocol)
+    tensors = open_tensors(tmp_path / "file.pt")
+    assert list(tensors) == ["mean"]
+    assert np.array_equal(tensors["mean"].array(), array)
+
+
 def test_a_subclass_of_parameter_with_attributes_is_its_tensor(tmp_path):
     parameter = torch.nn.Parameter(torch.randn(3))
     parameter.note = "an attribute"
     torch.save({"w": parameter}, tmp_path / "file.pt")
     assert equal(open_tensors(tmp_path / "file.pt")["w"], parameter)
+
+
+def saved(tmp_path, value):
+    torch.save(value, tmp_path / "file.pt")
+    return open_tensors(tmp_path / "file.pt")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_hooks_of_todays_torch_are_told(tmp_path):
+    import torch.nn.utils.prune as prune
+
+    model = torch.nn.ModuleDict({name: torch.nn.LSTM(3, 2) for name in ("spectral", "weight", "pruned")})
+    torch.nn.utils.spectral_norm(model["spectral"], "weight_hh_l0")
+    torch.nn.utils.weight_norm(model["weight"], "weight_hh_l0", dim=None)
+    prune.random_unstructured(model["pruned"], "weight_ih_l0", 0.5)
+    prune.l1_unstructured(model["pruned"], "weight_ih_l0", 0.5)
+    hooks = {d.path: d.settings["hooks"] for d in saved(tmp_path, model).declared if "hooks" in d.settings}
+    assert hooks["spectral"] == [
+        {
+            "kind": "torch.nn.utils.spectral_norm.SpectralNorm",
+            "name": "weight_hh_l0",
+            "dim": 0,
+            "n_power_iterations": 1,
+            "eps": 1e-12,
+        }
+    ]
+    # torch keeps dim=None as -1
+    assert hooks["weight"] == [{"kind": "torch.nn.utils.weight_norm.WeightNorm", "name": "weight_hh_l0", "dim": -1}]
+    (container,) = hooks["pruned"]
+    assert container["kind"] == "torch.nn.utils.prune.PruningContainer"
+    assert [method["kind"].rpartition(".")[2] for method in container["_pruning_methods"]] == [
+        "RandomUnstructured",
+        "L1Unstructured",
+    ]
+
+
+def test_wrapped_models_and_whole_optimizers_are_walked(tmp_path):
+    model = torch.nn.DataParallel(torch.nn.Sequential(torch.nn.LSTM(3, 2), torch.nn.GRU(2, 2)))
+    optimizer = torch.optim.Adam(model.parameters())
+    model.module[0](torch.randn(2, 1, 3))[0].sum().backward()
+    optimizer.step()
+    tensors = saved(tmp_path, {"model": model, "optimizer": optimizer})
+    names = {f"model.{name}" for name, _ in model.named_parameters()}
+    assert names <= tensors.keys()
+    assert {d.path for d in tensors.declared} >= {"model", "model.module", "model.module.0", "model.module.1"}
+    first = optimizer.state[model.module[0].weight_ih_l0]["exp_avg"]
+    assert any(tensor.array().tobytes() == raw(first) for name, tensor in tensors.items() if "exp_avg" in name)
+
+
+def test_modules_of_todays_torch_in_a_plain_list_are_found(tmp_path):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2))
+    model.hidden_ones = [torch.nn.GRU(2, 2)]
+    tensors = saved(tmp_path, model)
+    assert equal(tensors["hidden_ones.0.weight_ih_l0"], model.hidden_ones[0].weight_ih_l0)
+    assert ("hidden_ones.0", "torch.nn.modules.rnn.GRU") in {(d.path, d.kind) for d in tensors.declared}
+
+
+def test_a_tensor_alone_has_the_empty_name(tmp_path):
+    assert equal(saved(tmp_path, torch.ones(2))[""], torch.ones(2))
 
 
 def test_a_sparse_and_a_quantised_tensor_of_todays_torch_are_declared(tmp_path):

@@ -96,7 +96,7 @@ def _sequence(kind: Callable[[Any], object], hashed: bool = False) -> Callable[[
     return build
 
 
-def _bytes(kind: Callable[[bytes], object]) -> Callable[[tuple[Any, ...]], object]:
+def _bytes(kind: Callable[[bytes | bytearray], object]) -> Callable[[tuple[Any, ...]], object]:
     """``bytes()``, ``bytearray(b"...")``, and protocol 2's ``bytearray("...", "latin-1")``."""
 
     def build(args: tuple[Any, ...]) -> object:
