@@ -126,7 +126,7 @@ def _facts(layer: Row, closely: bool) -> Iterator[str]:
     yield from (f"also at: {text}" for text in layer.get("also_at", ()))
     if closely or not layer.get("sure", True):
         yield from (f"because: {text}" for text in layer.get("evidence", ()))
-    if not layer.get("sure", True):
+    yield from (f"not sure: {text}" for text in layer.get("doubts", ()))
 
 
 def _tensors(screen: Screen, document: Row) -> Iterator[str]:

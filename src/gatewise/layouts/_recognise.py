@@ -267,6 +267,7 @@ class _Finder:
         self, layout: Layout, fitting: list[Match], declared: Declared | None, told: dict[str, Any], version: str | None
     ) -> Match:
         known = bool(declared and (declared.kind in layout.kinds or _marked(layout, declared)))
+        doubts: list[tuple[str, str]] = []
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
         loose = self.naming == RESEMBLING
         if loose and not self.chosen:
@@ -277,7 +278,6 @@ class _Finder:
             else "the names are this layout's"
         )
         assumed: list[str] = []
-        doubts: list[tuple[str, str]] = []
         meaning = dialect_with(layout.meaning, told)
         for setting in layout.settings:
             if setting.field not in told and setting.because and not _shown_by_form(fitting, setting.field):
