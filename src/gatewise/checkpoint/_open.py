@@ -168,6 +168,7 @@ class Checkpoint:
             )
         misfit = next(iter(self.recognised.misfits.items()), None)
         why = f" Closest: {misfit[0] or 'the top level'}: {misfit[1][0]}" if misfit else ""
+        why = f" {self.tensors.notes[0].capitalize()}." if self.tensors.notes else why
         raise UsageError(
             f"holds no recurrent layer that gatewise knows ({len(self.tensors)} tensors).{why}",
             path=self.path,

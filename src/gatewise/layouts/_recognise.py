@@ -113,6 +113,10 @@ OUTSIDE = (
 OUTSIDE_NAMES = (
     (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
 )
+_NORM = re.compile(
+    r"(layer_?norm|ln|norm)_?(i|h|c|f|g|o|ih|hh|ii|hi|x|cell|hidden|input|gates?)?\w{0,2}[./](weight|bias|gamma|beta)$",
+    re.IGNORECASE,
+)
 _RECURRENT_CLASS = re.compile(r"(lstm|gru|rnn)", re.IGNORECASE)
 
 
@@ -307,8 +311,11 @@ class _Finder:
     def lookalike(self, match: Match) -> Lookalike | None:
         """A match whose place the file declares to be something else: another class, other sizes, mixed directions."""
         declared = match.declared
-        if self.chosen or declared is None or not declared.kind:
+        if self.chosen:
             return None
+        if declared is None or not declared.kind:
+            why, kind = self._norms_beside(match), "normalised recurrent layer"
+            return Lookalike(match.name, kind, why, match.tensors) if why else None
         if declared.kind in match.layout.kinds or _marked(match.layout, declared):
             why = _contradiction(match, declared) or _mixed_directions(match, declared)
         else:
@@ -317,6 +324,18 @@ class _Finder:
                 "does not know; describe it with --from (a layout's name, or a TOML file)"
             )
         return Lookalike(match.name, declared.kind, why, match.tensors) if why else None
+
+    def _norms_beside(self, match: Match) -> str:
+        """Scales of a normalisation under the cell's own path: the names are the layout's, the equations are not."""
+        path = match.group.path
+        for name in self.tensors:
+            own = name[len(path) + 1 if path else 0 :]
+            if (not path or _below(name, path)) and _NORM.match(own) and name not in match.tensors:
+                return (
+                    f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
+                    f"tensor is another module's, say --from {match.layout.name}"
+                )
+        return ""
 
     def convolution(self, group: Group) -> list[Lookalike]:
         """Kernels with more than two axes: a convolutional recurrent layer, declared or not."""
