@@ -305,6 +305,14 @@ def test_the_tree_of_a_real_file_is_written_back_the_same(path):
     assert dumps(loads(written)) == written
 
 
+def test_a_name_over_several_lines_cannot_smuggle_opcodes():
+    smuggled = "system\n(S'touch SENTINEL'\ntR."
+    with pytest.raises(BrokenFile):
+        loads(b"\x8c\x02os\x8c" + bytes([len(smuggled)]) + smuggled.encode() + b"\x93.")
+    with pytest.raises(NotRepresentable):
+        dumps(Global("os", smuggled))
+
+
 def test_numbers_of_every_length_are_written_as_python_writes_them():
     for value in (2**k + d for k in range(1, 80) for d in (-1, 0, 1)):
         assert pickle.loads(dumps(value)) == value == loads(dumps(value))

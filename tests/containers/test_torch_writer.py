@@ -281,6 +281,15 @@ def test_modules_of_todays_torch_in_a_plain_list_are_found(tmp_path):
     assert ("hidden_ones.0", "torch.nn.modules.rnn.GRU") in {(d.path, d.kind) for d in tensors.declared}
 
 
+def test_an_object_saved_behind_another_is_told(tmp_path):
+    with open(tmp_path / "two.pt", "wb") as file:
+        for name in ("first", "second"):
+            torch.save({name: torch.ones(2)}, file, _use_new_zipfile_serialization=False)
+    tensors = open_tensors(tmp_path / "two.pt")
+    assert list(tensors) == ["first"]
+    assert "are not read" in tensors.notes[0]
+
+
 def test_a_tensor_alone_has_the_empty_name(tmp_path):
     assert equal(saved(tmp_path, torch.ones(2))[""], torch.ones(2))
 

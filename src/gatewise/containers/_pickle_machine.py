@@ -134,8 +134,8 @@ class Machine:
     def find(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str) or not module or not name:
             raise self.broken("names its class by something else than text")
-        if len(module) + len(name) > _LONGEST_NAME:
-            raise self.broken("names a class in more characters than any has")
+        if len(module) + len(name) > _LONGEST_NAME or "\n" in module + name:
+            raise self.broken("names a class in more characters than any has, or over several lines")
         self.push(Global(module, name))
 
     def call(self, cls: Any, args: Any, kwargs: Any = None, how: str = "reduce") -> None:

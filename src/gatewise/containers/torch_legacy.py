@@ -97,6 +97,7 @@ class _Stream:
             if key in self.storages or key not in item_bytes:
                 raise cursor.fail(f"storage {key} is listed twice, or nothing refers to it.")
             self.storages[key] = self._storage(cursor, key, item_bytes[key])
+        self.left = cursor.left
 
     def _head(self, cursor: Cursor) -> dict[Any, Any]:
         magic, protocol, sys_info = (load(cursor, self.limits) for _ in range(3))
@@ -150,6 +151,7 @@ def read(source: Source) -> Tensors:
         container="torch-legacy",
         bytes=source.size,
         declared=walk.declared,
+        notes=[f"{stream.left:,} bytes behind the last storage are not read."] if stream.left else (),
         written_by=written_by(((module.kind, module.attributes) for module in walk.modules), otherwise=_STREAM),
         metadata={"tree": stream.root, "sys_info": stream.sys_info},
     )

@@ -14,7 +14,7 @@ Not known: quantised tensors of model.json, which torch.proto describes and none
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..cursor import Source
@@ -56,7 +56,13 @@ def _read_pickle(archive: Archive) -> Tensors:
     return _tensors(archive, walk.tensors.values(), walk.declared, _bounds(archive), tree=root)
 
 
-def _tensors(archive: Archive, tensors: Any, declared: Any, bounds: Any, **metadata: Any) -> Tensors:
+def _tensors(
+    archive: Archive,
+    tensors: Iterable[StoredTensor],
+    declared: Iterable[Declared],
+    bounds: Iterable[Bound],
+    tree: object,
+) -> Tensors:
     return Tensors(
         tensors,
         path=archive.source.path,
@@ -64,7 +70,7 @@ def _tensors(archive: Archive, tensors: Any, declared: Any, bounds: Any, **metad
         bytes=archive.source.size,
         declared=declared,
         written_by=written_by((), bounds),
-        metadata={**metadata, "records": {"version": archive.text("version")}},
+        metadata={"tree": tree, "records": {"version": archive.text("version")}},
     )
 
 
