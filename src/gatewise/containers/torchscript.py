@@ -75,8 +75,8 @@ def _tensors(
 
 
 def _bounds(archive: Archive) -> Iterator[Bound]:
-    yield at_least("1.0.1", "TorchScript in data.pkl (model.json in 1.0.1)")
-    yield from record_bounds(archive)
+    yield at_least("1.2.0", "TorchScript in data.pkl (model.json in 1.2.0)")
+    yield from record_bounds(archive, script=True)
 
 
 # 1.0's model.json.
@@ -101,7 +101,7 @@ def _model(archive: Archive, model: Any) -> tuple[list[Declared], list[StoredTen
     declared: list[Declared] = []
     for path, module, names in _modules(archive, model["mainModule"]):
         code = str(module.get("torchscriptArena", {}).get("key", ""))
-        declared.append(Declared(path, "torch.jit.ScriptModule", {"code": code}))
+        declared.append(Declared(path, "", {"code": code}))  # 1.0 to 1.2 wrote no class names
         for tensor, number in names:
             if tensor in found:
                 raise BrokenFile(f"two tensors are called {tensor!r}.", where="member model.json")
