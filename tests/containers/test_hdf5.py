@@ -31,6 +31,16 @@ def test_legacy_weights_are_those_recorded_in_their_order(path):
     assert helpers.same_arrays([tensor.array() for tensor in tensors.values()], helpers.recorded(path))
 
 
+@pytest.mark.parametrize("path", LEGACY, ids=helpers.said)
+def test_legacy_names_are_the_layers_group_and_the_name_that_the_framework_gave(path):
+    """The recorded names are ``weight.name``; the layers' names stand in cases.json."""
+    case = json.loads((path.parent / "cases.json").read_text())["cases"][path.name.partition(".")[0]]
+    layers = [name for _, name in case["layers"]]
+    names = [name.partition("/") for name in open_tensors(path)]
+    assert [weight for _, _, weight in names] == [name for name, _ in case["weights"]]
+    assert {layer for layer, _, _ in names} <= set(layers)
+
+
 @pytest.mark.parametrize("path", VARS, ids=helpers.said)
 def test_vars_weights_are_those_recorded_in_any_order(path):
     """Without a config the order of layers of different classes is not in the file, and a note says so."""

@@ -29,7 +29,7 @@ class Names(Protocol):
     def wrapped(self, place: str) -> str:
         """The place of the layer in a TimeDistributed at ``place``."""
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
         """The place of one cell of StackedRNNCells at ``place``, and what its settings must say besides."""
 
     def has(self, place: str) -> bool:
@@ -77,9 +77,10 @@ class LegacyNames:
     def wrapped(self, place: str) -> str:
         return place
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
         """tf.keras 2.3 and later name the cell; before, TensorFlow made equal names differ: ``kernel``, ``kernel_1``."""
-        for own in (f"{place}/stacked_rnn_cells/{cells[index].name}", f"{place}/{cells[index].name}"):
+        stacked, cell = (rnn.inner.name if rnn.inner else ""), rnn.cells[index].name
+        for own in (f"{place}/{stacked}/{cell}", f"{place}/{cell}"):
             if self._has(f"{own}/"):
                 return own, {}
         return place, {"suffix": f"_{index}" if index else ""}
@@ -143,9 +144,9 @@ class VarsNames:
     def wrapped(self, place: str) -> str:
         return f"{place}/layer"
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
         counts: dict[str, int] = {}
-        names = [numbered(snake_case(cell.kind), counts) for cell in cells]
+        names = [numbered(snake_case(cell.kind), counts) for cell in rnn.cells]
         return f"{place}/cell/cells/{names[index]}", {}
 
     def has(self, place: str) -> bool:
