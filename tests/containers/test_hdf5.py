@@ -404,6 +404,12 @@ def test_a_scope_that_tensorflow_numbered_is_found(tmp_path):
     assert [d.path for d in tensors.declared] == ["lstm_1/lstm_1_1"]
 
 
+def test_a_layer_name_may_end_in_a_mark_that_separates(tmp_path):
+    config = {"class_name": "Sequential", "config": [node("LSTM", "lstm_"), node("LSTM", "lstm")]}
+    tensors = chain_file(tmp_path / "x.h5", config, {"lstm_": ["kernel:0"], "lstm": ["lstm/kernel:0"]})
+    assert [(d.path, d.after) for d in tensors.declared] == [("lstm_", ()), ("lstm/lstm", ("lstm_",))]
+
+
 def test_lambda_layers_are_listed_and_never_run(tmp_path):
     code = {"function": ["4wEAAAABAAAAAwAAAEMAAABz", None, None]}
     config = {"class_name": "Sequential", "config": [node("LSTM", "a"), node("Lambda", "boom", **code)]}
