@@ -31,6 +31,16 @@ def test_legacy_weights_are_those_recorded_in_their_order(path):
     assert helpers.same_arrays([tensor.array() for tensor in tensors.values()], helpers.recorded(path))
 
 
+@pytest.mark.parametrize("path", LEGACY, ids=helpers.said)
+def test_legacy_names_are_the_layers_group_and_the_name_that_the_framework_gave(path):
+    """The recorded names are ``weight.name``; the layers' names stand in cases.json."""
+    case = json.loads((path.parent / "cases.json").read_text())["cases"][path.name.partition(".")[0]]
+    layers = [name for _, name in case["layers"]]
+    names = [name.partition("/") for name in open_tensors(path)]
+    assert [weight for _, _, weight in names] == [name for name, _ in case["weights"]]
+    assert {layer for layer, _, _ in names} <= set(layers)
+
+
 @pytest.mark.parametrize("path", VARS, ids=helpers.said)
 def test_vars_weights_are_those_recorded_in_any_order(path):
     """Without a config the order of layers of different classes is not in the file, and a note says so."""
@@ -392,6 +402,12 @@ def test_a_scope_that_tensorflow_numbered_is_found(tmp_path):
     config = {"class_name": "Sequential", "config": [node("LSTM", "lstm_1")]}
     tensors = chain_file(tmp_path / "x.h5", config, {"lstm_1": ["lstm_1_1/kernel:0"]})
     assert [d.path for d in tensors.declared] == ["lstm_1/lstm_1_1"]
+
+
+def test_a_layer_name_may_end_in_a_mark_that_separates(tmp_path):
+    config = {"class_name": "Sequential", "config": [node("LSTM", "lstm_"), node("LSTM", "lstm")]}
+    tensors = chain_file(tmp_path / "x.h5", config, {"lstm_": ["kernel:0"], "lstm": ["lstm/kernel:0"]})
+    assert [(d.path, d.after) for d in tensors.declared] == [("lstm_", ()), ("lstm/lstm", ("lstm_",))]
 
 
 def test_lambda_layers_are_listed_and_never_run(tmp_path):

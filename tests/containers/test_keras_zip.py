@@ -264,6 +264,56 @@ def test_a_written_model_computes_what_the_model_built_by_hand_computes(tmp_path
     assert np.array_equal(loaded.predict(x, verbose=0), byhand.predict(x, verbose=0))
 
 
+def a_knotty_model(keras):
+    """Functions between layers, a shared nested model, wrapped models and wrapped wrappers, cells of mixed classes."""
+    layers, ops = keras.layers, keras.ops
+    x = keras.Input((6, 3), name="x")
+    first = layers.LSTM(4, return_sequences=True, name="first")(x)
+    second = layers.GRU(4, return_sequences=True, name="second")(x)
+    summed = layers.Add(name="sum")([ops.tanh(ops.add(first, second)), first])
+    inner = keras.Sequential(
+        [
+            keras.Input((6, 4)),
+            layers.LSTM(4, return_sequences=True, name="in1"),
+            layers.Dropout(0.1),
+            layers.Bidirectional(layers.GRU(2, return_sequences=True), name="in2"),
+        ],
+        name="nested",
+    )
+    deep_input = keras.Input((4,))
+    deep = keras.Model(deep_input, layers.Dense(5, name="deep")(deep_input), name="model")
+    timed = layers.TimeDistributed(deep, name="timed")(inner(inner(summed)))
+    cells = layers.StackedRNNCells([layers.GRUCell(3), layers.LSTMCell(4), layers.GRUCell(2)])
+    stacked = layers.RNN(cells, return_sequences=True, name="cells")(timed)
+    last = layers.LSTM(3, name="last")(stacked)
+    both = layers.TimeDistributed(layers.Bidirectional(layers.LSTM(2)), name="both")(ops.expand_dims(timed, 2))
+    return keras.Model(x, [last, both])
+
+
+@pytest.mark.framework
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_knotty_model_of_real_keras_is_read_in_order_and_every_layer_is_found(tmp_path, keras, suffix):
+    model = a_knotty_model(keras)
+    model.save(tmp_path / f"x{suffix}")
+    tensors = open_tensors(tmp_path / f"x{suffix}")
+    assert helpers.same_arrays([tensor.array() for tensor in tensors.values()], model.get_weights())
+    assert all(name.startswith(tuple(f"{d.path}/" for d in tensors.declared)) for name in tensors)
+    by_place = {d.path: f"{d.name}{d.settings.get('cell', '')}" for d in tensors.declared}
+    links = {by_place[d.path]: [by_place.get(path, "?") for path in d.after] for d in tensors.declared}
+    assert links == {
+        "first": [], "second": [], "in1": ["?", "in2"], "in2": ["in1"], "deep": ["in2"],
+        "cells0": ["deep"], "cells1": ["cells0"], "cells2": ["cells1"], "last": ["cells2"], "both": ["?"],
+    }  # fmt: skip
+    wrapped = {
+        d.name: (d.settings["wrapper"], d.settings.get("outer_wrapper"))
+        for d in tensors.declared
+        if "wrapper" in d.settings
+    }
+    assert wrapped == {
+        "in2": ("Bidirectional", None), "deep": ("TimeDistributed", None), "both": ("Bidirectional", "TimeDistributed"),
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("layers", MODELS.values(), ids=MODELS)
 def test_a_written_model_reads_back_and_is_the_same_twice(tmp_path, layers):
     tensors = helpers.model(*layers)

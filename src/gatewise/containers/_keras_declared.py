@@ -133,7 +133,7 @@ def _wrapped(part: Declared, wrapper: str) -> dict[str, str]:
 
 def _cell(layer: Layer, place: str, names: Names, index: int) -> Declared:
     cells = layer.cells
-    path, extra = names.cell(place, cells, index)
+    path, extra = names.cell(place, layer, index)
     settings = {**_without(layer.config, "cell", "name"), **cells[index].config, **extra}
     return Declared(path, f"keras.{cells[index].kind}", {**settings, "cell": index, "cells": len(cells)})
 

@@ -29,7 +29,7 @@ class Names(Protocol):
     def wrapped(self, place: str) -> str:
         """The place of the layer in a TimeDistributed at ``place``."""
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
         """The place of one cell of StackedRNNCells at ``place``, and what its settings must say besides."""
 
     def has(self, place: str) -> bool:
@@ -38,7 +38,7 @@ class Names(Protocol):
 
 @dataclass(frozen=True)
 class LegacyNames:
-    """HDF5 of Keras 1 and 2: a group for each layer of the outermost model, in it the weights under their own names.
+    """``.h5``: a group for each layer of the outermost model, in it the weights under their own names.
 
     Weight names begin with the layer's name as TensorFlow's scopes had it: ``lstm_1/kernel:0``; without scopes
     (Keras 1) ``lstm_1_W_i``.  A scope that was taken gets a number, ``lstm_1_1/kernel:0``.  The layers of a nested
@@ -77,19 +77,20 @@ class LegacyNames:
     def wrapped(self, place: str) -> str:
         return place
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
         """tf.keras 2.3 and later name the cell; before, TensorFlow made equal names differ: ``kernel``, ``kernel_1``."""
-        for own in (f"{place}/stacked_rnn_cells/{cells[index].name}", f"{place}/{cells[index].name}"):
-            if self._has(f"{own}/"):
+        stacked, cell = (rnn.inner.name if rnn.inner else ""), rnn.cells[index].name
+        for own in (f"{place}/{stacked}/{cell}", f"{place}/{cell}"):
+            if self._has(own, "/"):
                 return own, {}
         return place, {"suffix": f"_{index}" if index else ""}
 
     def has(self, place: str) -> bool:
-        return self._has(f"{place}/") or self._has(f"{place}_")
+        return self._has(place, "/", "_")
 
-    def _has(self, prefix: str) -> bool:
-        group = self.within(prefix.rstrip("/_"))
-        return any(f"{group}/{name}".startswith(prefix) for name in self.groups.get(group, ()))
+    def _has(self, place: str, *marks: str) -> bool:
+        group, prefixes = self.within(place), tuple(place + mark for mark in marks)
+        return any(f"{group}/{name}".startswith(prefixes) for name in self.groups.get(group, ()))
 
 
 def _prefixes(weights: Iterable[str], name: str, owns: bool) -> Iterator[str]:
@@ -143,9 +144,9 @@ class VarsNames:
     def wrapped(self, place: str) -> str:
         return f"{place}/layer"
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
         counts: dict[str, int] = {}
-        names = [numbered(snake_case(cell.kind), counts) for cell in cells]
+        names = [numbered(snake_case(cell.kind), counts) for cell in rnn.cells]
         return f"{place}/cell/cells/{names[index]}", {}
 
     def has(self, place: str) -> bool:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ..cursor import Source
@@ -257,10 +256,6 @@ def in_model_order(tensors: Iterable[StoredTensor], declared: Iterable[Declared]
     return sorted(tensors, key=place)
 
 
-def _write(path: Path, tensors: Tensors) -> None:
-    write_weights_h5(path, tensors)
-
-
 CONTAINERS = (
     Container(
         _LEGACY,
@@ -276,7 +271,7 @@ CONTAINERS = (
         source="files of tf.keras 2.15 and Keras 3.15; keras/src/saving/saving_lib.py",
         claims=functools.partial(_claims, _VARS),
         read=read_vars,
-        write=_write,
+        write=write_weights_h5,
         suffixes=(".weights.h5",),
         naming="keras-vars",
         frameworks=("keras",),

@@ -8,7 +8,6 @@ Not known here: assets, and weights in a member other than model.weights.h5.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..cursor import Source
@@ -79,10 +78,6 @@ def _unclaimed(declared: list[Declared], tensors: Any) -> list[str]:
     return [f"{len(spare)} tensors belong to no layer of the config, the first is {spare[0]}."] if spare else []
 
 
-def _write(path: Path, tensors: Tensors) -> None:
-    write_keras_zip(path, tensors)
-
-
 CONTAINERS = (
     Container(
         "keras-zip",
@@ -90,7 +85,7 @@ CONTAINERS = (
         source="files of tf.keras 2.15 and Keras 3.15; keras/src/saving/saving_lib.py",
         claims=claims,
         read=read,
-        write=_write,
+        write=write_keras_zip,
         suffixes=(".keras",),
         naming="keras-vars",
         frameworks=("keras",),
