@@ -80,13 +80,13 @@ DECLARED = {
     ],
     (K1, "bidir_lstm.h5"): [("bidirectional_1", "keras.LSTM", "bidirectional_1", ())],
     (E22, "nested_encoder.h5"): [
-        ("encoder/bidirectional_1", "keras.LSTM", "bidirectional_1", ()),
+        ("encoder/bidirectional_1", "keras.LSTM", "encoder/bidirectional_1", ()),
         ("top/top", "keras.LSTM", "top", ("encoder/bidirectional_1",)),
     ],
     (E22, "rnn_gru_cell.h5"): [("rnn_1/rnn_1", "keras.GRUCell", "rnn_1", ())],
     (E22, "rnn_stacked_cells.h5"): [
-        ("rnn_1/rnn_1", "keras.LSTMCell", "rnn_1", ()),
-        ("rnn_1/rnn_1", "keras.LSTMCell", "rnn_1", ("rnn_1/rnn_1",)),
+        ("rnn_1/rnn_1", "keras.LSTMCell", "rnn_1/cells/0", ()),
+        ("rnn_1/rnn_1", "keras.LSTMCell", "rnn_1/cells/1", ("rnn_1/rnn_1",)),
     ],
     (E22, "cudnn_bidir_lstm.h5"): [("bidirectional_1/bidirectional_1", "keras.CuDNNLSTM", "bidirectional_1", ())],
     (E22, "custom_ofgi_lstm.h5"): [("ofgi/ofgi", "keras.OfgiLSTM", "ofgi", ())],
@@ -95,11 +95,16 @@ DECLARED = {
         ("time_distributed_1/time_distributed_1", "keras.LSTM", "time_distributed_1", ())
     ],
     (TF23, "rnn_stacked_cells.h5"): [
-        ("rnn/rnn/stacked_rnn_cells/lstm_cell", "keras.LSTMCell", "rnn", ()),
-        ("rnn/rnn/stacked_rnn_cells/lstm_cell_1", "keras.LSTMCell", "rnn", ("rnn/rnn/stacked_rnn_cells/lstm_cell",)),
+        ("rnn/rnn/stacked_rnn_cells/lstm_cell", "keras.LSTMCell", "rnn/cells/0", ()),
+        (
+            "rnn/rnn/stacked_rnn_cells/lstm_cell_1",
+            "keras.LSTMCell",
+            "rnn/cells/1",
+            ("rnn/rnn/stacked_rnn_cells/lstm_cell",),
+        ),
     ],
     (K3, "nested_encoder.h5"): [
-        ("encoder/bidirectional", "keras.LSTM", "bidirectional", ()),
+        ("encoder/bidirectional", "keras.LSTM", "encoder/bidirectional", ()),
         ("top/top", "keras.LSTM", "top", ("encoder/bidirectional",)),
     ],
 }
@@ -119,10 +124,11 @@ def test_a_bidirectional_says_its_inner_layers_settings_and_its_own():
     }  # fmt: skip
 
 
-def test_stacked_cells_tell_their_number_and_the_suffix_of_their_weights():
+def test_stacked_cells_tell_their_number_and_the_number_in_the_names_of_their_weights():
     found = open_tensors(helpers.KERAS / E22 / "rnn_stacked_cells.h5").declared
-    keys = ("cell", "cells", "suffix", "units", "go_backwards")
-    assert [tuple(d.settings[key] for key in keys) for d in found] == [(0, 2, "", 5, False), (1, 2, "_1", 4, False)]
+    keys = ("cell", "cells", "units", "go_backwards")
+    assert [tuple(d.settings[key] for key in keys) for d in found] == [(0, 2, 5, False), (1, 2, 4, False)]
+    assert [found.member for found in found] == ["", "1"]
 
 
 def test_settings_are_kept_as_the_file_spells_them():

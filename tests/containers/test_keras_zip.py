@@ -47,17 +47,17 @@ DECLARED = {
         ("layers/dense", "keras.Dense", "dense", ("layers/lstm_1",)),
     ],
     "keras-3/nested_encoder.keras": [
-        (BIDIRECTIONAL, "keras.LSTM", "bidirectional", ()),
+        (BIDIRECTIONAL, "keras.LSTM", "encoder/bidirectional", ()),
         ("layers/lstm", "keras.LSTM", "top", (BIDIRECTIONAL,)),
     ],
     "tfkeras-2.15.1/nested_encoder.keras": [
-        (BIDIRECTIONAL, "keras.LSTM", "bidirectional", ()),
+        (BIDIRECTIONAL, "keras.LSTM", "encoder/bidirectional", ()),
         ("layers/lstm", "keras.LSTM", "top", (BIDIRECTIONAL,)),
     ],
     "keras-3/rnn_gru_cell.keras": [("layers/rnn", "keras.GRUCell", "rnn", ())],
     "keras-3/rnn_stacked_cells.keras": [
-        (CELL, "keras.LSTMCell", "rnn", ()),
-        (f"{CELL}_1", "keras.LSTMCell", "rnn", (CELL,)),
+        (CELL, "keras.LSTMCell", "rnn/cells/0", ()),
+        (f"{CELL}_1", "keras.LSTMCell", "rnn/cells/1", (CELL,)),
     ],
     "keras-3/time_distributed_lstm.keras": [("layers/time_distributed/layer", "keras.LSTM", "time_distributed", ())],
     "tfkeras-2.15.1/time_distributed.keras": [
@@ -298,11 +298,12 @@ def test_a_knotty_model_of_real_keras_is_read_in_order_and_every_layer_is_found(
     tensors = open_tensors(tmp_path / f"x{suffix}")
     assert helpers.same_arrays([tensor.array() for tensor in tensors.values()], model.get_weights())
     assert all(name.startswith(tuple(f"{d.path}/" for d in tensors.declared)) for name in tensors)
-    by_place = {d.path: f"{d.name}{d.settings.get('cell', '')}" for d in tensors.declared}
+    by_place = {d.path: d.name for d in tensors.declared}
     links = {by_place[d.path]: [by_place.get(path, "?") for path in d.after] for d in tensors.declared}
     assert links == {
-        "first": [], "second": [], "in1": ["?", "in2"], "in2": ["in1"], "deep": ["in2"],
-        "cells0": ["deep"], "cells1": ["cells0"], "cells2": ["cells1"], "last": ["cells2"], "both": ["?"],
+        "first": [], "second": [], "nested/in1": ["?", "nested/in2"], "nested/in2": ["nested/in1"],
+        "timed/deep": ["nested/in2"], "cells/cells/0": ["timed/deep"], "cells/cells/1": ["cells/cells/0"],
+        "cells/cells/2": ["cells/cells/1"], "last": ["cells/cells/2"], "both": ["?"],
     }  # fmt: skip
     wrapped = {
         d.name: (d.settings["wrapper"], d.settings.get("outer_wrapper"))
@@ -310,7 +311,8 @@ def test_a_knotty_model_of_real_keras_is_read_in_order_and_every_layer_is_found(
         if "wrapper" in d.settings
     }
     assert wrapped == {
-        "in2": ("Bidirectional", None), "deep": ("TimeDistributed", None), "both": ("Bidirectional", "TimeDistributed"),
+        "nested/in2": ("Bidirectional", None), "timed/deep": ("TimeDistributed", None),
+        "both": ("Bidirectional", "TimeDistributed"),
     }  # fmt: skip
 
 

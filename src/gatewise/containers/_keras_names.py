@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ._keras_config import Layer, Model
 
@@ -29,8 +29,8 @@ class Names(Protocol):
     def wrapped(self, place: str) -> str:
         """The place of the layer in a TimeDistributed at ``place``."""
 
-    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
-        """The place of one cell of StackedRNNCells at ``place``, and what its settings must say besides."""
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
+        """The place of one cell of StackedRNNCells at ``place``, and its ``member`` where cells share one."""
 
     def has(self, place: str) -> bool:
         """Does a tensor's name begin with the place?"""
@@ -77,13 +77,13 @@ class LegacyNames:
     def wrapped(self, place: str) -> str:
         return place
 
-    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
         """tf.keras 2.3 and later name the cell; before, TensorFlow made equal names differ: ``kernel``, ``kernel_1``."""
         stacked, cell = (rnn.inner.name if rnn.inner else ""), rnn.cells[index].name
         for own in (f"{place}/{stacked}/{cell}", f"{place}/{cell}"):
             if self._has(own, "/"):
-                return own, {}
-        return place, {"suffix": f"_{index}" if index else ""}
+                return own, ""
+        return place, str(index) if index else ""
 
     def has(self, place: str) -> bool:
         return self._has(place, "/", "_")
@@ -122,16 +122,23 @@ class VarsNames:
         base = f"{scope}/" if scope else ""
         roots = (f"{base}layers", f"{base}_layer_checkpoint_dependencies")  # the second: tf.keras 2.12 and 2.13
         container = next((root for root in roots if root in self.groups), roots[0])
-        by_label = {self.groups[path]: path for path in self.groups if path.rpartition("/")[0] == container}
+        children = [path for path in self.groups if path.rpartition("/")[0] == container]
+        by_label = {self.groups[path]: path for path in children}
         counts: dict[str, int] = {}
-        return [self._place(container, layer, counts, by_label) for layer in model.layers]
+        gaps = _with_gaps(children, model)
+        return [self._place(container, layer, counts, by_label, gaps) for layer in model.layers]
 
-    def _place(self, container: str, layer: Layer, counts: dict[str, int], by_label: Mapping[str | None, str]) -> str:
+    def _place(
+        self, container: str, layer: Layer, counts: dict[str, int], by_label: Mapping[str | None, str],
+        gaps: Mapping[str, Sequence[str]],
+    ) -> str:  # fmt: skip
         if not layer.is_layer:
             return f"{container}/?{layer.name}"
         tries = []
         for spelled in dict.fromkeys((snake_case(layer.kind), old_snake_case(layer.kind))):
-            tries.append(f"{container}/{numbered(spelled, counts)}")
+            rank = counts.get(spelled, 0)
+            name = numbered(spelled, counts)
+            tries.append(gaps[spelled][rank] if spelled in gaps else f"{container}/{name}")
         place = next((path for path in tries if path in self.groups), tries[0])
         label = self.groups.get(place)
         if label is not None and label != layer.name:
@@ -144,10 +151,10 @@ class VarsNames:
     def wrapped(self, place: str) -> str:
         return f"{place}/layer"
 
-    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
         counts: dict[str, int] = {}
         names = [numbered(snake_case(cell.kind), counts) for cell in rnn.cells]
-        return f"{place}/cell/cells/{names[index]}", {}
+        return f"{place}/cell/cells/{names[index]}", ""
 
     def has(self, place: str) -> bool:
         return place in self._above
@@ -160,6 +167,25 @@ class VarsNames:
             while (name := name.rpartition("/")[0]) and name not in found:
                 found.add(name)
         return frozenset(found)
+
+
+def _with_gaps(children: Iterable[str], model: Model) -> dict[str, list[str]]:
+    """Classes whose groups are numbered with gaps (``lstm``, ``lstm_2``, ``lstm_4``), as tf.keras 2.12 and 2.13 did
+    by walking each layer twice: class name → its groups by number, where there is one for each layer of the class."""
+    numbers: dict[str, list[tuple[int, str]]] = {}
+    for path in children:
+        name = path.rpartition("/")[2]
+        stem, _, number = name.rpartition("_")
+        counted = (stem, int(number)) if stem and number.isdigit() else (name, 0)
+        numbers.setdefault(counted[0], []).append((counted[1], path))
+    found = {}
+    for kind in {layer.kind for layer in model.layers if layer.is_layer}:
+        for spelled in (snake_case(kind), old_snake_case(kind)):
+            groups = sorted(numbers.get(spelled, ()))
+            count = sum(layer.is_layer and layer.kind == kind for layer in model.layers)
+            if len(groups) == count and [number for number, _ in groups] != list(range(count)):
+                found[spelled] = [path for _, path in groups]
+    return found
 
 
 def snake_case(name: str) -> str:
