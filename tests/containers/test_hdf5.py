@@ -144,7 +144,7 @@ WRITERS = {
     (TF23, "lstm.keras"): ("tf.keras", "2.4.0"),
     ("tfkeras-2.15.1", "lstm.h5"): ("tf.keras", "2.15.0"),
     (K3, "lstm.h5"): ("keras", "3.15.1"),
-    (K3, "lstm.weights.h5"): ("keras", ">=3"),
+    (K3, "lstm.weights.h5"): ("keras", ">=3.6"),
     ("tfkeras-2.15.1", "lstm.weights.h5"): ("keras", ""),
 }
 

@@ -21,7 +21,6 @@ from ..cursor import Source
 from ..errors import NotRepresentable
 from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
-from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_history import Bound, at_least, older_than, written_by
 from ._torch_tensor import STORAGE_DTYPES
@@ -98,6 +97,8 @@ _FOLDER = "archive"
 
 def write(path: Path, tensors: Tensors) -> None:
     """A state dict: an OrderedDict of the tensors, row-major; tensors that are the same elements share a storage."""
+    from ._pickle_write import dumps
+
     keys: dict[object, str] = {}
     stored: dict[str, StoredTensor] = {}
     state: OrderedDict[str, Stub] = OrderedDict()
