@@ -7,7 +7,7 @@ and compares outputs *and* final states: one step and a zero state would hide ev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .cell import run
@@ -37,12 +37,8 @@ class Proof:
         return self.max_abs_error <= self.tolerance  # False for nan too
 
     def as_dict(self) -> dict[str, Any]:
-        import math
-
-        error = self.max_abs_error
         return {
-            # JSON has no nan and no infinity; a difference that is not a number is said as a text.
-            "max_abs_error": error if math.isfinite(error) else str(error),
+            "max_abs_error": self.max_abs_error,
             "tolerance": self.tolerance,
             "same": self.same,
             "compared": list(self.compared),
@@ -52,10 +48,15 @@ class Proof:
         }
 
     def worst(self, other: Proof) -> Proof:
-        """The proof that covers both: the larger error, every name."""
+        """The proof that covers both: the error that takes the larger share of its tolerance, and every name."""
+        loser = max(self, other, key=lambda proof: _badness(proof.max_abs_error / (proof.tolerance or 1e-300)))
         compared = tuple(dict.fromkeys((*self.compared, *other.compared)))
-        loser = self if not self.max_abs_error <= other.max_abs_error else other
-        return Proof(loser.max_abs_error, compared, self.time, self.batch, self.against, self.tolerance)
+        return replace(loser, compared=compared)
+
+
+def _badness(error: float) -> float:
+    """An order in which what is not a number is worse than anything."""
+    return float("inf") if error != error else error
 
 
 def names_of_states(cell: str) -> tuple[str, ...]:
@@ -84,7 +85,7 @@ def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
     x, state = random_input(one)
     y, final = run(one, x, state)
     y2, final2 = run(other, x, state)
-    error = max(largest(y, y2), *(largest(a, b) for a, b in zip(final, final2, strict=True)))
+    error = max((largest(y, y2), *(largest(a, b) for a, b in zip(final, final2, strict=True))), key=_badness)
     return Proof(error, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance)
 
 
@@ -93,7 +94,7 @@ def largest(one: Any, other: Any) -> float:
     import numpy as np
 
     if getattr(one, "dtype", None) == np.dtype(object):
-        return max(largest(a, b) for a, b in zip(one, other, strict=True))
+        return max((largest(a, b) for a, b in zip(one, other, strict=True)), key=_badness)
     difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
     return float(difference.max(initial=0.0))
 

@@ -153,7 +153,7 @@ def _difference(one: Any, two: Any) -> dict[str, Any]:
     at = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
     worst = float(gap.reshape(-1)[at])
     where = [int(index) for index in np.unravel_index(at, gap.shape)] if worst else None
-    return {"max_abs": worst if np.isfinite(worst) else str(worst), "where": where}
+    return {"max_abs": worst, "where": where}
 
 
 def _matrices(stack: Stack) -> Iterator[tuple[tuple[int, str], str, str]]:
