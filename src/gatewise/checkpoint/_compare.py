@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..conventions import express
 from ..errors import GatewiseError, NotRepresentable, UsageError
 from ..layouts import Layout, layout, layouts
 from ..proof import TOLERANCE, Proof, prove, prove_recorded
-from ..weights import Stack
+from ..weights import Stack, joined
 from ._open import Checkpoint, open
 
 
@@ -65,9 +65,7 @@ def pairs(one: Checkpoint, other: Checkpoint, layer: str | None) -> Iterator[tup
     """What to compare with what: the named layer, the only ones, the ones of the same name, or all in order."""
     if layer is not None:
         mine = one[layer]
-        theirs = other.stacks()
-        named = [found for found in other.layers if found.name == layer]
-        yield mine, named[0] if named else theirs[0] if len(theirs) == 1 else other[layer]
+        yield mine, _counterpart(mine, other, layer)
         return
     left, right = _matched_stacks(one, other)
     by_name = {stack.name: stack for stack in right}
@@ -78,16 +76,54 @@ def pairs(one: Checkpoint, other: Checkpoint, layer: str | None) -> Iterator[tup
 
 
 def _matched_stacks(one: Checkpoint, other: Checkpoint) -> tuple[list[Stack], list[Stack]]:
-    """Both files' stacks, chains joined; or their single layers where only these are equal in number."""
-    left, right = one.stacks(), other.stacks()
-    if len(left) != len(right):
-        left, right = list(one.layers), list(other.layers)
-    if len(left) != len(right):
-        raise UsageError(
-            f"{one.path} has {len(left)} recurrent layer(s), {other.path} has {len(right)}.",
-            next="Name the one to compare with --layer.",
-        )
-    return left, right
+    """Both files' stacks, in equal number.  A file may tell which layers follow each other, or leave it open."""
+    mine, theirs = (list(one.layers), one.stacks()), (list(other.layers), other.stacks())
+    if len(mine[1]) == len(theirs[1]):
+        return mine[1], theirs[1]
+    for left, right in ((mine[1], _grouped_as(mine[1], theirs[0])), (_grouped_as(theirs[1], mine[0]), theirs[1])):
+        if left is not None and right is not None:
+            return left, right
+    if len(mine[0]) == len(theirs[0]):
+        return list(one.layers), list(other.layers)
+    raise UsageError(
+        f"{one.path} has {len(mine[0])} recurrent layer(s), {other.path} has {len(theirs[0])}.",
+        next="Name the one to compare with --layer.",
+    )
+
+
+def _counterpart(mine: Stack, other: Checkpoint, name: str) -> Stack:
+    """The other file's stack of the same name, its only one, or its layers that make up one such stack."""
+    named = [found for found in other.layers if found.name == name]
+    if named:
+        return named[0]
+    theirs = other.stacks()
+    grouped = [theirs[0]] if len(theirs) == 1 else _grouped_as([mine], list(other.layers))
+    return grouped[0] if grouped else other[name]
+
+
+def _grouped_as(wanted: list[Stack], pieces: Sequence[Stack]) -> list[Stack] | None:
+    """Single layers joined, in their order, into stacks of the wanted sizes; None where they do not come out even."""
+    left = list(pieces)
+    groups: list[Stack] = []
+    for stack in wanted:
+        group: list[Stack] = []
+        while left and sum(piece.num_layers for piece in group) < stack.num_layers:
+            group.append(left.pop(0))
+        if not group or not _alike(group) or _sizes(joined(group)) != _sizes(stack):
+            return None
+        groups.append(joined(group, group[0].name) if len(group) > 1 else group[0])
+    return None if left else groups
+
+
+def _alike(group: list[Stack]) -> bool:
+    return all(
+        (piece.cell, piece.dialect, piece.directions) == (group[0].cell, group[0].dialect, group[0].directions)
+        for piece in group
+    )
+
+
+def _sizes(stack: Stack) -> tuple[object, ...]:
+    return (stack.cell, *((weights.feature, weights.unit, weights.hidden) for _, weights in stack))
 
 
 def diff(
