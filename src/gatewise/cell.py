@@ -181,13 +181,14 @@ def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ..
         raise UsageError(f"x has {value.shape[2]} features; the layer takes {features}.")
     start = _states(stack, state, value.shape[0])
     last: list[tuple[Array, ...]] = []
-    for layer in range(stack.num_layers):
-        outputs = []
-        for direction in stack.directions:
-            y, final = _scan(stack, layer, direction, value, start[len(last)])
-            outputs.append(y)
-            last.append(final)
-        value = joined_outputs(outputs, stack.dialect.merge)
+    with np.errstate(over="ignore", invalid="ignore"):  # a NaN in the weights shows in what is returned
+        for layer in range(stack.num_layers):
+            outputs = []
+            for direction in stack.directions:
+                y, final = _scan(stack, layer, direction, value, start[len(last)])
+                outputs.append(y)
+                last.append(final)
+            value = joined_outputs(outputs, stack.dialect.merge)
     count = 2 if stack.cell == "lstm" else 1
     return value, tuple(_stacked([final[index] for final in last]) for index in range(count))
 

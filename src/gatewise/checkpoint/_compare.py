@@ -8,10 +8,10 @@ from typing import Any
 
 from ..conventions import express
 from ..errors import GatewiseError, NotRepresentable, UsageError
-from ..layouts import Layout, layout, layouts
+from ..layouts import Layout, layouts
 from ..proof import TOLERANCE, Proof, prove, prove_recorded
 from ..weights import Stack, joined
-from ._open import Checkpoint, open
+from ._open import Checkpoint, Layer, open
 
 
 def verify(
@@ -150,21 +150,22 @@ def _comparable(mine: Stack, theirs: Stack) -> tuple[Stack, Stack]:
     """Both in one convention: the poorer one, since what was merged cannot be taken apart again."""
     if mine.dialect == theirs.dialect and mine.spec.bias == theirs.spec.bias:
         return mine, theirs
-    known = {found.name: found for found in layouts()}
     kinds = ("none", "single", "double")
-    ordered = sorted((mine, theirs), key=lambda stack: kinds.index(stack.spec.bias))
-    for target in ordered:
-        if target.layout in known:
-            found = layout(target.layout)
+    for poorer in sorted((mine, theirs), key=lambda stack: kinds.index(stack.spec.bias)):
+        target = _layout_of(poorer)
+        if target is not None:
             try:
-                return _in(mine, found), _in(theirs, found)
+                return express(mine, target).stack, express(theirs, target).stack
             except NotRepresentable:
                 continue
     return mine, theirs
 
 
-def _in(stack: Stack, target: Layout) -> Stack:
-    return express(stack, target).stack
+def _layout_of(stack: Stack) -> Layout | None:
+    """The layout a stack was read with: the user's own is known to its layer only."""
+    if isinstance(stack, Layer):
+        return stack.match.layout
+    return next((known for known in layouts() if known.name == stack.layout), None)
 
 
 def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
