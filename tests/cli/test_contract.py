@@ -99,10 +99,6 @@ BAD_USAGE = {
     "an unknown layout names the nearest": (
         ["layouts", "torch.LTSM"], "gatewise: no layout is called 'torch.LTSM'. Did you mean torch.LSTM?\n",
     ),
-    "an unknown layer lists those there are": (
-        ["inspect", "model.pt", "--layer", "encoder.lstn"],
-        "gatewise: model.pt: no recurrent layer is called 'encoder.lstn'. Did you mean encoder.lstm? Its recurrent layers: encoder.lstm.\n",
-    ),
     "only one file can be piped in": (
         ["diff", "-", "-"], "gatewise: -: only one file can be piped in. Name the other one by its path.\n",
     ),

@@ -57,6 +57,10 @@ class Match:
         return self.group.name
 
     @property
+    def sure(self) -> bool:
+        return not self.doubts
+
+    @property
     def tensors(self) -> tuple[str, ...]:
         return tuple(self.group.names.values())
 
