@@ -240,10 +240,10 @@ MISFITS = {
         np.zeros((3, 7, 5)), (np.zeros((1, 3, 4)), np.zeros((1, 3, 5))), "c0[0] has shape [3, 5]; [3, 4] is wanted",
     ),
     "states of too few layers": (
-        np.zeros((3, 7, 5)), (np.zeros((0, 3, 4)), np.zeros((0, 3, 4))), "h0 holds 0 state(s); 1 are wanted",
+        np.zeros((3, 7, 5)), (np.zeros((0, 3, 4)), np.zeros((0, 3, 4))), "h0 holds 0 state(s); this stack has 1",
     ),
     "states of too many layers": (
-        np.zeros((3, 7, 5)), (np.zeros((2, 3, 4)), np.zeros((1, 3, 4))), "h0 holds 2 state(s); 1 are wanted",
+        np.zeros((3, 7, 5)), (np.zeros((2, 3, 4)), np.zeros((1, 3, 4))), "h0 holds 2 state(s); this stack has 1",
     ),
 }  # fmt: skip
 

@@ -4,7 +4,7 @@
     parametrizations.weight_hh_l0.original0/1      the same, since torch 1.12's parametrizations
     weight_hh_l0_orig, weight_hh_l0_mask           pruning:      orig * mask
     weight_hh_l0_orig, weight_hh_l0_u, _v          spectral norm: orig / (u W v)      (Miyato et al. 2018)
-    parametrizations.weight_hh_l0.original, .0._u  the same, as a parametrization (torch 1.9: .0.u)
+    parametrizations.weight_hh_l0.original, .0._u  the same, as a parametrization (torch 1.9 to 1.11: .0.u)
     weight_hh_l0_raw                               weight drop (AWD-LSTM, fastai): at inference the raw matrix itself
 
 Each rule is a row of RULES.  A resolved tensor gets the plain name, so that every layout finds it, and says in
@@ -40,7 +40,7 @@ class Rule:
     """
 
     what: str
-    found: re.Pattern[str]
+    found: str  # a pattern; compiled when a file has such names
     others: tuple[str, ...]
     shape_of: int
     compute: Callable[..., Array]
@@ -101,7 +101,7 @@ def _alike(*shapes: Shape) -> bool:
 
 def _rule(what: str, first: str, others: tuple[str, ...], shape_of: int, compute: Callable[..., Array], formula: str,
           fits: Callable[..., bool]) -> Rule:  # fmt: skip
-    return Rule(what, re.compile(_PATH + first.replace("BASE", _BASE)), others, shape_of, compute, formula, fits)
+    return Rule(what, _PATH + first.replace("BASE", _BASE), others, shape_of, compute, formula, fits)
 
 
 _OF_P = r"parametrizations\.BASE\.original"
@@ -113,13 +113,13 @@ RULES = (
     _rule("spectral norm", r"BASE_orig", ("{base}_u", "{base}_v"), 0, _spectral_norm, "{base}_orig / (u W v)", _vectors_of),
     _rule("spectral norm", _OF_P, ("parametrizations.{base}.0._u", "parametrizations.{base}.0._v"), 0, _spectral_norm,
           "original / (u W v)", _vectors_of),
-    # torch 1.9 spelled the buffers without the underscore.
+    # torch 1.9 to 1.11 spelled the buffers without the underscore.
     _rule("spectral norm", _OF_P, ("parametrizations.{base}.0.u", "parametrizations.{base}.0.v"), 0, _spectral_norm,
           "original / (u W v)", _vectors_of),
     # AWD-LSTM keeps the raw matrix beside the others, fastai on the wrapper around `module`.
     _rule("weight drop", r"(?=weight_[ih]h)BASE_raw", (), 0, _raw, "{base}_raw", _alike),
 )  # fmt: skip
-_UNKNOWN = re.compile(_PATH + r"parametrizations\." + _BASE + r"\.original0?")
+_UNKNOWN = _PATH + r"parametrizations\." + _BASE + r"\.original0?"
 
 
 def resolve(tensors: Tensors) -> Tensors:
@@ -146,7 +146,7 @@ def _stands_in(name: str) -> bool:
 
 
 def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> StoredTensor | None:
-    found = rule.found.fullmatch(name)
+    found = re.fullmatch(rule.found, name)
     if not found:
         return None
     path, base = found["path"], found["base"]
@@ -201,7 +201,7 @@ def _in_place(tensors: Tensors, made: dict[str, StoredTensor]) -> list[StoredTen
 def _unresolved(tensors: Mapping[str, StoredTensor], made: Mapping[str, StoredTensor]) -> list[str]:
     said = []
     for name in tensors:
-        found = _UNKNOWN.fullmatch(name)
+        found = re.fullmatch(_UNKNOWN, name)
         if found and found["path"] + found["base"] not in made:
             said.append(
                 f"{found['path']}{found['base']} is made by a parametrization whose function the file does not tell "

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,8 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
     Raises WriteRefused when ``path`` exists (unless ``force``), is a directory, or its folder cannot be written.
     """
     target = Path(path)
+    import tempfile
+
     _refuse_target(target, force)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)

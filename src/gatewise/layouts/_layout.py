@@ -63,16 +63,22 @@ class Part:
 
 @dataclass(frozen=True)
 class Since:
-    """A value that changed with a version of the framework: ``then`` from ``version`` on, ``before`` until then."""
+    """A value that changed with a version of the framework: ``then`` from ``version`` on, ``before`` until then.
+
+    tf.keras counted its versions apart from Keras's until both reached 2.4, with ``-tf`` behind them: ``tf`` is the
+    version where *it* changed, if that is another one.
+    """
 
     version: tuple[int, ...]
     then: Any
     before: Any
+    tf: tuple[int, ...] | None = None
 
     def at(self, version: str | None) -> Any:
         """The value in ``version`` ("2.2.4-tf"); today's where the version is not known."""
         numbers = version_numbers(version)
-        return self.before if numbers and numbers < self.version else self.then
+        changed = self.tf if self.tf and (version or "").endswith("-tf") else self.version
+        return self.before if numbers and numbers < changed else self.then
 
 
 def version_numbers(version: str | None) -> tuple[int, ...]:
@@ -98,6 +104,7 @@ class Setting:
     values: Mapping[Any, Any]
     default: Any = None
     because: str = ""
+    untold: tuple[str, ...] = ()  # versions that do not tell the default, since releases with different ones wrote them
 
     def meaning(self, value: Any, version: str | None) -> Any:
         """Ours for the framework's; a value that the table does not know is kept as its own text."""

@@ -45,7 +45,7 @@ class Match:
     dialect: Dialect = field(default_factory=Dialect)
     evidence: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
-    sure: bool = True
+    doubts: tuple[tuple[str, str], ...] = ()  # (what is doubtful: "layout" or a dialect's field, the sentence)
     given_name: str | None = None
 
     @property
@@ -55,6 +55,10 @@ class Match:
         if self.declared is not None and self.declared.name is not None:
             return self.declared.name
         return self.group.name
+
+    @property
+    def sure(self) -> bool:
+        return not self.doubts
 
     @property
     def tensors(self) -> tuple[str, ...]:

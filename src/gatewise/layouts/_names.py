@@ -53,12 +53,13 @@ class Template:
             raise PhraseError(f"name template {text!r} says the same thing twice.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
-        self._regex = re.compile(
-            # the shortest path that fits, so that optional text before the name is found at the top level too
-            rf"(?:(?P<path>.*?)[./])??{self._pattern()}",
-            re.DOTALL | (re.IGNORECASE if loose else 0),
-        )
         self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
+
+    @functools.cached_property
+    def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
+        flags = re.DOTALL | (re.IGNORECASE if self._loose else 0)
+        # The shortest path that fits, so that optional text before the name is found at the top level too.
+        return re.compile(rf"(?:(?P<path>.*?)[./])??{self._pattern()}", flags)
 
     @property
     def has_layer(self) -> bool:

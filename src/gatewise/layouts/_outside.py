@@ -27,31 +27,20 @@ OUTSIDE = (
 OUTSIDE_NAMES = (
     (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
 )
-_RECURRENT_CLASS = re.compile(r"(lstm|gru|rnn)", re.IGNORECASE)
+_RECURRENT_CLASS = r"(?i)(lstm|gru|rnn)"
+# Scales of a normalisation, by the rest of their name below a cell's own path.
+_NORM = r"(?i)(layer_?norm|ln|norm)_?(i|h|c|f|g|o|ih|hh|ii|hi|x|cell|hidden|input|gates?)?\w{0,2}[./](weight|bias|gamma|beta)"
 # Optimizers keep tensors shaped and named as the weights, below a word of their own: torch.optim's state keys, the slots
 # of Keras's and TensorFlow's optimizers (``Adam/m/lstm/kernel``), optax's (``opt_state/0/mu``).
 _MOMENTS = frozenset(
     ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "acc_delta"]
 )
-_OPTIMIZER = re.compile(
+_OPTIMIZER = (
     r"optim(izer)?(_state|s|_variables|_weights)?|opt_state|n?adam(w|ax)?|rmsprop|sgd|ada(grad|delta)|ftrl|lion|lamb"
 )
-_SLOTS = frozenset(
-    [
-        "m",
-        "v",
-        "vhat",
-        "mu",
-        "nu",
-        "momentum",
-        "momentums",
-        "velocity",
-        "velocities",
-        "accumulator",
-        "accumulators",
-        "rms",
-    ]
-)
+_SLOTS = frozenset((
+    "m", "v", "vhat", "mu", "nu", "momentum", "momentums", "velocity", "velocities", "accumulator", "accumulators", "rms",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,16 +57,20 @@ def is_moment(path: str) -> bool:
     """Is this the path of an optimizer's moments?  A layer of a model called ``optimizer`` is not meant."""
     pieces = re.split(r"[./]", path.lower())
     slots = (
-        _SLOTS.intersection(pieces[at + 1 : at + 3]) for at, piece in enumerate(pieces) if _OPTIMIZER.fullmatch(piece)
+        _SLOTS.intersection(pieces[at + 1 : at + 3])
+        for at, piece in enumerate(pieces)
+        if re.fullmatch(_OPTIMIZER, piece)
     )
     return bool(_MOMENTS.intersection(pieces)) or any(slots)
 
 
-def lookalike(match: Match) -> Lookalike | None:
-    """A match whose place the file declares to be something else: another class, other sizes, mixed directions."""
+def lookalike(match: Match, tensors: Tensors) -> Lookalike | None:
+    """A match whose place the file declares to be something else: another class, other sizes, mixed directions; or,
+    where it declares nothing, whose neighbours say so."""
     declared = match.declared
     if declared is None or not declared.kind:
-        return None
+        why = _norms_beside(match, tensors)
+        return Lookalike(match.name, "normalised recurrent layer", why, match.tensors) if why else None
     if claims(match.layout, declared):
         why = _contradiction(match, declared) or _mixed_directions(match, declared)
     else:
@@ -86,6 +79,19 @@ def lookalike(match: Match) -> Lookalike | None:
             "does not know; describe it with --from (a layout's name, or a TOML file)"
         )
     return Lookalike(match.name, declared.kind, why, match.tensors) if why else None
+
+
+def _norms_beside(match: Match, tensors: Tensors) -> str:
+    """Scales of a normalisation under the cell's own path: the names are the layout's, the equations are not."""
+    path = match.group.path
+    for name in tensors:
+        own = name[len(path) + 1 if path else 0 :]
+        if _below(name, path) and re.fullmatch(_NORM, own) and name not in match.tensors:
+            return (
+                f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
+                f"tensor is another module's, say --from {match.layout.name}"
+            )
+    return ""
 
 
 def convolution(group: Group, tensors: Tensors, declared: Declared | None) -> list[Lookalike]:
@@ -106,7 +112,7 @@ def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> li
         name = declared.name or declared.path
         reason = _reason(declared.kind)
         last = re.split(r"[./]", declared.kind or declared.path)[-1]
-        if reason is None and not _RECURRENT_CLASS.search(last):
+        if reason is None and not re.search(_RECURRENT_CLASS, last):
             continue
         own = _own_tensors(declared, tensors)
         matrices = [name for name in own if len(tensors[name].shape) > 1 and tensors[name].size > 1]

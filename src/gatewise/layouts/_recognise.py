@@ -69,7 +69,7 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
         for group in finder.groups(layout):
             fitting = finder.fits(layout, group)
             if isinstance(fitting, Match):
-                look = None if finder.chosen else lookalike(fitting)
+                look = None if finder.chosen else lookalike(fitting, finder.tensors)
                 if look:
                     outside.append(look)
                 else:
@@ -194,8 +194,11 @@ class _Finder:
         self, layout: Layout, fitting: list[Match], declared: Declared | None, told: dict[str, Any], version: str | None
     ) -> Match:
         known = declared is not None and claims(layout, declared)
+        doubts: list[tuple[str, str]] = []
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
         loose = self.naming == RESEMBLING
+        if loose and not self.chosen:
+            doubts.append(("layout", f"nothing in the file names the layout: --from {layout.name} settles it"))
         evidence.append(
             f"the names resemble this layout's ({', '.join(list(fitting[0].tensors)[:2])} …); its gate order is assumed"
             if loose
@@ -208,6 +211,8 @@ class _Finder:
                 default = setting.default.at(version) if isinstance(setting.default, Since) else setting.default
                 meaning = dialect_with(meaning, {setting.field: default})
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
+                if version in setting.untold:
+                    doubts.append((setting.field, _untold(setting.field, version)))
         match = next((found for found in fitting if _agrees(found.form, meaning)), fitting[0])
         meaning = dialect_with(meaning, match.form)
         sizes = match.sizes[0, "forward"]
@@ -216,8 +221,13 @@ class _Finder:
         )
         return Match(
             layout, match.form, match.group, match.sizes, match.dtype, declared, meaning,
-            tuple(evidence), tuple(assumed), sure=not loose or self.chosen,
+            tuple(evidence), tuple(assumed), doubts=tuple(doubts),
         )  # fmt: skip
+
+
+def _untold(field_name: str, version: str | None) -> str:
+    option = "--" + field_name.replace("_", "-")
+    return f"releases with different defaults call themselves {version}: {option} settles {field_name}"
 
 
 def _widest(dtypes: set[str]) -> str:
