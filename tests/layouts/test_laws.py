@@ -33,7 +33,7 @@ CASES = every_case()
 NAMED = every_case(namings=True)
 # Where input, units and gates are the same number, shapes tell least.
 SQUARES = (Sizes(1, 1), Sizes(3, 3, 2), Sizes(4, 4, 3), Sizes(4, 3, 1), Sizes(3, 4, 2), Sizes(12, 3, 2), Sizes(1, 4, 3))
-few = settings(max_examples=4, deadline=None)
+few = settings(max_examples=3, deadline=None)
 
 
 def each(cases: list[Case]) -> pytest.MarkDecorator:
@@ -279,7 +279,7 @@ def lengths(case: Case, size: Sizes) -> list[tuple[str, int, bool]]:
 @pytest.mark.parametrize("by", [-1, +1], ids=["one too short", "one too long"])
 def test_a_wrong_length_in_any_one_tensor_is_a_misfit_with_a_sentence(case: Case, by: int) -> None:
     # Not 3 or 4 units: 3 × 4 rows are a GRU's as well as an LSTM's, so there one wrong length gives the other's shapes.
-    for size in (Sizes(5, 6, 3), Sizes(6, 6, 4), Sizes(2, 2, 1)):
+    for size in (Sizes(5, 6, 3), Sizes(2, 2, 1)):
         arrays = case.arrays(size)
         for name, axis, free in lengths(case, size):
             shape = list(arrays[name].shape)
