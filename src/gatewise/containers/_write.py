@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,23 +22,29 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
     """
     target = Path(path)
     _refuse_target(target, force)
+    # The name is chosen before the file is made, so that an interrupt finds it whenever it comes.
+    temporary = target.with_name(f".gatewise-{secrets.token_hex(6)}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise WriteRefused(
-            f"cannot be written: {error.strerror}.", path=path, next="Choose a folder that exists and is writable."
-        ) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        _make(temporary, path)
         yield temporary
         _finish(temporary, target)
     except OSError as error:
         raise WriteRefused(
-            f"was not written: {error.strerror or error}.", path=path, next="Nothing was changed."
+            f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _make(temporary: Path, path: str | os.PathLike[str]) -> None:
+    """An empty file that nobody else may read, where there was none."""
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise WriteRefused(
+            f"cannot be written: {(error.strerror or str(error)).lower()}.", path=path,
+            next="Choose a folder that exists and is writable.",
+        ) from None  # fmt: skip
 
 
 def _refuse_target(target: Path, force: bool) -> None:
