@@ -32,7 +32,8 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
             f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was renamed, or never made
+            temporary.unlink()
 
 
 def _make(temporary: Path, path: str | os.PathLike[str]) -> None:
