@@ -13,6 +13,8 @@ This room imports no framework and reads no file: the text is all it has.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ._symptom import FAMILIES, Explanation, Match, Symptom
 
 
@@ -28,6 +30,13 @@ def explain(text: str) -> Explanation:
     return explained(digest(text))
 
 
+def digest_lines(lines: Iterable[str]) -> str:
+    """What tells in any number of lines, read once, in bounded memory: for logs that do not fit."""
+    from ._text import digest_lines
+
+    return digest_lines(lines)
+
+
 def symptoms() -> tuple[Symptom, ...]:
     """Every known symptom, ordered by code."""
     from ._symptom import tables
@@ -35,4 +44,4 @@ def symptoms() -> tuple[Symptom, ...]:
     return tables()
 
 
-__all__ = ["FAMILIES", "Explanation", "Match", "Symptom", "explain", "symptoms"]
+__all__ = ["FAMILIES", "Explanation", "Match", "Symptom", "digest_lines", "explain", "symptoms"]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ FAMILIES: Mapping[str, str] = {
     "GW5": "Moving weights between frameworks, and which number is what",
     "GW6": "Loading safely, and file formats",
 }
+CODE = "    "
 SURE, AHEAD = 0.85, 0.1  # an answer is sure from this confidence on, when no other mechanism comes closer than that
 
 
@@ -79,6 +81,39 @@ class Symptom:
     @property
     def family(self) -> str:
         return self.code[:3]
+
+    @property
+    def steps(self) -> list[tuple[bool, list[str]]]:
+        """The fix as blocks, each with whether it is code."""
+        blocks: list[tuple[bool, list[str]]] = []
+        for block in self.fix.split("\n\n"):
+            code = block.startswith(CODE)
+            lines = [line.removeprefix(CODE) for line in block.split("\n")]
+            if code and blocks and blocks[-1][0]:
+                blocks[-1][1].extend(["", *lines])
+            else:
+                blocks.append((code, lines))
+        return blocks
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fix", _tidy(self.fix))
+
+
+def _tidy(fix: str) -> str:
+    """Sentences in one line each, code indented by four.
+
+    In the tables a fix is indented like the field it stands in, by eight; shared pieces at a module's top are not indented.
+    """
+    blocks = []
+    for block in re.split(r"\n(?: *\n)+", fix.strip("\n").rstrip()):
+        lines = block.split("\n")
+        depth = len(lines[0]) - len(lines[0].lstrip())
+        base = 8 if depth >= 8 else 0
+        if depth - base >= 4:
+            blocks.append("\n".join(line[base:] for line in lines))
+        else:
+            blocks.append(" ".join(line.strip() for line in lines))
+    return "\n\n".join(block for block in blocks if block.strip())
 
 
 def _address(thread: str) -> str:
