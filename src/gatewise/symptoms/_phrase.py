@@ -31,6 +31,7 @@ _PIECES = re.compile(r"\{([^}]*)\}|<([^>]*)>")
 _QUOTES = str.maketrans(dict.fromkeys("\"`´‘’“”«»‚„′″", "'"))
 _SPACES = re.compile(r"\s+")
 _STOPS = re.compile(r"[.,;:!?)\]]+(?=\s|$)|(?<=\s)[(\[]")
+_INNER_STOPS = re.compile(r"[.,;:!?)\]]+(?=\s)|(?<=\s)[(\[]")  # of a piece, whose end is not the text's
 SHORTEST = 6  # so many distinctive characters of a cut-off phrase at least
 
 
@@ -92,7 +93,7 @@ def _literal(text: str, words: bool) -> str:
     if not words:
         return re.escape(squeezed(text))
     plain = text.translate(_QUOTES).replace("'", " ").casefold()
-    return " ?".join(re.escape(word) for word in _SPACES.sub(" ", _STOPS.sub(" ", plain)).split(" "))
+    return re.escape(_SPACES.sub(" ", _INNER_STOPS.sub(" ", plain)))
 
 
 def _gap(name: str, known: set[str]) -> str:
