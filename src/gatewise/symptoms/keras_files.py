@@ -369,15 +369,14 @@ SYMPTOMS = (
         title="File not found: filepath=model.keras. Please ensure the file is an accessible `.keras` zip file",
         says=("<Please ensure the file is an accessible '.keras' zip file>",),
         hints=("load_model", "filepath="),
-        cause="Either there is no such file, or it is there and is no zip: TensorFlow 2.3 to 2.11 wrote HDF5 whatever the suffix, so an old `model.keras` is an `.h5`.",
+        cause="Either there is no such file, or it is there and is no zip: TensorFlow up to 2.12 wrote HDF5 whatever the suffix, so an old `model.keras` is an `.h5`.",
         fix="""
             gatewise inspect model.keras     # tells the format by the bytes, not by the name
 
         If it is HDF5, rename it to `model.h5` and load that (then see GW204).
         """,
         versions="Keras 3.",
-        tried="a `.keras` file of tf.keras 2.3.4 in Keras 3.15.1.",
-        inferred="that it was so up to 2.11.",
+        tried="a `.keras` file of tf.keras 2.3.4 in Keras 3.15.1; TensorFlow 2.6, 2.8, 2.10 and 2.12 write HDF5 under that name, 2.13 a zip.",
         related=("GW204",),
     ),
     Symptom(

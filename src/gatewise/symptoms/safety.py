@@ -145,11 +145,9 @@ SYMPTOMS = (
         hints=("miniz", "torch.load"),
         cause="A zip file that torch 1.4.0 wrote when asked for the new format (_use_new_zipfile_serialization=True), which was not finished then: tensors lie under other names than later versions look for.",
         fix="""
-        Later versions cannot read it, for the tensors lie elsewhere in the archive:
+        Load it with torch 1.4.0, the only version that reads it, and save it in the old format:
 
-            gatewise inspect OLD.pt
-
-        Or load it with torch 1.4.0 and save it in the old format.
+            torch.save(torch.load("OLD.pt"), "NEW.pt", _use_new_zipfile_serialization=False)
         """,
         versions="Written by torch 1.4.0 in its opt-in zip format, read by torch >= 1.5.",
         tried="module and state dict of torch 1.4.0 in 2.13.0. Files of 1.5.1's opt-in format are fine.",
@@ -165,7 +163,7 @@ SYMPTOMS = (
             model = torch.jit.load("old.ts")
             torch.jit.save(model, "new.ts")
 
-        For the weights alone: `gatewise inspect old.ts`, `gatewise convert old.ts -o weights.safetensors`.
+        For the weights alone: `gatewise inspect old.ts --from torch.LSTM`.
         """,
         versions="Written by torch 1.0 to 1.2, read by torch >= 1.11.",
         tried="a file of torch 1.0.1: refused by 1.12.1, 2.0.1, 2.9.1 and 2.13.0; re-saved by 1.5.1 and 1.9.1 it loads in 2.13.0.",
