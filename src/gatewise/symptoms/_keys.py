@@ -17,7 +17,7 @@ _WRAPPERS = ("_orig_mod.", "module.")
 
 def told(squeezed: str) -> str:
     """What the lists of a squeezed text say, each as ``[keys:…]``; empty when there are none."""
-    if "key" not in squeezed or "state_dict" not in squeezed:
+    if "missingkey" not in squeezed and "unexpectedkey" not in squeezed:
         return ""
     lists: dict[str, list[str]] = {"missing": [], "unexpected": []}
     for match in _LISTS.finditer(squeezed):
