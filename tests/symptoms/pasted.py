@@ -46,7 +46,9 @@ VARIATIONS: dict[str, Callable[[str], str]] = {
         textwrap.fill(line, 100, subsequent_indent="    ", break_on_hyphens=False) for line in text.split("\n")
     ),
     "wrapped at 40 columns in the middle of words, indented": lambda text: "\n".join(
-        ("        " if at else "") + line[at : at + 40] for line in text.split("\n") for at in range(0, max(len(line), 1), 40)
+        ("        " if at else "") + line[at : at + 40]
+        for line in text.split("\n")
+        for at in range(0, max(len(line), 1), 40)
     ),
     "in colours": lambda text: "\n".join(f"\x1b[31m\x1b[1m{line}\x1b[0m" for line in text.split("\n")),
     "each line with a time stamp": lambda text: "\n".join(PREFIX + line for line in text.split("\n")),

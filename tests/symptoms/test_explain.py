@@ -131,8 +131,12 @@ def test_a_text_cut_before_its_distinctive_words_is_not_sure() -> None:
 
 OLD = "AttributeError: 'LSTM' object has no attribute '_flat_weights'"
 OTHER = "KeyError: 'hidden'"
-DURING = "\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
-CAUSE = "\n\nThe above exception was the direct cause of the following exception:\n\nTraceback (most recent call last):\n"
+DURING = (
+    "\n\nDuring handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n"
+)
+CAUSE = (
+    "\n\nThe above exception was the direct cause of the following exception:\n\nTraceback (most recent call last):\n"
+)
 
 
 def test_the_last_exception_decides() -> None:

@@ -34,6 +34,10 @@ def test_a_sure_answer_is_right() -> None:
     wrong = []
     for text in OURS:
         found = explain(text.text)
-        if found.sure and found.matches[0].symptom.code not in text.codes and not set(text.codes) & set(found.matches[0].symptom.related):
+        if (
+            found.sure
+            and found.matches[0].symptom.code not in text.codes
+            and not set(text.codes) & set(found.matches[0].symptom.related)
+        ):
             wrong.append(str(text))
     assert wrong == []

@@ -16,7 +16,9 @@ from gatewise.symptoms import _symptom as rules
 HERE = Path(__file__).resolve().parent
 ROWS = symptoms()
 CODES = {row.code for row in ROWS}
-SOURCES = frozenset((HERE / "sources.txt").read_text().split())  # every thread of the collection that the tables were made from
+SOURCES = frozenset(
+    (HERE / "sources.txt").read_text().split()
+)  # every thread of the collection that the tables were made from
 COLLECTED: dict[str, str] = json.loads((HERE / "rows.json").read_text())  # its rows, and the entry that answers each
 COMING = {"doctor", "repair"}  # being built
 every_row = pytest.mark.parametrize("row", ROWS, ids=[row.code for row in ROWS])
