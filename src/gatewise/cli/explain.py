@@ -113,9 +113,7 @@ def _lines(screen: Screen, found: Explanation) -> Iterator[str]:
             yield from _short(screen, match)
     if not found.sure:
         yield ""
-        yield from screen.wrap(
-            "To read one of them: gatewise explain CODE, where CODE is like " + found.matches[0].symptom.code
-        )
+        yield from screen.wrap(f"To read one of them: gatewise explain {found.matches[0].symptom.code}")
 
 
 def _short(screen: Screen, match: Match) -> list[str]:

@@ -130,6 +130,7 @@ SYMPTOMS = (
         `gatewise inspect FILE` reads such files and says which matrix it took; `gatewise convert` writes them without the wrapper.
         """,
         versions="AWD-LSTM and fastai 1.x on any torch.",
+        tried="the renaming, on torch 2.13.0.",
         threads=("fastai/fastai#2511", "fastai/fastai#2246", "fastai/fastai#1730", "salesforce/awd-lstm-lm#99", "salesforce/awd-lstm-lm#122", "n-waves/multifit#83"),
     ),
     Symptom(

@@ -37,7 +37,9 @@ By hand, with torch alone, *before* loading:
 
     RNNBase.__setstate__ = patched
 """
-_TRIED = "files of torch 1.0.1 to 1.3.1 in torch 1.5.1, 1.7.1, 1.9.1, 1.12.1, 2.0.1 and 2.13.0, the patch in 1.5.1, 1.7.1, 2.0.1 and 2.13.0."
+_TRIED = (
+    "files of torch 1.0.1 to 1.3.1 in torch 1.5.1, 1.7.1, 1.9.1, 1.12.1, 2.0.1 and 2.13.0, the cures in all of them."
+)
 _FLAT = ("GW104", "GW105", "GW106", "GW102")
 
 SYMPTOMS = (
