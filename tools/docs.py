@@ -103,7 +103,14 @@ def _support() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES: dict[str, Callable[[], str]] = {"support": _support}
+def _symptoms() -> str:
+    """Every known symptom, as a section of its own."""
+    from docs_symptoms import page
+
+    return page()
+
+
+TABLES: dict[str, Callable[[], str]] = {"support": _support, "symptoms": _symptoms}
 
 
 def main(check: bool) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cursor import Limits
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
+    from .symptoms import Explanation, explain
     from .weights import Dialect, Stack
 
 _HOME = {
@@ -30,12 +31,13 @@ _HOME = {
     "Limits": "cursor",
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
+    **dict.fromkeys(("Explanation", "explain"), "symptoms"),
     **dict.fromkeys(("Dialect", "Stack"), "weights"),
 }  # fmt: skip
 
 __all__ = [
-    "Checkpoint", "Conversion", "Dialect", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
-    "__version__", "convert", "diff", "layout", "layouts", "open", "run", "save", "verify",
+    "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
+    "__version__", "convert", "diff", "explain", "layout", "layouts", "open", "run", "save", "verify",
 ]  # fmt: skip
 
 
