@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .cell import run
     from .checkpoint import Checkpoint, Conversion, Layer, Proof, convert, diff, open, save, verify
     from .cursor import Limits
+    from .doctor import diagnose, repair
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
     from .symptoms import Explanation, explain
@@ -29,6 +30,7 @@ _HOME = {
     "run": "cell",
     **dict.fromkeys(("Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"), "checkpoint"),
     "Limits": "cursor",
+    **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
     **dict.fromkeys(("Explanation", "explain"), "symptoms"),
@@ -37,7 +39,7 @@ _HOME = {
 
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
-    "__version__", "convert", "diff", "explain", "layout", "layouts", "open", "run", "save", "verify",
+    "__version__", "convert", "diagnose", "diff", "explain", "layout", "layouts", "open", "repair", "run", "save", "verify",
 ]  # fmt: skip
 
 
