@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
     target = Path(path)
     _refuse_target(target, force)
     # The name is chosen before the file is made, so that an interrupt finds it whenever it comes.
-    temporary = target.with_name(f".gatewise-{secrets.token_hex(6)}.part")
+    temporary = target.with_name(f".gatewise-{os.urandom(6).hex()}.part")
     try:
         _make(temporary, path)
         yield temporary
@@ -33,7 +32,8 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
             f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was renamed, or its folder is none
+            temporary.unlink()
 
 
 def _make(temporary: Path, path: str | os.PathLike[str]) -> None:
