@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..containers import open_tensors
-from ..conventions import express
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
@@ -89,6 +88,8 @@ class Layer(Stack):
 
 def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
     """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
+    from ..conventions import express
+
     said = express(stack, target)
     if target.is_stack or stack.num_layers == 1:
         return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}

@@ -27,6 +27,10 @@ class Parser(argparse.ArgumentParser):
         message = message[:1].lower() + message[1:].rstrip(".") + "."
         raise UsageError(message, where=self.prog.partition(" ")[2], next=near or f"See `{self.prog} --help`.")
 
+    def format_help(self) -> str:
+        self.usage = None  # now it is wanted
+        return super().format_help()
+
 
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     """The command that a command line calls, and its options.  None: the user asked what there is."""
@@ -92,6 +96,7 @@ def _parser(found: Command) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.usage = parser.prog  # else argparse formats one on every run, for which it imports shutil
     found.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output, nothing else there")
     return parser

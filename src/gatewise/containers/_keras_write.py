@@ -10,7 +10,6 @@ keras/src/ops/function.py, ``map_graph``.  Not known here: layers with more than
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +61,8 @@ def write_weights_h5(path: Path, tensors: Tensors) -> None:
 
 def write_keras_zip(path: Path, tensors: Tensors) -> None:
     """``.keras``: config.json, metadata.json and model.weights.h5, stored, in Keras's order."""
+    import tempfile
+
     layers = _layers(tensors, path)
     about = json.dumps({"keras_version": KERAS_VERSION, "date_saved": _DATE}).encode()
     config = json.dumps(_model_config(layers)).encode()

@@ -45,10 +45,13 @@ class Template:
             raise PhraseError(f"name template {text!r} cannot be read.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
-        self._regex = re.compile(
-            rf"(?:(?P<path>.*?)[./])?{self._pattern()}", re.DOTALL | (re.IGNORECASE if loose else 0)
-        )
         self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
+
+    @functools.cached_property
+    def _regex(self) -> re.Pattern[str]:
+        """Compiled when a name holds the needle: most files need few of the many templates."""
+        flags = re.DOTALL | (re.IGNORECASE if self._loose else 0)
+        return re.compile(rf"(?:(?P<path>.*?)[./])?{self._pattern()}", flags)
 
     @property
     def has_layer(self) -> bool:
