@@ -27,10 +27,6 @@ class Parser(argparse.ArgumentParser):
         message = message[:1].lower() + message[1:].rstrip(".") + "."
         raise UsageError(message, where=self.prog.partition(" ")[2], next=near or f"See `{self.prog} --help`.")
 
-    def format_help(self) -> str:
-        self.usage = None  # now it is wanted
-        return super().format_help()
-
 
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     """The command that a command line calls, and its options.  None: the user asked what there is."""
@@ -88,15 +84,21 @@ def _no_command(name: str) -> UsageError:
     return UsageError(f"{what}.", next=nearest(name, names) or f"Commands: {', '.join(names)}.")
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse's own, told the width: else it asks shutil, on every run, whose import costs more than our parser."""
+    from ._screen import columns
+
+    return argparse.RawDescriptionHelpFormatter(prog, width=(columns() or 80) - 2)
+
+
 def _parser(found: Command) -> Parser:
     parser = Parser(
         prog=f"gatewise {found.name}",
         description=found.help[:1].upper() + found.help[1:] + ".",
         epilog=f"example:\n  {found.example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         allow_abbrev=False,
     )
-    parser.usage = parser.prog  # else argparse formats one on every run, for which it imports shutil
     found.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output, nothing else there")
     return parser

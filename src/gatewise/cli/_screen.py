@@ -35,7 +35,7 @@ class Screen:
     def of(cls, stream: TextIO) -> Screen:
         """The screen behind a stream.  A pipe has no colour and, unless COLUMNS says so, no end: who pipes wants whole names."""
         terminal = stream.isatty()
-        width = _columns() or (80 if terminal else ENDLESS)
+        width = columns() or (80 if terminal else ENDLESS)
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(max(width, 40), colour, getattr(stream, "encoding", None) or "utf-8")
 
@@ -63,7 +63,7 @@ class Screen:
         ) or [""]
 
 
-def _columns() -> int:
+def columns() -> int:
     """The width that COLUMNS or the terminal tells; 0 where neither does.  As shutil.get_terminal_size, which costs an
     import of every compression there is."""
     told = os.environ.get("COLUMNS", "")
