@@ -8,13 +8,14 @@ SETUP  := tools/setup_env.py
 SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo test check quick quick-pythons docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO)/.ready  ## the main job: open a legacy PyTorch file, show its gates, convert it, prove it
-	PATH="$(CURDIR)/$(DEMO)/bin:$$PATH" $(DEMO)/bin/python tools/demo.py
+	$(DEMO)/bin/python tools/demo.py
 
 test: check quick-pythons $(VENV)/.frameworks  ## everything: check, the quick tests on other Pythons, then the whole suite
 	$(BIN)/python -m pytest -n 2

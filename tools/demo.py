@@ -15,36 +15,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CASE = "tests/fixtures/torch/1.0.1/lstm_bi2"
-FILE, RECORDED = f"{CASE}.module.pt", f"{CASE}.npz"
-OUT = Path("demo-out")
+FILE, RUN = f"{CASE}.module.pt", f"--recorded {CASE}.npz --time-major"
 STEPS = (
     ("What is in this file, and who wrote it?", f"inspect {FILE}"),
     ("Which gate is which?", f"inspect {FILE} --gates"),
-    ("The file as it is, against what torch 1.0.1 computed:", f"verify {FILE} --recorded {RECORDED} --time-major"),
-    ("To Keras:", f"convert {FILE} -o {OUT}/lstm.keras --to keras.LSTM --code"),
-    ("The Keras file, against what torch 1.0.1 computed:", "verify {keras} --recorded {recorded} --time-major"),
-    ("To safetensors:", f"convert {FILE} -o {OUT}/lstm.safetensors --to torch.LSTM"),
-    ("The safetensors file, against what torch 1.0.1 computed:", "verify {safetensors} --recorded {recorded} --time-major"),
-    ("From Keras back to PyTorch:", f"convert {OUT}/lstm.keras -o {OUT}/lstm.pt --to torch.LSTM --code"),
-    ("The way there and back, against what torch 1.0.1 computed:", "verify {torch} --recorded {recorded} --time-major"),
-)  # fmt: skip
+    ("The file as it is, against what torch 1.0.1 computed:", f"verify {FILE} {RUN}"),
+    ("To Keras:", f"convert {FILE} -o {{out}}/lstm.keras --to keras.LSTM --code"),
+    ("The Keras file, against what torch 1.0.1 computed:", f"verify {{out}}/lstm.keras {RUN}"),
+    ("To safetensors:", f"convert {FILE} -o {{out}}/lstm.safetensors --to torch.LSTM"),
+    ("The safetensors file, against what torch 1.0.1 computed:", f"verify {{out}}/lstm.safetensors {RUN}"),
+    ("From Keras back to PyTorch:", "convert {out}/lstm.keras -o {out}/lstm.pt --to torch.LSTM --code"),
+    ("The way there and back, against what torch 1.0.1 computed:", f"verify {{out}}/lstm.pt {RUN}"),
+)
 
 
-def main() -> int:
-    shutil.rmtree(ROOT / OUT, ignore_errors=True)
-    (ROOT / OUT).mkdir()
-    names = {
-        "recorded": RECORDED,
-        "keras": OUT / "lstm.keras",
-        "safetensors": OUT / "lstm.safetensors",
-        "torch": OUT / "lstm.pt",
-    }
-    failed = [title for title, words in STEPS if not step(title, words.format(**names))]
+def main(out: str = "demo-out") -> int:
+    shutil.rmtree(ROOT / out, ignore_errors=True)
+    (ROOT / out).mkdir(parents=True)
+    failed = [title for title, words in STEPS if not step(title, words.format(out=out))]
     print()
     for title in failed:
         print(f"FAILED: {title}")
     if not failed:
-        print(f"Done: {OUT}/ holds the files, and every one computes what torch 1.0.1 computed.")
+        print(f"Done: {out}/ holds the files, and every one computes what torch 1.0.1 computed.")
     return 1 if failed else 0
 
 
@@ -57,4 +50,4 @@ def step(title: str, words: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-GENERATED = re.compile(r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail>\n<!-- end -->)", re.DOTALL)
+GENERATED = re.compile(r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end -->)", re.DOTALL)
 
 
 def pages() -> list[Path]:
@@ -55,7 +55,7 @@ def renewed(page: Path, frameworks: bool) -> str:
     text = page.read_text(encoding="utf-8")
     with _elsewhere():
         text = FENCE.sub(block, text)
-    return GENERATED.sub(lambda match: f"{match['head']}\n{TABLES[match['name']]()}{match['tail']}", text)
+    return GENERATED.sub(lambda match: f"{match['head']}\n{TABLES[match['name']]()}\n{match['tail']}", text)
 
 
 @contextmanager

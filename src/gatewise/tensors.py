@@ -77,7 +77,9 @@ class Strided:
         dtype = numpy_dtype(tensor.dtype, self.big_endian)
         strides = contiguous_strides(tensor.shape) if self.strides is None else self.strides
         if 0 in tensor.shape:
-            return np.empty(tensor.shape, dtype)
+            empty: Array = np.empty(tensor.shape, dtype)
+            empty.flags.writeable = False
+            return empty
         last = self.offset + sum((size - 1) * step for size, step in zip(tensor.shape, strides, strict=True))
         if self.offset < 0 or min(strides, default=0) < 0 or (last + 1) * dtype.itemsize > len(buffer):
             raise BrokenFile(

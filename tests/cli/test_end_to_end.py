@@ -401,15 +401,15 @@ def test_nan_is_told_in_words_and_in_json(files: Path, tmp_path: Path) -> None:
         (["verify", path, files / "gru.npz"], lambda told: told["proof"]["max_abs_error"]),
         (
             ["diff", path, files / "gru.npz"],
-            lambda told: max(told["rows"], key=lambda row: row["max_abs"] is None)["max_abs"],
+            lambda told: max(told["rows"], key=lambda row: isinstance(row["max_abs"], str))["max_abs"],
         ),
     ]
     for words, figure in checks:
         ran = gatewise(*words)
         assert (ran.code, ran.err) == (1, "")
-        assert "nan" in ran.out or "not a number" in ran.out
+        assert "nan" in ran.out
         ran = gatewise(*words, "--json")
         assert (ran.code, ran.err) == (1, "")
-        assert figure(ran.json) is None
+        assert figure(ran.json) == "nan"  # JSON has no nan
     ran = gatewise("inspect", path, "--gates")
     assert (ran.code, ran.err) == (0, "")

@@ -53,14 +53,26 @@ def test_at_80_columns_the_cell_goes_first_since_the_layout_names_it(gatewise: R
 def test_what_is_unusual_about_a_layer_is_said_below_the_table(gatewise: Run, library: Library) -> None:
     library.document["layers"] = [
         layer(
-            "gru", dialect={"reset": "after", "activation": "tanh"}, assumed=["reset after, as torch does"], sure=False
+            "gru",
+            dialect={"reset": "after", "activation": "tanh"},
+            assumed=["reset after, as torch does"],
+            sure=False,
+            doubts=["nothing names its layout: --from torch.GRU settles it"],
         )
     ]
     out = gatewise("inspect", "model.pt").out
     assert "  gru  reads as: reset after\n" in out
     assert "  gru  assumed: reset after, as torch does\n" in out
     assert "  gru  because: a pickled torch.nn.modules.rnn.LSTM\n" in out
-    assert "not sure" in out
+    assert "  gru  not sure: nothing names its layout: --from torch.GRU settles it\n" in out
+
+
+def test_what_is_true_of_every_layer_is_said_once(gatewise: Run, library: Library) -> None:
+    hard = {"recurrent_activation": "hard_sigmoid(0.2)", "hard_sigmoid_slope": 0.2, "update": "keeps"}
+    library.document["layers"] = [layer("a", dialect=hard), layer("b", dialect=hard), layer("c", dialect=hard)]
+    out = gatewise("inspect", "model.pt").out
+    assert out.count("reads as") == 1
+    assert "  every layer  reads as: recurrent activation hard_sigmoid(0.2)\n" in out
 
 
 def test_a_file_without_recurrent_layers_says_so(gatewise: Run, library: Library) -> None:
@@ -81,7 +93,8 @@ def test_a_hostile_name_is_shown_escaped(gatewise: Run, library: Library) -> Non
 
 def test_gates_are_shown_with_their_figures(gatewise: Run) -> None:
     out = gatewise("inspect", "model.pt", "--gates", width=120).out
-    assert "encoder.lstm      0  forward    kernel            i     16 × 8  -0.0123  0.5   -1  1.23e+05" in out
+    assert "\nencoder.lstm\nlayer      role              gate   shape     mean  std  min       max\n" in out
+    assert "\n0 forward  kernel            i     16 × 8  -0.0123  0.5   -1  1.23e+05\n" in out
     assert out.count("16 × 8") == len(gate_rows())
 
 
@@ -102,6 +115,13 @@ def test_convert_says_what_changed_and_proves_it(
     assert "not proved: --no-verify" in gatewise("convert", "model.pt", "-o", "out.keras", "--no-verify").out
 
 
+def test_a_recorded_run_is_named_in_the_proof(gatewise: Run, library: Library) -> None:
+    library.proof["against"] = "recorded"
+    assert " ".join(gatewise("verify", "a.pt", "--recorded", "io.npz").out.split()) == (
+        "same: max |Δ| = 5.6e-17 over y, h_n, c_n (7 steps × 3 sequences of the recorded run) tolerance 1e-06"
+    )
+
+
 def test_diff_shows_the_gates_that_differ_and_only_those(gatewise: Run, library: Library) -> None:
     row = {"layer": 0, "direction": "forward", "role": "bias", "gate": "f", "shape": [16]}
     library.differences = {
@@ -110,9 +130,9 @@ def test_diff_shows_the_gates_that_differ_and_only_those(gatewise: Run, library:
                  {**row, "gate": "o", "max_abs": float("nan"), "where": [1]}],
     }  # fmt: skip
     assert gatewise("diff", "a.pt", "b.pt").out.splitlines() == [
-        "layer  direction  role  gate  shape  max |Δ|   at",
-        "    0  forward    bias  f        16     0.25  [3]",
-        "    0  forward    bias  o        16      nan  [1]",
+        "layer      role  gate  shape  max |Δ|   at",
+        "0 forward  bias  f        16     0.25  [3]",
+        "0 forward  bias  o        16      nan  [1]",
         "only in a.pt: decoder",
         "different: 2 of 3 gate matrices",
     ]

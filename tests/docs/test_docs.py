@@ -54,6 +54,15 @@ def test_an_example_that_fails_names_its_page_and_line(tmp_path: Path) -> None:
     assert (caught.traceback[-1].path, caught.traceback[-1].lineno + 1) == (page, 8)
 
 
+def test_a_generated_table_is_renewed_and_then_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(docs.TABLES, "numbers", lambda: "| one |\n")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- generated: numbers -->\nold\n<!-- end -->\n")
+    page.write_text(docs.renewed(page, frameworks=False))
+    assert page.read_text() == "<!-- generated: numbers -->\n\n| one |\n\n<!-- end -->\n"
+    assert docs.renewed(page, frameworks=False) == page.read_text()
+
+
 def test_framework_blocks_are_left_alone_without_frameworks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python framework\nraise SystemError\n```\n")

@@ -11,28 +11,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._open import Checkpoint, Layer, open
-
 if TYPE_CHECKING:
     from ..proof import Proof
     from ._compare import diff, verify
     from ._convert import Conversion, convert, save
+    from ._open import Checkpoint, Layer, open
 
-_LATER = {"diff": "_compare", "verify": "_compare", "Conversion": "_convert", "convert": "_convert", "save": "_convert"}
+_HOME = {
+    "Proof": "..proof", "diff": "._compare", "verify": "._compare",
+    "Conversion": "._convert", "convert": "._convert", "save": "._convert",
+    "Checkpoint": "._open", "Layer": "._open", "open": "._open",
+}  # fmt: skip
 
 __all__ = ["Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"]
 
 
 def __getattr__(name: str) -> object:
-    """Only opening is imported at once: who looks into a file needs neither proofs nor writers."""
+    """Each name when it is first used: who inspects a file does not pay for converting one."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    if name == "Proof":
-        module = importlib.import_module("..proof", __name__)
-    elif name in _LATER:
-        module = importlib.import_module(f".{_LATER[name]}", __name__)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(module, name)
+    value: object = getattr(importlib.import_module(_HOME[name], __name__), name)
     globals()[name] = value
     return value

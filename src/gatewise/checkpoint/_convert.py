@@ -111,10 +111,8 @@ def _convert(
     for source in sources:
         stack = source.stack
         if isinstance(stack, Layer) and not stack.sure:
-            raise NotRepresentable(
-                f"{stack.name!r} merely looks like {stack.layout}: nothing in the file says so.",
-                next=f"If it is, say --from {stack.layout}.",
-            )
+            doubt = stack.match.doubts[0][1]
+            raise NotRepresentable(f"{stack.name or 'the layer'} cannot be converted unasked: {doubt}.")
         taken = [name for unit in units for name in unit.names]
         unit = unit_of(
             stack, source.names, _target(stack, to, chosen), dtype, changes, taken, alone=len(sources) == 1,

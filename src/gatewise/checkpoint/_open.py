@@ -13,7 +13,7 @@ from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
 from ..layouts import Layout, Match, Recognised, layout, layouts, recognise
-from ..layouts._code import decode, encode
+from ..layouts._code import decode
 from ..tensors import Tensors, WrittenBy
 from ..weights import Dialect, Stack, joined
 
@@ -55,6 +55,8 @@ class Layer(Stack):
 
     def to(self, name: str | Layout) -> dict[str, Array]:
         """The layer in another layout's own shapes: {tensor name: array}.  Raises NotRepresentable, UnknownLayout."""
+        from ._unit import arrays
+
         return arrays(self, layout(name))
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,7 +68,7 @@ class Layer(Stack):
             "directions": spec.directions, "bias": spec.bias, "reset": spec.reset, "dtype": spec.dtype,
             "parameters": self.parameters, "tensors": list(self._tensor_rows()), "dialect": spec.dialect.as_dict(),
             "evidence": list(self._evidence()), "assumed": list(self.assumed), "also_at": list(self.also_at),
-            "sure": self.sure,
+            "sure": self.sure, "doubts": [sentence for _, sentence in self.match.doubts],
         }  # fmt: skip
 
     def _tensor_rows(self) -> Iterator[dict[str, Any]]:
@@ -84,20 +86,6 @@ class Layer(Stack):
         for piece in re.split(r"[./]", self.path):
             if piece in _WRAPPERS:
                 yield f"{piece!r} in its path: {_WRAPPERS[piece]}"
-
-
-def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
-    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
-    from ..conventions import express
-
-    said = express(stack, target)
-    if target.is_stack or stack.num_layers == 1:
-        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
-    return {
-        tensor.name: tensor.array()
-        for index in range(stack.num_layers)
-        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
-    }
 
 
 class Checkpoint:
@@ -181,6 +169,7 @@ class Checkpoint:
             )
         misfit = next(iter(self.recognised.misfits.items()), None)
         why = f" Closest: {misfit[0] or 'the top level'}: {misfit[1][0]}" if misfit else ""
+        why = f" {self.tensors.notes[0].capitalize()}." if self.tensors.notes else why
         raise UsageError(
             f"holds no recurrent layer that gatewise knows ({len(self.tensors)} tensors).{why}",
             path=self.path,
@@ -354,7 +343,8 @@ def _told(match: Match, said: Mapping[str, Any]) -> Match:
             )
     dialect: Dialect = replace(match.dialect, **{k: v for k, v in fields.items() if _applies(match, k)})
     kept = tuple(text for text in match.assumed if not any(text.startswith(f"{name} =") for name in fields))
-    return replace(match, dialect=dialect, assumed=kept)
+    doubts = tuple(doubt for doubt in match.doubts if doubt[0] not in fields)
+    return replace(match, dialect=dialect, assumed=kept, doubts=doubts)
 
 
 def _applies(match: Match, name: str) -> bool:

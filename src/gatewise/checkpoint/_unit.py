@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..containers import containers
 from ..conventions import ONE_ROUNDING, Change, Expressed, can_say, express
 from ..errors import NotRepresentable, UsageError
 from ..layouts import Layout, layout
+from ..layouts._code import encode
 from ..proof import TOLERANCE
 from ..tensors import FLOATS, numpy_dtype
 from ..weights import Gates, Stack, Weights
 from ._load_code import Piece
+
+if TYPE_CHECKING:
+    from ..tensors import Array
 
 _COARSER = {"float16": 2**13, "bfloat16": 2**16}  # how much coarser than float32
 
@@ -175,3 +179,15 @@ def _largest_change(before: Gates, after: Gates) -> float:
             moved = np.abs(old - new)[np.isfinite(old)]
         largest = max(largest, float(moved.max(initial=0.0)))
     return largest
+
+
+def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
+    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
+    said = express(stack, target)
+    if target.is_stack or stack.num_layers == 1:
+        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
+    return {
+        tensor.name: tensor.array()
+        for index in range(stack.num_layers)
+        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
+    }

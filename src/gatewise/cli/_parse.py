@@ -30,6 +30,8 @@ class Parser(argparse.ArgumentParser):
 
 def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
     """The command that a command line calls, and its options.  None: the user asked what there is."""
+    if argv[:1] == ["help"] and len(argv) > 1:
+        argv = [argv[1], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
         return None, argparse.Namespace(json=False)
     name = argv[0]

@@ -15,7 +15,7 @@ def proof_line(screen: Screen, proof: Mapping[str, Any], same: str, different: s
 
     word, colour = (same, "green") if proof["same"] else (different, "red")
     error = proof["max_abs_error"]
-    found = "not a number" if error is None or error != error else f"{error:.2g}"
+    found = error if isinstance(error, str) else f"{error:.2g}"  # JSON has no nan and no infinity: they are texts
     steps = f"{count(proof['time'], 'step')} × {count(proof['batch'], 'sequence')}"
     recorded = proof["against"] == "recorded"
     run = f"{steps} of the recorded run" if recorded else f"{steps}, random state"

@@ -39,7 +39,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     from ._parse import overview, parse
 
-    if words == ["--version"]:
+    if words[:1] == ["--version"]:
         _write(f"gatewise {__version__}")
         return DONE
     found, arguments = parse(words)
@@ -152,7 +152,7 @@ def _json(document: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Plain JSON values.  JSON has no infinity and no NaN: they become null, which no comparison passes by accident."""
+    """Plain JSON values.  JSON has no nan and no infinity: they become texts, which no comparison passes by accident."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -160,5 +160,5 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy's scalars and arrays, without importing numpy
         return _plain(value.tolist())
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return value if math.isfinite(value) else str(value)
     return value if value is None or isinstance(value, str | int) else str(value)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ._command import Answer, Command
 from ._parse import add_dialect, add_file, dialect
-from .inspect import BARE
 
 if TYPE_CHECKING:
     from ._screen import Screen
@@ -66,6 +65,7 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
+    from ._gates import BARE
     from ._proof import change_lines, proof_line
     from ._screen import Column, table
 

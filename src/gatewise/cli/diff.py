@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ._command import DIFFERS, DONE, Answer, Command
 from ._parse import add_dialect, add_file, dialect
-from .inspect import BARE, gate_cells, gate_columns
 
 if TYPE_CHECKING:
     from ._screen import Screen
@@ -33,13 +32,12 @@ def run(arguments: argparse.Namespace) -> Answer:
 
 
 def _lines(screen: Screen, document: Mapping[str, Any], a: str, b: str) -> Iterator[str]:
-    from ._screen import Column, count, table
+    from ._gates import BARE, gate_tables
+    from ._screen import Column, count
 
     rows, differing = document["rows"], [row for row in document["rows"] if _differs(row)]
-    columns = gate_columns(Column("max |Δ|", right=True), Column("at", right=True, spare=1))
-    yield from table(
-        screen, columns, [(*gate_cells(row), _figure(row["max_abs"]), _index(row.get("where"))) for row in differing]
-    )
+    columns = (Column("max |Δ|", right=True), Column("at", right=True, spare=1))
+    yield from gate_tables(screen, differing, columns, lambda row: (_figure(row["max_abs"]), _index(row.get("where"))))
     for path, only in ((a, document["only_in_a"]), (b, document["only_in_b"])):
         for name in only:
             yield from screen.wrap(f"only in {path}: {name or BARE}", "  ", first="")

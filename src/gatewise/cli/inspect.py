@@ -10,11 +10,11 @@ from ._command import Answer, Command
 from ._parse import add_dialect, add_file, dialect
 
 if TYPE_CHECKING:
-    from ._screen import Column, Screen
+    from ._screen import Screen
 
 Row = Mapping[str, Any]
-BARE = "(bare)"  # a layer that is the whole file has no name
-USUAL = ("tanh", "sigmoid", "concat", "", None, False, 0, 0.0)  # a dialect's values that go without saying
+USUAL = ("tanh", "sigmoid", "concat", "keeps", "", None, False, 0, 0.0)  # a dialect's values that go without saying
+TOLD_ELSEWHERE = ("hard_sigmoid_slope",)  # the activation's name has it: hard_sigmoid(0.2)
 OTHERS = 3  # so many of the other tensors are named
 
 
@@ -71,11 +71,12 @@ def _layers(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[st
         Column("parameters", right=True),
     )  # fmt: skip
     yield from table(screen, columns, [_layer_row(layer) for layer in layers])
-    for layer in layers:
-        yield from _about(screen, layer, closely)
+    yield from _about(screen, layers, closely)
 
 
 def _layer_row(layer: Row) -> tuple[object, ...]:
+    from ._gates import BARE
+
     hidden = layer["hidden_size"]
     hidden = " / ".join(map(str, hidden)) if isinstance(hidden, list | tuple) else str(hidden)
     if layer.get("proj_size"):
@@ -86,19 +87,30 @@ def _layer_row(layer: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _about(screen: Screen, layer: Row, closely: bool) -> Iterator[str]:
-    """What the table has no column for: the unusual in a layer's dialect, what was assumed, and how we know."""
-    name = layer["name"] or BARE
-    told = [f"{key.replace('_', ' ')} {value}" for key, value in layer.get("dialect", {}).items() if value not in USUAL]
-    lines = [f"reads as: {', '.join(told)}"] if told else []
-    lines += [f"assumed: {text}" for text in layer.get("assumed", ())]
-    lines += [f"also at: {text}" for text in layer.get("also_at", ())]
+def _about(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[str]:
+    """What the table has no column for.  What is true of several layers is said once."""
+    from ._gates import BARE
+
+    said: dict[str, list[str]] = {}
+    for layer in layers:
+        for line in _facts(layer, closely):
+            said.setdefault(line, []).append(layer["name"] or BARE)
+    for line, names in said.items():
+        who = "every layer" if len(names) == len(layers) > 1 else ", ".join(dict.fromkeys(names))
+        yield from screen.wrap(f"{who}  {line}", "    ", first="  ")
+
+
+def _facts(layer: Row, closely: bool) -> Iterator[str]:
+    """The unusual in a layer's dialect, what was assumed, and how we know."""
+    dialect = {key: value for key, value in layer.get("dialect", {}).items() if key not in TOLD_ELSEWHERE}
+    told = [f"{key.replace('_', ' ')} {value}" for key, value in dialect.items() if value not in USUAL]
+    if told:
+        yield f"reads as: {', '.join(told)}"
+    yield from (f"assumed: {text}" for text in layer.get("assumed", ()))
+    yield from (f"also at: {text}" for text in layer.get("also_at", ()))
     if closely or not layer.get("sure", True):
-        lines += [f"because: {text}" for text in layer.get("evidence", ())]
-    if not layer.get("sure", True):
-        lines.append("not sure: nothing in the file names the layout; --from LAYOUT settles it")
-    for line in lines:
-        yield from screen.wrap(f"{name}  {line}", "    ", first="  ")
+        yield from (f"because: {text}" for text in layer.get("evidence", ()))
+    yield from (f"not sure: {text}" for text in layer.get("doubts", ()))
 
 
 def _tensors(screen: Screen, document: Row) -> Iterator[str]:
@@ -124,32 +136,19 @@ def _words(value: Any) -> str:
     return " + ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
 
-def gate_columns(*last: Column) -> tuple[Column, ...]:
-    """The columns that say which gate's matrix a row is about; ``diff`` shows the same ones."""
+def _gates(screen: Screen, rows: Iterable[Row]) -> Iterator[str]:
+    from ._gates import gate_tables
     from ._screen import Column
 
-    return (
-        Column("name", gives=True, spare=3), Column("layer", right=True), Column("direction", spare=2), Column("role", gives=True),
-        Column("gate"), Column("shape", right=True), *last,
-    )  # fmt: skip
-
-
-def gate_cells(row: Row) -> tuple[object, ...]:
-    from ._screen import shape
-
-    return (row.get("name"), row["layer"], row["direction"], row["role"], row["gate"], shape(row["shape"]))
-
-
-def _gates(screen: Screen, rows: Iterable[Row]) -> Iterator[str]:
-    from ._screen import Column, table
-
     figures = ("mean", "std", "min", "max")
-    columns = gate_columns(*(Column(figure, right=True) for figure in figures))
+    columns = [Column(figure, right=True) for figure in figures]
     yield ""
-    yield from table(screen, columns, [(*gate_cells(row), *(f"{row[each]:.3g}" for each in figures)) for row in rows])
+    yield from gate_tables(screen, rows, columns, lambda row: [f"{row[each]:.3g}" for each in figures])
 
 
 def _rest(screen: Screen, document: Row, named: bool) -> Iterator[str]:
+    from ._gates import BARE
+
     notes, outside, others = (document.get(key, ()) for key in ("notes", "outside", "others"))
     if notes or outside or (others and not named):
         yield ""

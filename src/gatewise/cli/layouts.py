@@ -55,8 +55,9 @@ def _name(name: str | Mapping[str, str]) -> str | dict[str, str]:
     return name if isinstance(name, str) else dict(name)
 
 
-def _names(name: str | Mapping[str, str]) -> str:
-    return name if isinstance(name, str) else ", ".join(dict.fromkeys(name.values()))
+def _plain_name(name: str | Mapping[str, str]) -> str:
+    """The template under the framework's own naming, which is the empty one."""
+    return name if isinstance(name, str) else name.get("") or next(iter(name.values()))
 
 
 def _list(screen: Screen, known: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -87,11 +88,15 @@ def _one(screen: Screen, layout: Mapping[str, Any]) -> Iterator[str]:
         Column("", spare=1),
     )
     rows = [
-        (_names(part["name"]), " + ".join(part["roles"]), part["phrase"], "optional" if part["optional"] else "")
+        (_plain_name(part["name"]), " + ".join(part["roles"]), part["phrase"], "optional" if part["optional"] else "")
         for part in layout["parts"]
     ]
     yield from table(screen, columns, rows)
     yield ""
+    named = [part["name"] for part in layout["parts"] if isinstance(part["name"], dict)]
+    schemes = dict.fromkeys(scheme for names in named for scheme in names if scheme[:1].isalpha())
+    if schemes:
+        yield from screen.wrap(f"named otherwise: {', '.join(schemes)} (--json shows how)", "  ", first="")
     told = [
         f"{key.replace('_', ' ')} {value}" for key, value in layout["dialect"].items() if value not in (None, "", False)
     ]

@@ -10,6 +10,7 @@ built into libhdf5 or h5py, since libhdf5 would load such a filter's code from t
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import re
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ..cursor import Source
 from ..errors import BrokenFile, LimitExceeded
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
+from ._hdf5_text import Texts
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -53,6 +55,9 @@ class View(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """All that is asked for, or an error at once: libhdf5 believes sizes that the file only claims."""
+        if len(buffer) > len(self._data) - self._at:
+            raise OSError("the file ends early")
         found = self._data[self._at : self._at + len(buffer)]
         buffer[: len(found)] = found
         self._at += len(found)
@@ -66,6 +71,11 @@ class Bytes:
     source: Source
     data: memoryview
     where: str = ""
+
+    @functools.cached_property
+    def texts(self) -> Texts:
+        """The variable-length strings, which libhdf5 is not asked for."""
+        return Texts(self.data, self.source.path, self.source.limits.header_bytes)
 
     def place(self, path: str) -> str:
         return f"{self.where}, {path}" if self.where else path
@@ -90,7 +100,9 @@ class Bytes:
         with self.judged("HDF5"):
             file = h5py.File(View(self.data), "r")
         try:
-            yield Group(self, file["/"], "", frozenset())
+            with self.judged("HDF5"):
+                root = Group(self, file["/"], "", frozenset())
+            yield root
         finally:
             with self.judged("HDF5"):
                 file.close()
@@ -213,6 +225,9 @@ def attribute(file: Bytes, handle: Any, where: str, name: str) -> list[str] | No
         limits.check("header_bytes", low.get_storage_size(), path=path, where=where)
         if low.get_type().get_class() != h5py.h5t.STRING:
             raise file.broken(f"its attribute {name} is not text.", where)
+        if low.get_type().is_variable_str():
+            address = h5py.h5o.get_info(handle.id).addr
+            return [_text(item) for item in file.texts.read(address, name, count, f"{where}, attribute {name}")]
         value = handle.attrs[name]
         items = [value] if isinstance(value, (str, bytes)) else value.reshape(-1).tolist()
         return [_text(item) for item in items]

@@ -52,6 +52,16 @@ class _Scope:
                 where = self.names.within(place)
                 self.nested[layer.name] = _Scope(model, self.names, where, self, layer, extra)
 
+    @property
+    def names_above(self) -> tuple[str, ...]:
+        """The names of the nested models around this one's layers."""
+        if self.parent is None or self.outer is None:
+            return ()
+        own = (
+            () if self.outer.name.startswith("?") else (self.outer.name,)
+        )  # Keras 2.2 left a nested Sequential unnamed
+        return (*self.parent.names_above, *own)
+
     def inputs_of(self, layer: Layer) -> list[tuple[_Scope, str]]:
         return [(self, name) for call in layer.calls for name in call]
 
@@ -101,9 +111,14 @@ def _declare(scope: _Scope, version: str | None) -> Iterator[Declared]:
         after = scope.after(layer)
         for part in _unwrap(layer, scope.place[layer.name], scope.names):
             if scope.names.has(part.path):
+                name = "/".join((*scope.names_above, layer.name, *_cell_name(part)))
                 settings = {**scope.extra, **part.settings}
-                yield Declared(part.path, part.kind, settings, layer.name, after, version)
+                yield Declared(part.path, part.kind, settings, name, after, version, part.member)
             after = (part.path,)
+
+
+def _cell_name(part: Declared) -> tuple[str, ...]:
+    return ("cells", str(part.settings["cell"])) if "cells" in part.settings else ()
 
 
 def _unwrap(layer: Layer, place: str, names: Names) -> list[Declared]:
@@ -133,9 +148,9 @@ def _wrapped(part: Declared, wrapper: str) -> dict[str, str]:
 
 def _cell(layer: Layer, place: str, names: Names, index: int) -> Declared:
     cells = layer.cells
-    path, extra = names.cell(place, cells, index)
-    settings = {**_without(layer.config, "cell", "name"), **cells[index].config, **extra}
-    return Declared(path, f"keras.{cells[index].kind}", {**settings, "cell": index, "cells": len(cells)})
+    path, member = names.cell(place, layer, index)
+    settings = {**_without(layer.config, "cell", "name"), **cells[index].config, "cell": index, "cells": len(cells)}
+    return Declared(path, f"keras.{cells[index].kind}", settings, member=member)
 
 
 def _without(config: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -8,10 +8,11 @@ Not known here: the versions between those of the fixtures; both spellings of a 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from ._keras_config import Layer, Model
 
@@ -28,8 +29,8 @@ class Names(Protocol):
     def wrapped(self, place: str) -> str:
         """The place of the layer in a TimeDistributed at ``place``."""
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
-        """The place of one cell of StackedRNNCells at ``place``, and what its settings must say besides."""
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
+        """The place of one cell of StackedRNNCells at ``place``, and its ``member`` where cells share one."""
 
     def has(self, place: str) -> bool:
         """Does a tensor's name begin with the place?"""
@@ -37,7 +38,7 @@ class Names(Protocol):
 
 @dataclass(frozen=True)
 class LegacyNames:
-    """HDF5 of Keras 1 and 2: a group for each layer of the outermost model, in it the weights under their own names.
+    """``.h5``: a group for each layer of the outermost model, in it the weights under their own names.
 
     Weight names begin with the layer's name as TensorFlow's scopes had it: ``lstm_1/kernel:0``; without scopes
     (Keras 1) ``lstm_1_W_i``.  A scope that was taken gets a number, ``lstm_1_1/kernel:0``.  The layers of a nested
@@ -68,24 +69,28 @@ class LegacyNames:
         return f"{group}/{found}" if found else (group if owns else f"{group}/{layer.name}")
 
     def within(self, place: str) -> str:
-        fits = [group for group in self.groups if f"{place}/".startswith(f"{group}/")]
-        return max(fits, key=len, default=place)
+        group = place
+        while group and group not in self.groups:
+            group = group.rpartition("/")[0]
+        return group or place
 
     def wrapped(self, place: str) -> str:
         return place
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
         """tf.keras 2.3 and later name the cell; before, TensorFlow made equal names differ: ``kernel``, ``kernel_1``."""
-        for own in (f"{place}/stacked_rnn_cells/{cells[index].name}", f"{place}/{cells[index].name}"):
-            if self._has(f"{own}/"):
-                return own, {}
-        return place, {"suffix": f"_{index}" if index else ""}
+        stacked, cell = (rnn.inner.name if rnn.inner else ""), rnn.cells[index].name
+        for own in (f"{place}/{stacked}/{cell}", f"{place}/{cell}"):
+            if self._has(own, "/"):
+                return own, ""
+        return place, str(index) if index else ""
 
     def has(self, place: str) -> bool:
-        return self._has(f"{place}/") or self._has(f"{place}_")
+        return self._has(place, "/", "_")
 
-    def _has(self, prefix: str) -> bool:
-        return any(f"{group}/{name}".startswith(prefix) for group, names in self.groups.items() for name in names)
+    def _has(self, place: str, *marks: str) -> bool:
+        group, prefixes = self.within(place), tuple(place + mark for mark in marks)
+        return any(f"{group}/{name}".startswith(prefixes) for name in self.groups.get(group, ()))
 
 
 def _prefixes(weights: Iterable[str], name: str, owns: bool) -> Iterator[str]:
@@ -117,16 +122,23 @@ class VarsNames:
         base = f"{scope}/" if scope else ""
         roots = (f"{base}layers", f"{base}_layer_checkpoint_dependencies")  # the second: tf.keras 2.12 and 2.13
         container = next((root for root in roots if root in self.groups), roots[0])
-        by_label = {self.groups[path]: path for path in self.groups if path.rpartition("/")[0] == container}
+        children = [path for path in self.groups if path.rpartition("/")[0] == container]
+        by_label = {self.groups[path]: path for path in children}
         counts: dict[str, int] = {}
-        return [self._place(container, layer, counts, by_label) for layer in model.layers]
+        gaps = _with_gaps(children, model)
+        return [self._place(container, layer, counts, by_label, gaps) for layer in model.layers]
 
-    def _place(self, container: str, layer: Layer, counts: dict[str, int], by_label: Mapping[str | None, str]) -> str:
+    def _place(
+        self, container: str, layer: Layer, counts: dict[str, int], by_label: Mapping[str | None, str],
+        gaps: Mapping[str, Sequence[str]],
+    ) -> str:  # fmt: skip
         if not layer.is_layer:
             return f"{container}/?{layer.name}"
         tries = []
         for spelled in dict.fromkeys((snake_case(layer.kind), old_snake_case(layer.kind))):
-            tries.append(f"{container}/{numbered(spelled, counts)}")
+            rank = counts.get(spelled, 0)
+            name = numbered(spelled, counts)
+            tries.append(gaps[spelled][rank] if spelled in gaps else f"{container}/{name}")
         place = next((path for path in tries if path in self.groups), tries[0])
         label = self.groups.get(place)
         if label is not None and label != layer.name:
@@ -139,13 +151,41 @@ class VarsNames:
     def wrapped(self, place: str) -> str:
         return f"{place}/layer"
 
-    def cell(self, place: str, cells: Sequence[Layer], index: int) -> tuple[str, dict[str, Any]]:
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
         counts: dict[str, int] = {}
-        names = [numbered(snake_case(cell.kind), counts) for cell in cells]
-        return f"{place}/cell/cells/{names[index]}", {}
+        names = [numbered(snake_case(cell.kind), counts) for cell in rnn.cells]
+        return f"{place}/cell/cells/{names[index]}", ""
 
     def has(self, place: str) -> bool:
-        return any(name.startswith(f"{place}/") for name in self.tensors)
+        return place in self._above
+
+    @functools.cached_property
+    def _above(self) -> frozenset[str]:
+        """Every group with a tensor somewhere in it."""
+        found: set[str] = set()
+        for name in self.tensors:
+            while (name := name.rpartition("/")[0]) and name not in found:
+                found.add(name)
+        return frozenset(found)
+
+
+def _with_gaps(children: Iterable[str], model: Model) -> dict[str, list[str]]:
+    """Classes whose groups are numbered with gaps (``lstm``, ``lstm_2``, ``lstm_4``), as tf.keras 2.12 and 2.13 did
+    by walking each layer twice: class name → its groups by number, where there is one for each layer of the class."""
+    numbers: dict[str, list[tuple[int, str]]] = {}
+    for path in children:
+        name = path.rpartition("/")[2]
+        stem, _, number = name.rpartition("_")
+        counted = (stem, int(number)) if stem and number.isdigit() else (name, 0)
+        numbers.setdefault(counted[0], []).append((counted[1], path))
+    found = {}
+    for kind in {layer.kind for layer in model.layers if layer.is_layer}:
+        for spelled in (snake_case(kind), old_snake_case(kind)):
+            groups = sorted(numbers.get(spelled, ()))
+            count = sum(layer.is_layer and layer.kind == kind for layer in model.layers)
+            if len(groups) == count and [number for number, _ in groups] != list(range(count)):
+                found[spelled] = [path for _, path in groups]
+    return found
 
 
 def snake_case(name: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cursor import Cursor, Limits
+from ..errors import BrokenFile
 from ._pickle_machine import Machine
 from ._pickle_opcodes import OPCODES
 from ._pickled import Persistent
@@ -23,9 +24,19 @@ def load(cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = N
     Every persistent id met is added to ``persistent``, in the pickle's order.
     """
     machine = Machine(cursor, limits, persistent)
+    try:
+        return _run(machine)
+    except BrokenFile as error:
+        if error.where is not None and "opcode" not in error.where:  # the cursor met the end of the file
+            error.where = f"{error.where}, opcode {machine.opcode}"
+        raise
+
+
+def _run(machine: Machine) -> Any:
+    cursor = machine.cursor
     while True:
         machine.at = cursor.at
-        code = cursor.u8()
+        code = machine.byte()
         known = OPCODES.get(code)
         if known is None:
             machine.opcode = f"0x{code:02x}"

@@ -96,7 +96,7 @@ def _sequence(kind: Callable[[Any], object], hashed: bool = False) -> Callable[[
     return build
 
 
-def _bytes(kind: Callable[[bytes], object]) -> Callable[[tuple[Any, ...]], object]:
+def _bytes(kind: Callable[[bytes | bytearray], object]) -> Callable[[tuple[Any, ...]], object]:
     """``bytes()``, ``bytearray(b"...")``, and protocol 2's ``bytearray("...", "latin-1")``."""
 
     def build(args: tuple[Any, ...]) -> object:
@@ -145,4 +145,19 @@ BUILDERS: dict[tuple[str, str], Callable[[tuple[Any, ...]], object]] = {
     ("collections", "defaultdict"): _default_dict,
     ("_codecs", "encode"): _encode,
 }
-NEW_OBJECT = (Global("copyreg", "__newobj__"), Global("copy_reg", "__newobj__"))
+_COPYREG = ("copyreg", "copy_reg")
+_BASE_OBJECT = [Global("builtins", "object"), Global("__builtin__", "object")]
+
+
+def new_object(cls: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]] | None:
+    """(class, arguments) where a call is protocol 0's and 1's spelling of NEWOBJ, else None.
+
+    ``copyreg.__newobj__(cls, *args)``, and ``copyreg._reconstructor(cls, object, None)`` for a plain object.
+    """
+    if not isinstance(cls, Global) or cls.module not in _COPYREG or not args:
+        return None
+    if cls.name == "__newobj__":
+        return args[0], args[1:]
+    if cls.name == "_reconstructor" and len(args) == 3 and args[1] in _BASE_OBJECT and args[2] is None:
+        return args[0], ()
+    return None

@@ -11,10 +11,11 @@ from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
-from ._pickle_build import BUILDERS, NEW_OBJECT, NOT_PLAIN, cost, key_parts
+from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
 
 LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a dozen
+_LONGEST_NAME = 4096  # characters of a class's full name
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
@@ -79,6 +80,15 @@ class Machine:
 
     # Operands.
 
+    def byte(self) -> int:
+        """The next byte, read without a view: most of a pickle is opcodes and memo numbers of one byte."""
+        cursor = self.cursor
+        at = cursor.at
+        if at >= len(cursor.data):
+            return cursor.u8()  # which says that the file ends
+        cursor.at = at + 1
+        return cursor.data[at]
+
     def count(self, size: int, signed: bool = False) -> int:
         return int.from_bytes(self.cursor.take(size), "little", signed=signed)
 
@@ -124,13 +134,16 @@ class Machine:
     def find(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str) or not module or not name:
             raise self.broken("names its class by something else than text")
+        if len(module) + len(name) > _LONGEST_NAME or "\n" in module + name:
+            raise self.broken("names a class in more characters than any has, or over several lines")
         self.push(Global(module, name))
 
     def call(self, cls: Any, args: Any, kwargs: Any = None, how: str = "reduce") -> None:
         if not isinstance(args, tuple):
             raise self.broken("its arguments are not a tuple")
-        if how == "reduce" and cls in NEW_OBJECT and args:
-            cls, args, how = args[0], args[1:], "newobj"
+        spelt = new_object(cls, args) if how == "reduce" else None
+        if spelt:
+            (cls, args), how = spelt, "newobj"
         if not isinstance(cls, Global | Stub | Persistent):
             raise self.broken(f"calls a {type(cls).__name__}, which is no class")
         build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None

@@ -90,6 +90,8 @@ class _Writer:
         self.put(value)
 
     def save_name(self, value: Global) -> None:
+        if "\n" in value.module + value.name:  # the rest of such a name would be read as opcodes
+            raise NotRepresentable(f"the name {str(value)!r} has a line break.")
         self.out += b"c" + value.module.encode() + b"\n" + value.name.encode() + b"\n"
         self.put(value)
 

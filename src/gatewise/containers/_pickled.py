@@ -112,10 +112,10 @@ class DefaultDict(dict[Any, Any]):
         self.factory = factory
 
 
-def raw_bytes(value: object) -> bytes | None:
+def raw_bytes(value: object) -> bytes | bytearray | None:
     """The bytes of a value that is bytes in any of the spellings of Python 2 and 3, else None."""
     if isinstance(value, bytes | bytearray):
-        return bytes(value)
+        return value
     if isinstance(value, LegacyStr):
         return value.raw
     if isinstance(value, str) and value.isascii():

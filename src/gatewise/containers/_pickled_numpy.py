@@ -13,7 +13,9 @@ from typing import Any
 
 from ..errors import BrokenFile
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, contiguous_strides
-from ._pickled import Global, Stub, raw_bytes
+from ._pickled import Global, LegacyStr, Stub, raw_bytes
+
+_MOST_AXES = 64  # numpy/_core/include/numpy/ndarraytypes.h, NPY_MAXDIMS
 
 _DTYPES = {
     "f8": "float64", "f4": "float32", "f2": "float16", "c8": "complex64", "c16": "complex128", "b1": "bool",
@@ -70,10 +72,12 @@ def array_of(value: object, name: str, where: str = "") -> StoredTensor | None:
             where=where,
         )
     strides = tuple(reversed(contiguous_strides(shape[::-1]))) if fortran else None
-    return StoredTensor(name, dtype[0], shape, Strided(memoryview(raw), 0, strides, dtype[1]), where)
+    # Python 2's str is text here: its bytes are made when asked for, so that a shared one is not copied per array.
+    buffer = (lambda: memoryview(raw_bytes(raw) or b"")) if isinstance(raw, str) else memoryview(raw).toreadonly()
+    return StoredTensor(name, dtype[0], shape, Strided(buffer, 0, strides, dtype[1]), where)
 
 
-def _parts(value: object) -> tuple[tuple[int, ...], tuple[str, bool], bool, bytes] | None:
+def _parts(value: object) -> tuple[tuple[int, ...], tuple[str, bool], bool, str | bytes | bytearray] | None:
     """Shape, dtype, Fortran order, bytes."""
     if not isinstance(value, Stub):
         return None
@@ -85,9 +89,15 @@ def _parts(value: object) -> tuple[tuple[int, ...], tuple[str, bool], bool, byte
         fortran = order == "F"
     else:
         return None
-    known, plain = dtype_of(dtype), raw_bytes(raw)
-    if known is None or plain is None or not isinstance(shape, tuple):
+    if isinstance(raw, LegacyStr):
+        raw = raw.raw
+    known = dtype_of(dtype)
+    if known is None or not isinstance(raw, str | bytes | bytearray) or not isinstance(shape, tuple):
         return None
-    if not all(type(size) is int and size >= 0 for size in shape):
-        raise BrokenFile("a numpy array has a shape that is none.")
-    return shape, known, bool(fortran), plain
+    if (
+        (isinstance(raw, str) and not raw.isascii())
+        or len(shape) > _MOST_AXES
+        or not all(type(size) is int and size >= 0 for size in shape)
+    ):
+        raise BrokenFile("a numpy array has a shape that is none, or elements that are no bytes.")
+    return shape, known, bool(fortran), raw

@@ -37,14 +37,14 @@ HISTORY: tuple[_Row, ...] = (
     ("EmbeddingBag", "include_last_offset", "1.4.0", "1.5.1", None, None),
     ("EmbeddingBag", "padding_idx", "1.8.1", "1.9.1", None, None),
     ("GELU", "approximate", "1.11.0", "1.12.1", None, None),
-    ("GRU", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("GRU", "_flat_weights_names", "1.3.1", "1.4.0", None, None),
+    ("GRU", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("GRU", "proj_size", "1.7.1", "1.8.1", None, None),
     ("Hardsigmoid", "inplace", "1.6.0", "1.7.1", None, None),
     ("Hardswish", "inplace", "1.6.0", "1.7.1", None, None),
     ("KLDivLoss", "log_target", "1.5.1", "1.6.0", None, None),
-    ("LSTM", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("LSTM", "_flat_weights_names", "1.3.1", "1.4.0", None, None),
+    ("LSTM", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("LSTM", "proj_size", "1.7.1", "1.8.1", None, None),
     ("Module", "_backend", None, None, "1.2.0", "1.3.1"),
     ("Module", "_backward_pre_hooks", "1.13.1", "2.0.1", None, None),
@@ -65,12 +65,12 @@ HISTORY: tuple[_Row, ...] = (
     ("ParameterDict", "_keys", "1.11.0", "1.12.1", None, None),
     ("ParameterList", "_initialized", "1.6.0", "1.7.1", "1.11.0", "1.12.1"),
     ("ParameterList", "_size", "1.11.0", "1.12.1", None, None),
-    ("RNN", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("RNN", "_flat_weights_names", "1.3.1", "1.4.0", None, None),
+    ("RNN", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("RNN", "nonlinearity", "1.3.1", "1.4.0", None, None),
     ("RNN", "proj_size", "1.7.1", "1.8.1", None, None),
-    ("RNNBase", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("RNNBase", "_flat_weights_names", "1.3.1", "1.4.0", None, None),
+    ("RNNBase", "_flat_weights", "1.3.1", "1.4.0", None, None),
     ("RNNBase", "proj_size", "1.7.1", "1.8.1", None, None),
     ("ReLU", "threshold", None, None, "1.0.1", "1.1.0"),
     ("ReLU", "value", None, None, "1.0.1", "1.1.0"),
@@ -149,8 +149,12 @@ def bounds_of(kind: str, attributes: Mapping[Any, Any]) -> Iterator[Bound]:
             yield from _attribute(shown, row, row[1] in attributes)
     if type(attributes.get("_parameters")) is dict:
         yield at_least("2.3.1", f"{shown} keeps its parameters in a dict (an OrderedDict in 2.3.1)")
-    if ours in ("LSTM", "GRU", "RNN") and type(attributes.get("dropout")) is int:
-        yield older_than("1.1.0", f"{shown} has an integer dropout (a float from 1.1.0)")
+    if ours in ("LSTM", "GRU", "RNN"):
+        if type(attributes.get("dropout")) is int:
+            yield older_than("1.1.0", f"{shown} has an integer dropout (a float from 1.1.0)")
+        for name in ("dropout_state", "_data_ptrs"):  # source of 0.4.0's RNNBase.__init__; gone in 1.0.1
+            if name in attributes:
+                yield older_than("1.0.1", f"{shown} state has {name} (gone in 1.0.1)")
 
 
 def written_by(

@@ -32,6 +32,7 @@ _DTYPE_ALIASES = {
     "double": "float64", "float": "float32", "half": "float16", "long": "int64", "int": "int32", "short": "int16",
     "cfloat": "complex64", "cdouble": "complex128",
 }  # fmt: skip
+LONGEST_KEY = 256  # characters of a storage's key: a number, or the address where it lay
 _WRAPPED = 8  # how many rebuild calls may wrap one tensor: a Parameter of a subclass of a tensor is three
 
 
@@ -107,7 +108,7 @@ def describe(value: object, name: str, outside: Outside, wraps: int = 0) -> Dens
     if not isinstance(value, Stub) or not isinstance(value.cls, Global):
         return None
     if value.cls.module.partition(".")[0] == "numpy":
-        return array_of(value, name)
+        return array_of(value, name, "inside the pickle")
     if value.cls.module.partition(".")[0] != "torch" or wraps > _WRAPPED:
         return None
     rebuild = _REBUILD.get(value.cls.name)
@@ -151,7 +152,7 @@ def _tensor_v3(args: _Args, name: str, outside: Outside, _wraps: int) -> _Found:
         raise _broken(name, "its dtype is not one.")
     known = _DTYPE_ALIASES.get(dtype.name, dtype.name)
     if known not in ITEM_BYTES:
-        return Odd(f"torch.{dtype.name} tensor", {"shape": _ints(args[2], name)})
+        return Odd(f"torch.{dtype.name} tensor", {"shape": _ints(args[2], name, outside.limits)})
     return _flagged(metadata) or _view(args[:4], known, name, outside)
 
 
@@ -167,10 +168,12 @@ def _view(args: _Args, dtype: str | None, name: str, outside: Outside) -> _Found
     storage = outside.storage(reference) if isinstance(reference, Persistent) else None
     if storage is None:
         raise _broken(name, "is rebuilt from something that is no storage.")
-    shape = _ints(size, name)
+    shape = _ints(size, name, outside.limits)
     if storage.dtype is None:
         return Odd("torch.quantized tensor", {"shape": shape})
-    return dense(storage, dtype or storage.dtype, shape, _ints(stride, name), offset, name, outside.limits)
+    return dense(
+        storage, dtype or storage.dtype, shape, _ints(stride, name, outside.limits), offset, name, outside.limits
+    )
 
 
 def dense(
@@ -183,7 +186,6 @@ def dense(
     limits: Limits,
 ) -> Dense:
     """A view, held against its storage.  Raises BrokenFile, LimitExceeded."""
-    limits.check("rank", max(len(shape), len(strides)), where=f"tensor {name}")
     if len(strides) != len(shape) or type(offset) is not int:
         raise _broken(name, f"its shape {shape}, strides {strides} and offset {offset!r} do not fit together.")
     if min((offset, *shape, *strides)) < 0:
@@ -200,19 +202,23 @@ def dense(
     return Dense(storage, dtype, shape, strides, storage.first * storage.item_bytes // item + offset)
 
 
-def _ints(value: object, name: str) -> tuple[int, ...]:
+def _ints(value: object, name: str, limits: Limits) -> tuple[int, ...]:
     """A shape: a tuple, a ``torch.Size``, or a list of integers."""
     if isinstance(value, Stub) and value.is_a("torch.Size") and len(value.args) == 1:
         value = value.args[0]
+    if isinstance(value, list | tuple):
+        limits.check("rank", len(value), where=f"tensor {name}")
     if not isinstance(value, list | tuple) or not all(type(size) is int for size in value):
         raise _broken(name, "its shape or its strides are not integers.")
     return tuple(value)
 
 
-def _quantised(args: _Args, name: str, _outside: Outside, _wraps: int) -> _Found:
-    scheme = args[4][0] if isinstance(args[4], tuple) and args[4] else None
-    scale = {key: part for key, part in zip(("scale", "zero_point"), args[4][1:], strict=False) if _number(part)}
-    return Odd("torch.quantized tensor", {"shape": _ints(args[2], name), "scheme": str(scheme), **scale})
+def _quantised(args: _Args, name: str, outside: Outside, _wraps: int) -> _Found:
+    scheme, *numbers = args[4] if isinstance(args[4], tuple) and args[4] else (None,)
+    scale = {key: part for key, part in zip(("scale", "zero_point"), numbers, strict=False) if _number(part)}
+    return Odd(
+        "torch.quantized tensor", {"shape": _ints(args[2], name, outside.limits), "scheme": str(scheme), **scale}
+    )
 
 
 def _number(value: object) -> bool:

@@ -33,6 +33,7 @@ _TYPED = tuple(
     for name in ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
 )
 _NOT_PLAIN = object()
+_LONGEST_NAME = 10_000
 _PLAIN_DEPTH = 8
 _PLAIN_PARTS = 10_000  # values in one setting: lists shared many times over would not end, a vocabulary is no setting
 
@@ -71,8 +72,9 @@ def untyped(value: object) -> Any:
 def is_module(value: object) -> bool:
     if not isinstance(value, Stub):
         return False
-    attributes = value.attributes
-    return all(isinstance(attributes.get(name), dict) for name in _CONTENTS)
+    # A class with slots has a pair for a state, whose first part is the ``__dict__``.
+    state = value.state[0] if isinstance(value.state, tuple) and len(value.state) == 2 else value.state
+    return isinstance(state, dict) and all(isinstance(state.get(name), dict) for name in _CONTENTS)
 
 
 def is_script_module(value: object) -> bool:
@@ -152,7 +154,8 @@ def _hook(hook: Stub | Global, depth: int, budget: _Budget) -> dict[str, Any]:
     if isinstance(hook, Global):
         return {"kind": str(hook)}
     found = {"kind": class_name(hook.cls)}
-    for name, value in hook.attributes.items():
+    attributes = hook.attributes
+    for name, value in attributes.items() if len(attributes) <= budget.left else ():
         known = _hook_setting(value, depth, budget)
         if isinstance(name, str) and known is not _NOT_PLAIN:
             found[name] = known
@@ -163,8 +166,10 @@ def _hook_setting(value: object, depth: int, budget: _Budget) -> Any:
     """A PruningContainer holds the methods that it applies, in a tuple."""
     if not budget.spend(depth):
         return _NOT_PLAIN
-    if isinstance(value, list | tuple) and value and all(isinstance(part, Stub) for part in value):
-        return [_hook(part, depth + 1, budget) for part in value]
+    if isinstance(value, list | tuple) and 0 < len(value) <= budget.left:
+        methods = [part for part in value if isinstance(part, Stub)]
+        if len(methods) == len(value):
+            return [_hook(method, depth + 1, budget) for method in methods]
     return plain(value, depth, budget)
 
 
@@ -181,6 +186,7 @@ class Walk:
         self._seen: set[int] = set()  # plain containers and objects: the first path to each is its path
         self._inside: set[int] = set()  # modules on the way from the root: one may have two paths, but no cycle
         self._named: set[object] = set()  # identities of the tensors listed so far
+        self._settings: dict[int, dict[str, Any]] = {}  # a module with several paths says the same at each
         self._unregistered: list[tuple[str, Mapping[Any, Any]]] = []
         self.visit(root, "", 0)
         while self._unregistered:
@@ -190,9 +196,7 @@ class Walk:
         """List what is in ``value``; with ``new_only`` without the tensors that have a name already."""
         limits, value = self.outside.limits, untyped(value)
         limits.check("nesting", depth, path=self.path, where=path)
-        self._visits += 1
-        if self._visits > limits.objects:
-            limits.check("objects", self._visits, path=self.path, where=path)
+        self._spend(1, path)
         if self._tensor(value, path, new_only):
             return
         if is_module(value) or is_script_module(value):
@@ -203,6 +207,14 @@ class Walk:
                 self.declared.append(Declared(path, class_name(value.cls)))
             for key, part in _parts(value):
                 self.visit(part, join(path, key), depth + 1, new_only)
+
+    def _spend(self, visits: int, path: str) -> None:
+        """The walk's own bound: shared objects can make a small file's tree a large one."""
+        self._visits += visits
+        if self._visits > self.outside.limits.objects:
+            self.outside.limits.check("objects", self._visits, path=self.path, where=path)
+        if len(path) > _LONGEST_NAME:
+            raise BrokenFile(f"a name has {len(path):,} characters: {path[:60]} …", path=self.path)
 
     def _tensor(self, value: object, path: str, new_only: bool) -> bool:
         found = describe(value, path, self.outside)
@@ -215,9 +227,10 @@ class Walk:
         if path in self.tensors:
             raise BrokenFile(f"two tensors are called {path!r}.", path=self.path)
         tensor = found.tensor(path) if isinstance(found, Dense) else found
-        if not (new_only and tensor.identity in self._named):
+        identity = tensor.identity
+        if identity is None or not (new_only and identity in self._named):
             self.tensors[path] = tensor
-            self._named.add(tensor.identity)
+            self._named.add(identity)
         return True
 
     def _module(self, stub: Any, path: str, depth: int) -> None:
@@ -225,10 +238,13 @@ class Walk:
             return
         self._inside.add(id(stub))
         attributes, kind = stub.attributes, class_name(stub.cls)
-        settings = settings_of(attributes)
-        hooks = hooks_of(attributes)
-        self.declared.append(Declared(path, kind, {**settings, "hooks": hooks} if hooks else settings))
+        self._spend(len(attributes), path)
+        if id(stub) not in self._settings:
+            hooks = hooks_of(attributes)
+            self._settings[id(stub)] = {**settings_of(attributes), **({"hooks": hooks} if hooks else {})}
+        self.declared.append(Declared(path, kind, self._settings[id(stub)]))
         self.modules.append(Module(path, kind, attributes))
+        self.outside.limits.check("members", len(self.modules), path=self.path, where="modules")
         if is_module(stub):
             contents = [pair for name in _CONTENTS for pair in attributes[name].items()]
             if id(stub) not in self._seen:
@@ -261,23 +277,20 @@ class Walk:
 def _parts(value: object) -> Iterator[tuple[object, Any]]:
     """What lies in a container or an object, with the names that become part of a path."""
     if isinstance(value, dict):
-        yield from ((_key(key), part) for key, part in value.items())
-    elif isinstance(value, list | tuple):
+        yield from _pairs(value.items())
+    elif isinstance(value, list | tuple | set | frozenset):
         yield from enumerate(value)
-    elif isinstance(value, set | frozenset):
-        yield from enumerate(part for part in value if isinstance(part, Stub | Persistent | tuple))
     elif isinstance(value, Stub):
         yield from enumerate((*value.args, *value.items))
         yield from value.kwargs.items()
-        yield from ((_key(key), part) for key, part in value.entries)
+        yield from _pairs(value.entries)
         if value.attributes:
-            yield from ((_key(key), part) for key, part in value.attributes.items())
+            yield from _pairs(value.attributes.items())
         elif isinstance(value.state, list | tuple | dict):
             yield "state", value.state
 
 
-def _key(key: object) -> object:
-    """A dict's key as part of a path: texts and numbers as they are, anything else by its type and content."""
-    if isinstance(key, str | int):
-        return key
-    return f"<{class_name(key.cls)}>" if isinstance(key, Stub) else f"<{key}>"
+def _pairs(pairs: Iterable[tuple[Any, Any]]) -> Iterator[tuple[object, Any]]:
+    """Texts and numbers name what they are the keys of; other keys (an optimizer's are parameters) give their place."""
+    for place, (key, part) in enumerate(pairs):
+        yield key if isinstance(key, str | int) else f"<{place}>", part

@@ -10,7 +10,7 @@ from ..cursor import Cursor, Limits, Source
 from ..errors import BrokenFile
 from ._pickle import load
 from ._pickled import Persistent
-from ._torch_tensor import Dense, Storage, storage_type
+from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
 from ._zip import ZipFile, looks_like_zip, zip_of
 
 # 1.4.0's opt-in zip is said to call the folder otherwise (1.5 and later do not find its data); none was measured.
@@ -88,7 +88,9 @@ class Archive:
             return None
         _, kind, key, _location, count = said[:5]
         known = storage_type(kind)
-        if known is None or type(count) is not int or count < 0 or not isinstance(key, str):
+        if not isinstance(key, str) or len(key) > LONGEST_KEY:
+            raise BrokenFile("a storage has no name, or a very long one.", where="pickle")
+        if known is None or type(count) is not int or count < 0:
             raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
         folders = ("constants",) if id(reference) in self._constants else _DATA
         return self.stored(key, *known, count, *(f"{folder}/{key}" for folder in folders))

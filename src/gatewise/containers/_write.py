@@ -32,7 +32,7 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
             f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
         ) from error
     finally:
-        with contextlib.suppress(OSError):  # it was renamed, or its folder is none
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was renamed, or never made
             temporary.unlink()
 
 

@@ -22,9 +22,9 @@ from ..errors import BrokenFile
 from ..tensors import Tensors
 from . import Container
 from ._pickle import load
-from ._pickled import Persistent, raw_bytes
+from ._pickled import Persistent
 from ._torch_history import written_by
-from ._torch_tensor import Dense, Storage, storage_type
+from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
 from ._torch_tree import Walk
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -48,8 +48,10 @@ class _Reference:
 
 
 def _text(value: object) -> str:
-    raw = raw_bytes(value)
-    return raw.decode("latin-1") if raw is not None else str(value)
+    """A text in any of the spellings of Python 2 and 3."""
+    if isinstance(value, str):
+        return value
+    return value.decode("latin-1") if isinstance(value, bytes) else f"<{type(value).__name__}>"
 
 
 def _reference(reference: Persistent) -> _Reference | None:
@@ -59,9 +61,10 @@ def _reference(reference: Persistent) -> _Reference | None:
         return None
     kind, key, _location, count, *view = said[1:]
     known = storage_type(kind)
-    if known is None or type(count) is not int or count < 0:
-        raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
-    return _Reference(_text(key), *known, count, _view(view[0] if view else None))
+    name = _text(key) if not isinstance(key, int) else str(key)
+    if known is None or type(count) is not int or count < 0 or len(name) > LONGEST_KEY:
+        raise BrokenFile(f"storage {name[:99]} has the type {kind} and {count} elements.", where="pickle")
+    return _Reference(name, *known, count, _view(view[0] if view else None))
 
 
 def _view(view: Any) -> tuple[str, int, int] | None:
@@ -90,10 +93,11 @@ class _Stream:
             raise cursor.fail("the list of storages is none.")
         self.storages: dict[str, tuple[int, memoryview, str]] = {}
         item_bytes = self._item_bytes()
-        for key in map(_text, keys):
+        for key in (str(key) if isinstance(key, int) else _text(key) for key in keys):
             if key in self.storages or key not in item_bytes:
                 raise cursor.fail(f"storage {key} is listed twice, or nothing refers to it.")
             self.storages[key] = self._storage(cursor, key, item_bytes[key])
+        self.left = cursor.left
 
     def _head(self, cursor: Cursor) -> dict[Any, Any]:
         magic, protocol, sys_info = (load(cursor, self.limits) for _ in range(3))
@@ -147,6 +151,7 @@ def read(source: Source) -> Tensors:
         container="torch-legacy",
         bytes=source.size,
         declared=walk.declared,
+        notes=[f"{stream.left:,} bytes behind the last storage are not read."] if stream.left else (),
         written_by=written_by(((module.kind, module.attributes) for module in walk.modules), otherwise=_STREAM),
         metadata={"tree": stream.root, "sys_info": stream.sys_info},
     )

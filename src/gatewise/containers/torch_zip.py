@@ -21,7 +21,6 @@ from ..cursor import Source
 from ..errors import NotRepresentable
 from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
-from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_history import Bound, at_least, older_than, written_by
 from ._torch_tensor import STORAGE_DTYPES
@@ -29,7 +28,14 @@ from ._torch_tree import Walk
 from ._torch_zip import Archive, records
 from ._zip import ZipWriter
 
-_NEWER_RECORDS = ("byteorder", ".format_version", ".storage_alignment", ".data/serialization_id")
+# Records that came later: name → (last version measured without it, first with it).  ``script``: TorchScript's too.
+_RECORDS = {
+    "byteorder": ("2.0.1", "2.4.1"),
+    ".data/serialization_id": ("2.0.1", "2.4.1"),
+    ".format_version": ("2.4.1", "2.9.1"),
+    ".storage_alignment": ("2.4.1", "2.9.1"),
+}
+_SCRIPT_RECORDS = ("byteorder", ".data/serialization_id")  # the others are torch.save's alone
 
 
 def is_script(names: dict[str, str]) -> bool:
@@ -42,13 +48,14 @@ def claims(source: Source) -> bool:
     return names is not None and {"data.pkl", "version"} <= names.keys() and not is_script(names)
 
 
-def record_bounds(archive: Archive) -> Iterator[Bound]:
-    """What the records' names tell of the torch that wrote them: measured on 1.6.0, 1.8.1, 1.13.1 and 2.13.0."""
-    newer = [record for record in _NEWER_RECORDS if record in archive.records]
-    if newer:
-        yield at_least("1.13.1", f"the archive has {newer[0]} (absent in 1.13.1)")
-    else:
-        yield older_than("2.13.0", "the archive has no byteorder (there in 2.13.0)")
+def record_bounds(archive: Archive, script: bool = False) -> Iterator[Bound]:
+    """What the records' names tell of the torch that wrote them: measured on 1.6.0 to 2.13.0, eleven versions."""
+    for record in _SCRIPT_RECORDS if script else _RECORDS:
+        absent, first = _RECORDS[record]
+        if record in archive.records:
+            yield at_least(absent, f"the archive has {record} (absent in {absent})")
+        else:
+            yield older_than(first, f"the archive has no {record} (there in {first})")
 
 
 def _bounds(archive: Archive) -> Iterator[Bound]:
@@ -57,17 +64,19 @@ def _bounds(archive: Archive) -> Iterator[Bound]:
     keys = [record[5:] for record in archive.records if record.startswith("data/")]
     if not keys or not all(key.isdigit() for key in keys):
         return
-    if sorted(map(int, keys)) == list(range(len(keys))):
-        yield at_least("1.8.1", "storages are numbered from 0 (by their addresses in 1.8.1)")
-    else:
+    if sorted(map(int, keys)) != list(range(len(keys))):
         yield older_than("1.13.1", "storages are named by their addresses (numbered from 0 in 1.13.1)")
+        return
+    yield at_least("1.8.1", "storages are numbered from 0 (by their addresses in 1.8.1)")
+    if "archive/data.pkl" not in archive.zip:
+        yield at_least("1.12.1", 'its folder is named after the file (it was always "archive" in 1.12.1)')
 
 
 def read(source: Source) -> Tensors:
     archive = Archive(source)
     root = archive.unpickle("data.pkl")
     walk = Walk(root, archive, source.path)
-    records_said = {name: archive.text(name) for name in ("version", *_NEWER_RECORDS) if name in archive.records}
+    records_said = {name: archive.text(name) for name in ("version", *_RECORDS) if name in archive.records}
     return Tensors(
         walk.tensors.values(),
         path=source.path,
@@ -88,6 +97,8 @@ _FOLDER = "archive"
 
 def write(path: Path, tensors: Tensors) -> None:
     """A state dict: an OrderedDict of the tensors, row-major; tensors that are the same elements share a storage."""
+    from ._pickle_write import dumps
+
     keys: dict[object, str] = {}
     stored: dict[str, StoredTensor] = {}
     state: OrderedDict[str, Stub] = OrderedDict()

@@ -14,7 +14,7 @@ Not known: quantised tensors of model.json, which torch.proto describes and none
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..cursor import Source
@@ -56,7 +56,13 @@ def _read_pickle(archive: Archive) -> Tensors:
     return _tensors(archive, walk.tensors.values(), walk.declared, _bounds(archive), tree=root)
 
 
-def _tensors(archive: Archive, tensors: Any, declared: Any, bounds: Any, **metadata: Any) -> Tensors:
+def _tensors(
+    archive: Archive,
+    tensors: Iterable[StoredTensor],
+    declared: Iterable[Declared],
+    bounds: Iterable[Bound],
+    tree: object,
+) -> Tensors:
     return Tensors(
         tensors,
         path=archive.source.path,
@@ -64,36 +70,43 @@ def _tensors(archive: Archive, tensors: Any, declared: Any, bounds: Any, **metad
         bytes=archive.source.size,
         declared=declared,
         written_by=written_by((), bounds),
-        metadata={**metadata, "records": {"version": archive.text("version")}},
+        metadata={"tree": tree, "records": {"version": archive.text("version")}},
     )
 
 
 def _bounds(archive: Archive) -> Iterator[Bound]:
-    yield at_least("1.0.1", "TorchScript in data.pkl (model.json in 1.0.1)")
-    yield from record_bounds(archive)
+    yield at_least("1.2.0", "TorchScript in data.pkl (model.json in 1.2.0)")
+    yield from record_bounds(archive, script=True)
 
 
 # 1.0's model.json.
 
 
 def _read_json(archive: Archive) -> Tensors:
-    name = archive.records["model.json"]
+    where = f"member {archive.records['model.json']}"
     try:
         model = json.loads(bytes(archive.header("model.json")))
-        main = model["mainModule"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise BrokenFile("is not a ModelDef in JSON.", where=f"member {name}") from None
+        declared, tensors = _model(archive, model)
+        producer = model.get("producerVersion")
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        # A generated format with a dozen required fields: whichever is missing or of another type, it is no ModelDef.
+        raise BrokenFile(f"is not a ModelDef in JSON ({error!r}).", where=where) from None
+    bounds = [older_than("1.3.1", f"TorchScript in model.json, producer version {producer}")]
+    return _tensors(archive, tensors, declared, bounds, tree=model)
+
+
+def _model(archive: Archive, model: Any) -> tuple[list[Declared], list[StoredTensor]]:
+    """The modules and the tensors of a ModelDef, under their names."""
     found: dict[str, StoredTensor] = {}
     declared: list[Declared] = []
-    for path, module, names in _modules(archive, main):
-        kind = str(module.get("torchscriptArena", {}).get("key", ""))
-        declared.append(Declared(path, "torch.jit.ScriptModule", {"code": kind}))
+    for path, module, names in _modules(archive, model["mainModule"]):
+        code = str(module.get("torchscriptArena", {}).get("key", ""))
+        declared.append(Declared(path, "", {"code": code}))  # 1.0 to 1.2 wrote no class names
         for tensor, number in names:
             if tensor in found:
-                raise BrokenFile(f"two tensors are called {tensor!r}.", where=f"member {name}")
+                raise BrokenFile(f"two tensors are called {tensor!r}.", where="member model.json")
             found[tensor] = _json_tensor(archive, tensor, model["tensors"][number])
-    bounds = [older_than("1.3.1", f"TorchScript in model.json, producer version {model.get('producerVersion')}")]
-    return _tensors(archive, found.values(), declared, bounds, tree=model)
+    return declared, list(found.values())
 
 
 def _modules(archive: Archive, main: Any) -> Iterator[tuple[str, Any, list[tuple[str, int]]]]:

@@ -37,9 +37,10 @@ _GATES = Setting(
     "recurrent_activation",
     ("recurrent_activation", "inner_activation"),
     ACTIVATIONS,
-    # tf.keras 2 counted itself 2.2.4-tf in its first releases, so the version cannot tell these from tf.keras 1.15.
     default=Since((2, 3), then="sigmoid", before="hard_sigmoid(0.2)"),
     because="the file holds no config; Keras's own default was hard_sigmoid before 2.3 and is sigmoid since",
+    # TensorFlow 1.13 to 1.15 (hard_sigmoid) and 2.0 (sigmoid) all call their Keras 2.2.4-tf and name weights alike.
+    untold=("2.2.4-tf",),
 )
 _ACTIVATION = Setting(
     "activation", ("activation",), ACTIVATIONS, default="tanh", because="the file holds no config; Keras's default"
@@ -51,8 +52,9 @@ _RESET = Setting(
     "reset",
     ("reset_after",),
     {True: "after", False: "before"},
-    default=Since((2, 3), then="after", before="before"),
-    because="a GRU without biases does not show it; Keras's default",
+    default=Since((2, 4), then="after", before="before", tf=(2, 3)),
+    because="a GRU without biases does not show it; Keras's own default was before until TensorFlow 2 and is after since",
+    untold=("2.2.4-tf",),
 )
 _COMMON = (_ACTIVATION, _BACKWARDS, _MERGE)
 
