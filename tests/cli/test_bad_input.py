@@ -155,11 +155,11 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     assert_refused(gatewise("inspect", "model.pt", at=tmp_path), "model.pt")
 
 
-def test_a_pipe_and_a_device_are_no_files(run: Any, tmp_path: Path) -> None:
+def test_a_pipe_and_a_device_are_no_files(tmp_path: Path) -> None:
     """Neither hangs nor reads without end."""
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "/dev/zero", "/dev/null"):
-        assert_refused(run("inspect", name), name)
+        assert_refused(gatewise("inspect", name, at=tmp_path), name)
 
 
 # What is cut.
