@@ -1,4 +1,9 @@
-"""Texts that no pattern was written from: the right entry first in 95 of 100, and never a sure answer on something else."""
+"""Texts that no pattern was written from: the right entry first in 95 of 100, and never a sure answer on something else.
+
+heldout.txt was written before the tables.  Its first run gave 93 of 95, and 0 of 76 others a sure answer; looking at what it missed led to four
+changes of the matcher (``nn.LSTM`` is also ``lstm``; a question gives way to what is printed; rarer words win between questions; a broken
+phrase of GW232), after which it is 94 of 95.  heldout_later.txt was written after that and changed nothing: 20 of 20, 0 of 21.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ from pasted import texts
 
 from gatewise.symptoms import explain
 
-HELDOUT = texts("heldout.txt")
+HELDOUT = [*texts("heldout.txt"), *texts("heldout_later.txt")]
 OURS = [text for text in HELDOUT if text.codes]
 OTHERS = [text for text in HELDOUT if not text.codes]
 
