@@ -9,13 +9,13 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import BrokenFile, LimitExceeded, UsageError
+from .record import record
 
 
-@dataclass(frozen=True)
+@record
 class Limits:
     """What no honest file passes.  Checked as bytes are read, not afterwards."""
 

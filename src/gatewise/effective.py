@@ -18,9 +18,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .record import record
 from .tensors import StoredTensor, Tensors, numpy_dtype
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _BASE = r"(?P<base>(?:weight|bias)\w*?)"
 _PATH = r"(?P<path>(?:.*\.)?)"
 
 
-@dataclass(frozen=True)
+@record
 class Rule:
     """One way of standing in for a matrix.
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import BrokenFile
+from .record import field, record, replace
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,7 +54,7 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(reversed(strides))
 
 
-@dataclass(frozen=True)
+@record
 class Strided:
     """Elements that lie in a buffer: a mapped file, an archive member, a storage.
 
@@ -98,7 +98,7 @@ class Strided:
         return view
 
 
-@dataclass(frozen=True)
+@record
 class StoredTensor:
     """A name, a dtype (one of ITEM_BYTES), a shape, and elements that are read only when asked for.
 
@@ -140,7 +140,7 @@ class StoredTensor:
         return replace(self, name=name)
 
 
-@dataclass(frozen=True)
+@record
 class Declared:
     """What a file says of one object in it: a pickled module, a Keras layer's config, an ONNX node.
 
@@ -161,7 +161,7 @@ class Declared:
     member: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class WrittenBy:
     """Who wrote the file and how we know.  ``version`` is a specifier: ``>=1.0,<1.4``, ``2.2.4``, or ""."""
 

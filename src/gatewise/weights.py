@@ -16,10 +16,10 @@ What the numbers *mean* beside where they lie is the :class:`Dialect`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, nearest
+from .record import field, names, record, replace
 from .tensors import ITEM_BYTES
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def hard_sigmoid_slope(name: str) -> float | None:
         return None
 
 
-@dataclass(frozen=True)
+@record
 class Dialect:
     """What the numbers mean: the equations' choices that the weights do not show.
 
@@ -90,7 +90,7 @@ class Dialect:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON.  ``hard_sigmoid_slope`` is added where the gates use a hard sigmoid."""
-        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        said = {name: getattr(self, name) for name in names(Dialect)}
         slope = hard_sigmoid_slope(self.recurrent_activation or self.activation)
         return said | ({"hard_sigmoid_slope": slope} if slope is not None else {})
 
@@ -148,7 +148,7 @@ class Gates(Mapping[str, "Array"]):
         return Gates(self.role, {gate: later(gate, make) for gate, make in self._make.items()})
 
 
-@dataclass(frozen=True)
+@record
 class Weights:
     """One cell: one layer in one direction.  ``sizes``: unit, feature, hidden.  Roles it lacks are empty and falsy."""
 
@@ -220,7 +220,7 @@ class Weights:
         return replace(self, roles=merged)
 
 
-@dataclass(frozen=True)
+@record
 class Spec:
     """The facts of a stack.  ``hidden_size`` and ``input_size`` count units and features; ``proj_size`` is 0 without
     a projection.  ``hidden_size`` is a list where the directions or layers differ in size."""

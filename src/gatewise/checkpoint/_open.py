@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..containers import open_tensors
@@ -14,6 +13,7 @@ from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
 from ..layouts import Layout, Match, Recognised, layout, layouts, recognise
 from ..layouts._code import decode
+from ..record import replace
 from ..tensors import Tensors, WrittenBy
 from ..weights import Dialect, Stack, joined
 

@@ -6,9 +6,10 @@ import argparse
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..record import record
 
 if TYPE_CHECKING:
     from ._screen import Screen
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 DONE, DIFFERS, REFUSED = 0, 1, 2
 
 
-@dataclass(frozen=True)
+@record
 class Answer:
     """What a command found: the same thing for programs (``document``) and for people (``show``).
 
@@ -28,7 +29,7 @@ class Answer:
     code: int = DONE
 
 
-@dataclass(frozen=True)
+@record
 class Command:
     """One command.  ``help`` is its line in the list of commands, ``example`` stands under its ``--help``."""
 

@@ -9,8 +9,9 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TextIO
+
+from ..record import record
 
 GAP = "  "
 ENDLESS = 1_000_000  # columns of a pipe
@@ -23,7 +24,7 @@ _PLAIN = str.maketrans({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Screen:
     """Where text goes: its width, whether it shows colour, and what it can encode."""
 
@@ -75,7 +76,7 @@ def columns() -> int:
         return 0
 
 
-@dataclass(frozen=True)
+@record
 class Column:
     """A column of a table.
 

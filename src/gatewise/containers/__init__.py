@@ -12,12 +12,12 @@ import importlib
 import os
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ..cursor import DEFAULT_LIMITS, Limits, Source
 from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, nearest
+from ..record import record
 from ..tensors import Tensors
 
 
@@ -55,7 +55,7 @@ class Draft(Protocol):
 HEAD = 512  # bytes shown to every format's ``claims``: the tar magic lies at 257
 
 
-@dataclass(frozen=True)
+@record
 class Container:
     """One file format.
 

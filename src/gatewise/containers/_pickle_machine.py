@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
+from ..record import field, record
 from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
 
@@ -20,7 +20,7 @@ _LONGEST_NAME = 4096  # characters of a class's full name
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
-@dataclass
+@record
 class Record:
     """What pickles would do, in their order, also what they drop again before they end.
 

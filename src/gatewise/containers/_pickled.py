@@ -8,11 +8,12 @@ object of a class that is never looked up.  Shared objects stay shared and cycle
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..record import record
 
-@dataclass(frozen=True)
+
+@record
 class Global:
     """The name of a class or function: ``Global("torch.nn.modules.rnn", "LSTM")``.  It is never imported."""
 
@@ -23,7 +24,7 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Persistent:
     """An object that the pickle keeps outside itself, by the id that it gave."""
 

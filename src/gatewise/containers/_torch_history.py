@@ -9,9 +9,9 @@ is the minor version after the last one measured on the other side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..record import record
 from ..tensors import WrittenBy
 
 # class, attribute, measured last without it, measured first with it, measured last with it, measured first without it
@@ -91,7 +91,7 @@ HISTORY: tuple[_Row, ...] = (
 )
 
 
-@dataclass(frozen=True)
+@record
 class Bound:
     """One piece of evidence.  ``lower``: written by ``minor`` or newer; else by something older than ``minor``.
 

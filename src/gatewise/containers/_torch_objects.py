@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from ..record import record
 from ._pickled import MISSING, DefaultDict, Global, Persistent, Stub
 from ._torch_tree import class_name, is_module, join
 
 _TRANSPARENT = ("_modules", "_parameters", "_buffers")  # a path does not name these
 
 
-@dataclass(frozen=True)
+@record
 class Found:
     """An object of the tree: where it was met first, its class's full name, and its place in the order of making."""
 

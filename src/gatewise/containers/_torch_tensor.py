@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ..cursor import Limits
 from ..errors import BrokenFile
+from ..record import field, record
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, contiguous_strides
 from ._pickled import Global, Persistent, Stub
 from ._pickled_numpy import array_of
@@ -36,7 +36,7 @@ LONGEST_KEY = 256  # characters of a storage's key: a number, or the address whe
 _WRAPPED = 8  # how many rebuild calls may wrap one tensor: a Parameter of a subclass of a tensor is three
 
 
-@dataclass(frozen=True)
+@record
 class Storage:
     """One storage of a file.  ``dtype`` is None for a quantised one; ``first`` is where a view of it begins."""
 
@@ -50,7 +50,7 @@ class Storage:
     first: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Dense:
     """Plain numbers: a strided view of a storage (offset and strides in elements)."""
 
@@ -71,7 +71,7 @@ class Dense:
         return all(size == 1 or a == b for size, a, b in zip(self.shape, self.strides, row_major, strict=True))
 
 
-@dataclass(frozen=True)
+@record
 class Odd:
     """A tensor that is not plain numbers, with what the file says of it."""
 

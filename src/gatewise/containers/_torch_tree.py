@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BrokenFile
+from ..record import record
 from ..tensors import Declared, StoredTensor
 from ._pickled import Global, Persistent, Stub
 from ._pickled_numpy import scalar_of
@@ -38,7 +38,7 @@ _PLAIN_DEPTH = 8
 _PLAIN_PARTS = 10_000  # values in one setting: lists shared many times over would not end, a vocabulary is no setting
 
 
-@dataclass(frozen=True)
+@record
 class Module:
     """A module of the tree: where it is, its class's full name, its ``__dict__`` as pickled."""
 

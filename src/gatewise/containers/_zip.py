@@ -11,18 +11,18 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import IO
 
 from ..cursor import Cursor, Source
 from ..errors import BrokenFile, LimitExceeded
+from ..record import record
 
 _END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
 _STORED, _DEFLATED = 0, 8
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
-@dataclass(frozen=True)
+@record
 class Member:
     """One entry.  ``start`` is where its (possibly compressed) bytes begin in the file."""
 

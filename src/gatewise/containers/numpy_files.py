@@ -12,12 +12,12 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..cursor import Cursor, Source
 from ..errors import BrokenFile, LimitExceeded, NotRepresentable
+from ..record import record
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides
 from . import Container
 from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of
@@ -37,7 +37,7 @@ _SUFFIX = ".npy"
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
-@dataclass(frozen=True)
+@record
 class Header:
     """What an ``.npy`` file says before its elements, which begin at byte ``end``."""
 

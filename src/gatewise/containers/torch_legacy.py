@@ -14,11 +14,11 @@ Source: torch/serialization.py, ``_legacy_save`` and the second half of ``_legac
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from ..cursor import Cursor, Source
 from ..errors import BrokenFile
+from ..record import record
 from ..tensors import Tensors
 from . import Container
 from ._pickle import Record, load
@@ -37,7 +37,7 @@ _HEAD = re.compile(  # protocols 2 and later (from 4 on with a FRAME); protocols
 _STREAM = "a stream of pickles: torch.save before 1.6, or later with _use_new_zipfile_serialization=False"
 
 
-@dataclass(frozen=True)
+@record
 class _Reference:
     """A storage's persistent id: ("storage", class, key, location, count, view)."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LayoutError, PhraseError
+from ..record import field, record, replace
 from ..weights import GATELESS, GATES, KERNEL, PLAIN, RECURRENT_KERNEL, ROLE_AXES, Dialect
 from ._names import Found, Template, template
 from ._phrase import Phrase, phrase
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 RESEMBLING = "~"  # the naming scheme of names that merely look like a layout's: recognised, and said to be unsure
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Part:
     """One stored tensor of a cell.
 
@@ -61,7 +61,7 @@ class Part:
         return self.name.get(naming)
 
 
-@dataclass(frozen=True)
+@record
 class Since:
     """A value that changed with a version of the framework: ``then`` from ``version`` on, ``before`` until then.
 
@@ -91,7 +91,7 @@ def version_numbers(version: str | None) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Setting:
     """One choice that a framework lets a layer make, and what it means.
 
@@ -126,7 +126,7 @@ class Setting:
         return [known.at(None) if isinstance(known, Since) else known for known in self.values.values()]
 
 
-@dataclass(frozen=True)
+@record
 class Fact:
     """A size that a file may declare beside the tensors that show it: they must agree, or something is misread.
 
@@ -138,7 +138,7 @@ class Fact:
     values: Mapping[Any, int] | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Layout:
     """How one framework stores one kind of cell.
 
@@ -301,7 +301,7 @@ class Layout:
         return frozenset(role for part in self.parts_given(form) for role in part.roles)
 
 
-@dataclass(frozen=True)
+@record
 class Slot:
     """One gate of one role in one stored array: a view in canonical axes, or where a relabel stands between, a copy.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from ..record import field, record
 from ..tensors import Declared
 from ..weights import Dialect
 from ._layout import Layout, Part
@@ -14,7 +14,7 @@ from ._names import Found
 Address = tuple[int, int, str, "str | None"]  # index of the part, layer, direction, gate
 
 
-@dataclass(frozen=True)
+@record
 class Group:
     """Tensors whose names fit one layout's templates under one path."""
 
@@ -32,7 +32,7 @@ class Group:
         return f"{path}/{self.label}" if path and self.label else path or self.label
 
 
-@dataclass(frozen=True, eq=False)
+@record(eq=False)
 class Match:
     """One recognised layer: its layout, which tensor is which part, the sizes, the dialect, and how we know."""
 

@@ -14,16 +14,16 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ..errors import PhraseError
+from ..record import record
 
 _TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|\*|[^\[\]{}*]+")
 
 _WORDS = "It may hold {layer}, {gate}, {forward|reverse}, [what may be missing] and *."
 
 
-@dataclass(frozen=True)
+@record
 class Found:
     """Where a tensor belongs: the layer's path, and the coordinates that its name fixes."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from ..record import record
 from ..tensors import Declared, Tensors
 from ._layout import told_by_settings
 from ._match import Group, Match, claims
@@ -43,7 +43,7 @@ _SLOTS = frozenset((
 ))  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Lookalike:
     """Something recurrent that gatewise names but does not read: its place, what it is, and why."""
 

@@ -21,10 +21,10 @@ import functools
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import PhraseError
+from ..record import record
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -33,7 +33,7 @@ AXES = ("gate", "unit", "feature", "hidden", "direction", "one")
 Segment = tuple[str, ...]  # atoms folded into one stretch of an axis, slowest first
 
 
-@dataclass(frozen=True)
+@record
 class Phrase:
     """A parsed phrase: for each stored axis its segments, each a product of atoms."""
 
@@ -125,7 +125,7 @@ def _axis(token: str, text: str) -> tuple[Segment, ...]:
     return segments
 
 
-@dataclass(frozen=True)
+@record
 class Equation:
     """``length`` of a stored axis = the sum of its segments' products.  ``of`` names tensor and axis, for messages.
 

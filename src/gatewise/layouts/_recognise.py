@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..record import field, record, replace
 from ..tensors import FLOATS, Declared, Tensors
 from ..weights import Dialect
 from ._layout import RESEMBLING, Layout, Part, Since, dialect_with, told_by_settings
@@ -23,7 +23,7 @@ from ._phrase import Unsolvable
 from ._sizes import solved
 
 
-@dataclass(frozen=True)
+@record
 class Ambiguity:
     """Tensors that two layouts of different meaning fit equally well."""
 
@@ -32,7 +32,7 @@ class Ambiguity:
     tensors: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Recognised:
     matches: tuple[Match, ...]
     outside: tuple[Lookalike, ...] = ()

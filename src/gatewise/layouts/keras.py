@@ -8,8 +8,7 @@ axis; ``x @ kernel``; the reset-after GRU keeps its two biases as the rows of on
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ..record import replace
 from ..weights import BIAS, KERNEL, PLAIN, RECURRENT_BIAS, RECURRENT_KERNEL
 from ._layout import Fact, Layout, Part, Setting, Since
 

@@ -7,8 +7,7 @@ h (GRU).  Layers of a Bidirectional wrapper are called ``forward_lstm_5_W_i`` an
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from ..record import replace
 from ..weights import BIAS, KERNEL, PLAIN, RECURRENT_KERNEL
 from ._layout import Layout, Part, Setting, Since
 from .keras import ACTIVATIONS, FACTS, MERGES
