@@ -65,7 +65,7 @@ def prediction(findings: Sequence[Finding], target: str, checkpoint: Checkpoint 
     that wrote the file does with it nobody tells.
     """
     wanted = Target.parse(target)
-    for writer in checkpoint.written_by if checkpoint else ():
+    for writer in checkpoint.written_by if checkpoint is not None else ():
         lower = ",".join(clause for clause in writer.version.split(",") if clause.startswith(">="))
         if writer.framework == wanted.framework and not contains(lower, wanted.version):
             return Outcome(_exactly(wanted), f"not known: the file was written by a newer {writer.framework} ({lower})")
@@ -96,8 +96,11 @@ def repair_command(checkpoint: Checkpoint, findings: Sequence[Finding]) -> str:
     cured = {finding for finding in findings if finding.remedy and finding.code in _curable(draft.form)}
     weights_only = any(finding.severity in _BLOCKS and finding not in cured for finding in findings)
     form = "state-dict" if weights_only and "state-dict" in draft.forms else draft.form
-    path = Path(checkpoint.path)
-    return f"gatewise repair {shlex.quote(path.name)} -o NEW{path.suffix}{f' --as {form}' if form in FORMS else ''}"
+    suffix = Path(checkpoint.path).suffix
+    if suffix not in container(draft.writes[0]).suffixes:
+        suffix = container(draft.writes[0]).suffixes[0]
+    wanted = f" --as {form}" if form in FORMS else ""
+    return f"gatewise repair {shlex.quote(checkpoint.path)} -o NEW{suffix}{wanted}"
 
 
 def _curable(form: str) -> set[str]:

@@ -16,7 +16,7 @@ _SCRIPT_SAYS = "RuntimeError: Legacy model format is not supported on mobile."
 
 
 def examine(patient: Patient) -> Iterable[Finding]:
-    tensors = patient.checkpoint.tensors if patient.checkpoint else None
+    tensors = patient.checkpoint.tensors if patient.checkpoint is not None else None
     if tensors is None:
         return
     if tensors.container == "torchscript" and isinstance(tensors.metadata.get("tree"), dict):
