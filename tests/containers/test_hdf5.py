@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gatewise import containers
-from gatewise.containers import _hdf5, hdf5, open_tensors
+from gatewise.containers import _hdf5, _keras_h5, hdf5, open_tensors
 from gatewise.cursor import Limits, Source
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable, UnknownContainer, UsageError
 from gatewise.tensors import Strided
@@ -144,7 +144,7 @@ WRITERS = {
     (TF23, "lstm.keras"): ("tf.keras", "2.4.0"),
     ("tfkeras-2.15.1", "lstm.h5"): ("tf.keras", "2.15.0"),
     (K3, "lstm.h5"): ("keras", "3.15.1"),
-    (K3, "lstm.weights.h5"): ("keras", ">=3"),
+    (K3, "lstm.weights.h5"): ("keras", ">=3.6"),
     ("tfkeras-2.15.1", "lstm.weights.h5"): ("keras", ""),
 }
 
@@ -517,7 +517,7 @@ def test_names_are_sorted_as_keras_counts():
 
 def test_a_source_is_looked_at_once_for_both_schemes(monkeypatch):
     calls = []
-    monkeypatch.setattr(hdf5, "_has_vars", lambda root: calls.append(root) or True)
+    monkeypatch.setattr(_keras_h5, "_has_vars", lambda root: calls.append(root) or True)
     source = Source(helpers.KERAS / K3 / "lstm.weights.h5")
     assert [hdf5._claims(name, source) for name in ("keras-h5", "keras-weights-h5")] == [False, True]
     assert len(calls) == 1
