@@ -103,6 +103,21 @@ def _support() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _findings() -> str:
+    """What the doctor may report: a row for each code, with the ailment that reports it."""
+    from gatewise.ailments import ailments
+
+    found = sorted(
+        ((code, each, meaning) for each in ailments() for code, meaning in each.codes.items()),
+        key=lambda row: (row[0], row[1].name),
+    )
+    lines = ["| code | meaning | cured by `repair` | source |", "|---|---|---|---|"]
+    lines += [
+        f"| {code} | {meaning} | {'yes' if each.treat else 'no'} | {each.source} |" for code, each, meaning in found
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _symptoms() -> str:
     """Every known symptom, as a section of its own."""
     from docs_symptoms import page
@@ -110,7 +125,7 @@ def _symptoms() -> str:
     return page()
 
 
-TABLES: dict[str, Callable[[], str]] = {"support": _support, "symptoms": _symptoms}
+TABLES: dict[str, Callable[[], str]] = {"support": _support, "symptoms": _symptoms, "findings": _findings}
 
 
 def main(check: bool) -> int:

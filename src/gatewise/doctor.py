@@ -58,6 +58,40 @@ def _patient(subject: Any, target: str | None) -> Patient:
     return Patient(live=subject, target=wanted)
 
 
+@dataclass(frozen=True)
+class Diagnosis:
+    """A file's findings, and what follows: what the target does with it, and the command that applies the remedies."""
+
+    path: str
+    container: str
+    target: str | None
+    findings: tuple[Finding, ...]
+    prediction: Outcome | None
+    fix: str
+
+    @property
+    def healthy(self) -> bool:
+        """Is there nothing worse than a note?"""
+        return all(finding.severity == "note" for finding in self.findings)
+
+    def as_dict(self) -> dict[str, Any]:
+        told = {"prediction": self.prediction.as_dict()} if self.prediction else {}
+        return {
+            "path": self.path, "container": self.container, "for": self.target, "healthy": self.healthy,
+            "findings": [each.as_dict() for each in self.findings], **told, **({"fix": self.fix} if self.fix else {}),
+        }  # fmt: skip
+
+
+def examination(path: str | os.PathLike[str], target: str | None = None) -> Diagnosis:
+    """Everything that ``gatewise doctor`` tells of a file."""
+    checkpoint = open(path)
+    findings = tuple(diagnose(checkpoint, target=target))
+    told = prediction(findings, target, checkpoint) if target else None
+    return Diagnosis(
+        checkpoint.path, checkpoint.tensors.container, target, findings, told, _command(checkpoint, findings)
+    )
+
+
 def prediction(findings: Sequence[Finding], target: str, checkpoint: Checkpoint | None = None) -> Outcome:
     """What the target does with the file: the first failure there, of loading before calling, or that all is well.
 
@@ -65,7 +99,7 @@ def prediction(findings: Sequence[Finding], target: str, checkpoint: Checkpoint 
     that wrote the file does with it nobody tells.
     """
     wanted = Target.parse(target)
-    for writer in checkpoint.written_by if checkpoint else ():
+    for writer in checkpoint.written_by if checkpoint is not None else ():
         lower = ",".join(clause for clause in writer.version.split(",") if clause.startswith(">="))
         if writer.framework == wanted.framework and not contains(lower, wanted.version):
             return Outcome(_exactly(wanted), f"not known: the file was written by a newer {writer.framework} ({lower})")
@@ -83,12 +117,7 @@ def _depth(path: str) -> int:
     return len([piece for piece in path.split(".") if piece])
 
 
-def is_ill(findings: Sequence[Finding]) -> bool:
-    """Is anything worse than a note?"""
-    return any(finding.severity != "note" for finding in findings)
-
-
-def repair_command(checkpoint: Checkpoint, findings: Sequence[Finding]) -> str:
+def _command(checkpoint: Checkpoint, findings: Sequence[Finding]) -> str:
     """The command line that applies the remedies there are, or ""."""
     if not any(finding.remedy and finding.severity != "note" for finding in findings):
         return ""
@@ -96,8 +125,11 @@ def repair_command(checkpoint: Checkpoint, findings: Sequence[Finding]) -> str:
     cured = {finding for finding in findings if finding.remedy and finding.code in _curable(draft.form)}
     weights_only = any(finding.severity in _BLOCKS and finding not in cured for finding in findings)
     form = "state-dict" if weights_only and "state-dict" in draft.forms else draft.form
-    path = Path(checkpoint.path)
-    return f"gatewise repair {shlex.quote(path.name)} -o NEW{path.suffix}{f' --as {form}' if form in FORMS else ''}"
+    suffix = Path(checkpoint.path).suffix
+    if suffix not in container(draft.writes[0]).suffixes:
+        suffix = container(draft.writes[0]).suffixes[0]
+    wanted = f" --as {form}" if form in FORMS else ""
+    return f"gatewise repair {shlex.quote(checkpoint.path)} -o NEW{suffix}{wanted}"
 
 
 def _curable(form: str) -> set[str]:

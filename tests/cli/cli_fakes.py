@@ -134,10 +134,31 @@ class Library:
         self._called("diff", a, b, **options)
         return self.differences
 
+    def examination(self, path: str, target: str | None) -> SimpleNamespace:
+        self._called("examination", path, target)
+        told = {"path": path, "container": "torch-zip", "for": None, "healthy": True, "findings": []}
+        return SimpleNamespace(healthy=True, as_dict=lambda: told)
+
+    def repair(self, path: str, out: str, form: str | None, **options: Any) -> SimpleNamespace:
+        self._called("repair", path, out, form, **options)
+        Path(out).write_bytes(b"x" * 2048)
+        told = {
+            "path": path, "output": out, "as": form or "module", "container": "torch-zip", "nothing_to_do": False,
+            "dry_run": False, "left": [],
+            "remedies": [{"code": "GW107", "where": HOSTILE, "what": "proj_size set to 0", "exactness": "exact"}],
+        }  # fmt: skip
+        return SimpleNamespace(as_dict=lambda: told)
+
     def module(self) -> ModuleType:
-        module = ModuleType("gatewise.checkpoint")
-        for name in ("open", "convert", "verify", "diff"):
-            setattr(module, name, getattr(self, name))
+        return self._module("gatewise.checkpoint", "open", "convert", "verify", "diff")
+
+    def doctor(self) -> ModuleType:
+        return self._module("gatewise.doctor", "examination", "repair")
+
+    def _module(self, name: str, *functions: str) -> ModuleType:
+        module = ModuleType(name)
+        for function in functions:
+            setattr(module, function, getattr(self, function))
         return module
 
 

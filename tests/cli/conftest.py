@@ -14,6 +14,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     """The library behind the command line, replaced by one whose answers the test chooses."""
     fake = Library()
     monkeypatch.setitem(sys.modules, "gatewise.checkpoint", fake.module())
+    monkeypatch.setitem(sys.modules, "gatewise.doctor", fake.doctor())
     monkeypatch.setitem(sys.modules, "gatewise.layouts", layouts_module())
     return fake
 

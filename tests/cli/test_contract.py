@@ -26,6 +26,8 @@ COMMANDS = {
     "layouts": ["layouts"],
     "layouts NAME": ["layouts", "torch.LSTM"],
     "formats": ["formats"],
+    "doctor": ["doctor", "model.pt", "--for", "torch==2.13"],
+    "repair": ["repair", "model.pt", "-o", "new.pt", "--as", "module"],
     "explain": ["explain", "'LSTM' object has no attribute '_flat_weights_names'"],
 }
 

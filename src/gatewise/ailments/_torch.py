@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..containers._pickle import Record
 from ..containers._pickled import Stub
 from ..containers._torch_objects import Found, objects
 from ..containers._torch_tree import is_module
@@ -19,6 +20,12 @@ def tree(patient: Patient) -> Any:
     if patient.checkpoint is None or patient.checkpoint.tensors.container not in PICKLES:
         return None
     return patient.checkpoint.tensors.metadata.get("tree")
+
+
+def met(patient: Patient) -> Record | None:
+    """What the patient's pickles would do: every call and every name, also what they drop again.  None: no pickle."""
+    known = patient.checkpoint.tensors.metadata.get("met") if patient.checkpoint is not None else None
+    return known if isinstance(known, Record) else None
 
 
 def found(patient: Patient) -> Iterator[Found]:

@@ -13,7 +13,7 @@ from ..containers._pickle import Record
 from ..containers._pickled import Global, Stub
 from . import Ailment, Finding, Outcome, Patient, Remedy
 from ._pickle_names import is_dangerous, runs_code, shown
-from ._torch import found, tree
+from ._torch import found, met
 
 CODE = "GW602"
 _MANY = 50  # findings in one file
@@ -25,11 +25,11 @@ _OUTCOMES = (
 
 
 def examine(patient: Patient) -> Iterable[Finding]:
-    met = patient.checkpoint.tensors.metadata.get("met") if patient.checkpoint and tree(patient) is not None else None
-    if not isinstance(met, Record):
+    record = met(patient)
+    if record is None:
         return
     places = {id(each.stub): each.path for each in found(patient)}
-    calls = [call for call in met.calls if runs_code(call)]
+    calls = [call for call in record.calls if runs_code(call)]
     said: set[str] = set()
     for call in calls:
         text = shown(call)
@@ -38,21 +38,21 @@ def examine(patient: Patient) -> Iterable[Finding]:
             yield _finding(
                 places.get(id(call), "(dropped by the pickle after the call)"), f"Loading the file would call {text}."
             )
-    for name in _named_only(met, calls):
+    for name in _named_only(record, calls):
         yield _finding("", f"The pickle names {name}, which it does not call itself.")
 
 
-def _named_only(met: Record, calls: list[Stub]) -> Iterator[Global]:
+def _named_only(record: Record, calls: list[Stub]) -> Iterator[Global]:
     """A dangerous function that is handed to something else: functools.partial, a default factory."""
     called = {call.cls for call in calls if isinstance(call.cls, Global)}
-    yield from (name for name in met.names if is_dangerous(name) and name not in called)
+    yield from (name for name in record.names if is_dangerous(name) and name not in called)
 
 
 def _finding(where: str, what: str) -> Finding:
     return Finding(
         CODE, "unsafe", where, what,
         "A pickle is a program: torch.load runs what it names. No honest model needs this call. gatewise has run nothing.",
-        "", _REMEDY, _OUTCOMES,
+        "torch", _REMEDY, _OUTCOMES,
     )  # fmt: skip
 
 

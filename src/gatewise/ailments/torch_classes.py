@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from ..containers._pickle import Record
 from ..containers._torch_objects import modules
 from . import DEFAULT_LOAD, Ailment, Finding, Outcome, Patient, Remedy
-from ._pickle_names import is_users
-from ._torch import tree
+from ._pickle_names import is_dangerous, is_users
+from ._torch import met, tree
 
 WEIGHTS_ONLY, STREAM, CLASSES = "GW601", "GW609", "GW612"
 _MANY = 6
@@ -32,43 +32,49 @@ _ALLOWED = re.compile(
 )
 
 
-def not_allowed(met: Record) -> list[str]:
+def not_allowed(record: Record) -> list[str]:
     """The names that today's torch.load does not allow by default, in the order in which it meets them."""
-    names = (f"{_OLD.get(name.module, name.module)}.{name.name}" for name in met.names)
+    names = (f"{_OLD.get(name.module, name.module)}.{name.name}" for name in record.names)
     return [name for name in dict.fromkeys(names) if not _ALLOWED.fullmatch(name)]
 
 
 def examine(patient: Patient) -> Iterable[Finding]:
-    root = tree(patient)
-    met = patient.checkpoint.tensors.metadata.get("met") if patient.checkpoint and root is not None else None
-    if not isinstance(met, Record):
+    record = met(patient)
+    if record is None or patient.checkpoint is None:
         return
-    whole = next(modules(root), None) is not None
-    container = patient.checkpoint.tensors.container if patient.checkpoint else ""
-    yield from _weights_only(met, whole, container)
+    whole = next(modules(tree(patient)), None) is not None
+    container = patient.checkpoint.tensors.container
+    yield from _weights_only(record, whole, container)
     if whole and container != "torch-zip":
         yield _stream(container)
-    yield from _users(met)
+    yield from _users(record)
 
 
-def _weights_only(met: Record, whole: bool, container: str) -> Iterator[Finding]:
-    names = not_allowed(met)
+def _weights_only(record: Record, whole: bool, container: str) -> Iterator[Finding]:
+    names = not_allowed(record)
     if not names or container == "torch-tar":
         return
     kind = "A whole pickled module" if whole else "The file"
-    allow = ", ".join(name.rpartition(".")[2] if name.startswith("builtins.") else name for name in names[:_MANY])
-    said = f"UnpicklingError: Weights only load failed. … Unsupported global: GLOBAL {names[0]} was not an allowed global by default."
+    why = "Since torch 2.6 torch.load takes weights only unless told otherwise."
+    if whole:
+        why += (
+            " A whole module is opened with weights_only=False, which runs the pickle: only where you trust the file."
+        )
+    says = f"Weights only load failed. … Unsupported global: GLOBAL {names[0]} was not an allowed global by default."
     yield Finding(
-        WEIGHTS_ONLY, "note" if whole else "breaks", "", f"{kind} names {_listed(names)}, which torch.load does not allow by default.",
-        "Since torch 2.6 torch.load takes weights only unless told otherwise." + (
-            " A whole module is opened with weights_only=False, which runs the pickle: only where you trust the file." if whole else ""
-        ), "torch>=2.6",
-        Remedy(
-            "keep the weights alone with repair --as state-dict, which loads with weights_only=True; or, for a file of your own, "
-            f"torch.serialization.safe_globals([{allow}{', …' if len(names) > _MANY else ''}])", "exact",
-        ),
-        (Outcome(">=2.6", "torch.load(path) refuses it; weights_only=False opens it", DEFAULT_LOAD, said),),
+        WEIGHTS_ONLY, "note" if whole else "breaks", "",
+        f"{kind} names {_listed(names)}, which torch.load does not allow by default.", why, "torch>=2.6",
+        Remedy(f"repair --as state-dict keeps the weights alone, and loads with weights_only=True{_allow(names, record, whole)}", "exact"),
+        (Outcome(">=2.6", "torch.load(path) refuses it; weights_only=False opens it", DEFAULT_LOAD, f"UnpicklingError: {says}"),),
     )  # fmt: skip
+
+
+def _allow(names: list[str], record: Record, whole: bool) -> str:
+    """The other way, for data alone; nobody should be told to allow os.system."""
+    if whole or any(is_dangerous(name) for name in record.names):
+        return ""
+    shown = ", ".join(name.removeprefix("builtins.") for name in names[:_MANY]) + (", …" if len(names) > _MANY else "")
+    return f"; or, for a file of your own, torch.serialization.safe_globals([{shown}])"
 
 
 def _stream(container: str) -> Finding:
@@ -89,8 +95,8 @@ def _stream(container: str) -> Finding:
     )  # fmt: skip
 
 
-def _users(met: Record) -> Iterator[Finding]:
-    names = [str(name) for name in met.names if is_users(name)]
+def _users(record: Record) -> Iterator[Finding]:
+    names = [str(name) for name in record.names if is_users(name)]
     if names:
         yield Finding(
             CLASSES, "note", "", f"The pickle needs {_listed(names)}, from outside torch, numpy and Python.",

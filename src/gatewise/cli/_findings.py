@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 STYLES = {"unsafe": "red", "wrong-results": "red", "breaks": "red", "slow": "yellow", "note": "cyan"}
 _ORDER = tuple(STYLES)
+_OTHER_NAME = "torch.nn.modules.module.ModuleAttributeError"
 _MANY = 3  # places that are listed of a finding made in many
 
 
@@ -19,8 +21,8 @@ def finding_lines(screen: Screen, findings: Sequence[Mapping[str, Any]]) -> Iter
         first = group[0]
         severity = screen.paint(first["severity"], STYLES[first["severity"]])
         yield f"{screen.paint(first['code'], 'bold')} {severity}  {_places(group)}"
-        yield from screen.wrap(_sentence(first["what"]), indent="  ")
-        yield from screen.wrap(_sentence(first["why"]), indent="  ")
+        yield from screen.wrap(first["what"], indent="  ")
+        yield from screen.wrap(first["why"], indent="  ")
         yield from _outcomes(screen, first)
         if first["remedy"]:
             yield from screen.wrap(f"remedy ({first['remedy']['exactness']}): {first['remedy']['what']}", "    ", "  ")
@@ -48,13 +50,22 @@ def _places(group: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(places[:_MANY]) + (f" and {more} more" if more > 0 else "")
 
 
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def _outcomes(screen: Screen, finding: Mapping[str, Any]) -> Iterator[str]:
-    framework = finding["affects"].partition(">")[0].partition("<")[0].partition("=")[0]
-    for outcome in finding["outcomes"]:
-        versions = f"{framework} {outcome['versions']}".strip() if outcome["versions"] else "every version"
-        told = f"{versions}: {outcome['outcome']}" + (f": {outcome['error']}" if outcome["error"] else "")
-        yield from screen.wrap(told, "      ", "    ")
+    framework = re.match(r"[a-z]*", finding["affects"])
+    for versions, what, error in _merged(finding["outcomes"]):
+        where = f"{framework[0] if framework else ''} {versions}".strip() if versions else "every version"
+        yield from screen.wrap(f"{where}: {what}" + (f": {error}" if error else ""), "      ", "    ")
+
+
+def _merged(outcomes: Sequence[Mapping[str, str]]) -> list[tuple[str, str, str]]:
+    """Ranges that meet and end alike are one line: 1.6 and 1.7 only gave AttributeError another name."""
+    told: list[tuple[str, str, str]] = []
+    for each in outcomes:
+        versions, what, error = each["versions"], each["outcome"], each["error"].replace(_OTHER_NAME, "AttributeError")
+        if told and told[-1][1:] == (what, error):
+            start, _, end = told[-1][0].partition(",<")
+            if end and versions.startswith(f">={end}"):
+                told[-1] = (start + versions.removeprefix(f">={end}"), what, error)
+                continue
+        told.append((versions, what, error))
+    return told

@@ -21,24 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> Answer:
-    from ..checkpoint import open
-    from ..doctor import diagnose, is_ill, prediction, repair_command
+    from ..doctor import examination
 
-    checkpoint = open(arguments.file)
-    findings = diagnose(checkpoint, target=arguments.target)
-    document: dict[str, Any] = {
-        "path": checkpoint.path,
-        "container": checkpoint.tensors.container,
-        "for": arguments.target,
-        "healthy": not is_ill(findings),
-        "findings": [each.as_dict() for each in findings],
-    }
-    if arguments.target:
-        document["prediction"] = prediction(findings, arguments.target, checkpoint).as_dict()
-    command = repair_command(checkpoint, findings)
-    if command:
-        document["fix"] = command
-    return Answer(document, lambda screen: _lines(screen, document), DIFFERS if is_ill(findings) else DONE)
+    found = examination(arguments.file, arguments.target)
+    document: dict[str, Any] = found.as_dict()
+    return Answer(document, lambda screen: _lines(screen, document), DONE if found.healthy else DIFFERS)
 
 
 def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
