@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import inspect
 import pickle
 import threading
 import warnings
@@ -55,7 +56,7 @@ class _Patch:
     def _setstate(self, done: contextlib.ExitStack) -> None:
         from torch.nn import Module
 
-        original = Module.__setstate__
+        original: Any = Module.__setstate__
 
         @functools.wraps(original)
         def setstate(self: Any, state: Any) -> None:
@@ -63,7 +64,7 @@ class _Patch:
             # library's, say) gets torch's own behaviour from it afterwards.
             original(self, completed(self, state) if PATCH.depth else state)
 
-        Module.__setstate__ = setstate
+        setattr(Module, "__setstate__", setstate)  # noqa: B010
         done.callback(_put_back, Module, "__setstate__", setstate, original)
 
     def _gone(self, done: contextlib.ExitStack) -> None:
@@ -90,11 +91,7 @@ def _take_away(owner: Any, name: str, ours: object) -> None:
 
 def completed(module: Any, state: Any) -> Any:
     """The state with what it lacks; the state itself when it lacks nothing, as a healthy one does."""
-    if not isinstance(state, dict):
-        return state
-    kind = type(module)
-    # What the class answers itself, an attribute would not be seen for (_flat_weights was a property).
-    missing = {name: value for name, value in lacks(torch_classes(kind), state).items() if not hasattr(kind, name)}
+    missing = lacking(type(module), state) if isinstance(state, dict) else {}
     if not missing:
         return state
     whole = {**state, **missing}  # a copy: copy.copy() hands over the original's own dictionary
@@ -102,9 +99,43 @@ def completed(module: Any, state: Any) -> Any:
     return whole
 
 
+def lacking(kind: type, state: dict[str, Any]) -> dict[str, Any]:
+    """What the state of a module of this class lacks for the torch that is running: attributes to set, with their values.
+
+    Only what the running classes speak of, and not what the class answers itself: an attribute would not be seen.
+    """
+    missing = lacks(torch_classes(kind), state)
+    return {name: value for name, value in missing.items() if name in words_of(kind) and not hasattr(kind, name)}
+
+
 def torch_classes(kind: type) -> Iterator[str]:
     """The names of the torch.nn classes that a class is made of, itself first."""
-    return (base.__name__ for base in kind.__mro__ if base.__module__.startswith("torch.nn.modules."))
+    return (base.__name__ for base in _bases(kind))
+
+
+def _bases(kind: type) -> Iterator[type]:
+    return (base for base in kind.__mro__ if base.__module__.startswith("torch.nn.modules."))
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033  (Python 3.7)
+def words_of(kind: type) -> frozenset[str]:
+    """Every name and text in the code of the torch.nn classes that a class is made of."""
+    words: set[str] = set()
+    for base in _bases(kind):
+        for value in vars(base).values():
+            function = getattr(value, "fget", None) or getattr(value, "__func__", value)
+            words.update(_words(getattr(inspect.unwrap(function), "__code__", None)))
+    return frozenset(words)
+
+
+def _words(code: Any) -> Iterator[str]:
+    if code is not None:
+        yield from code.co_names
+        for constant in code.co_consts:
+            if isinstance(constant, str):
+                yield constant
+            elif isinstance(constant, type(code)):  # a function within it
+                yield from _words(constant)
 
 
 class legacy_torch(contextlib.ContextDecorator):  # noqa: N801  (a context manager is called like a function)
