@@ -1,0 +1,44 @@
+"""What the ailments of torch files share: the tree of a patient's pickle, and how a module is spoken of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ..containers._pickled import Stub
+from ..containers._torch_objects import Found, objects
+from ..containers._torch_tree import is_module
+from . import Patient
+
+PICKLES = ("torch-zip", "torch-legacy", "torch-tar")
+TORCH_NN = "torch.nn.modules."
+
+
+def tree(patient: Patient) -> Any:
+    """The object that a patient's torch pickle holds; None for another patient."""
+    if patient.checkpoint is None or patient.checkpoint.tensors.container not in PICKLES:
+        return None
+    return patient.checkpoint.tensors.metadata.get("tree")
+
+
+def found(patient: Patient) -> Iterator[Found]:
+    """Every object of the patient's tree, in the order in which torch.load makes them."""
+    root = tree(patient)
+    return objects(root) if root is not None else iter(())
+
+
+def recurrent(patient: Patient) -> Iterator[Found]:
+    """Every pickled RNNBase: LSTM, GRU, RNN and what users derived from them.  Known by what RNNBase keeps."""
+    for each in found(patient):
+        if is_module(each.stub) and isinstance(each.attributes.get("_all_weights"), list) and "mode" in each.attributes:
+            yield each
+
+
+def treated(patient: Patient, where: str, kind: str = "") -> Stub | None:
+    """The object of the draft that a finding is about."""
+    stub: Stub | None = patient.draft.find(where, kind or None)
+    return stub
+
+
+def place(where: str) -> str:
+    return where or "the file's own object"
