@@ -48,7 +48,9 @@ def parted(layer: Any) -> Parted | None:
 
 def _suspicious(layer: Any) -> bool:
     flat, now = vars(layer).get("_flat_weights"), live.weights(layer)
-    return flat is not None and (len(flat) != len(now) or any(a is not b for a, b in zip(flat, now.values(), strict=True)))
+    return flat is not None and (
+        len(flat) != len(now) or any(a is not b for a, b in zip(flat, now.values(), strict=True))
+    )
 
 
 def _confirmed(layer: Any) -> Parted | None:
@@ -84,7 +86,12 @@ def _differing(layer: Any) -> Iterator[str]:
 
     now = live.weights(layer)
     for name, tensor in _used(layer).items():
-        if tensor is not None and now[name] is not None and now[name] is not tensor and not torch.equal(now[name], tensor):
+        if (
+            tensor is not None
+            and now[name] is not None
+            and now[name] is not tensor
+            and not torch.equal(now[name], tensor)
+        ):
             yield name
 
 
@@ -110,21 +117,19 @@ def _run(layer: Any) -> Any:
 
 def _parameters(layer: Any) -> list[Any]:
     """Every parameter that the optimizer would see, and once where two names share one."""
-    found = {id(parameter): parameter for _path, module in live.modules(layer) for parameter in module._parameters.values()}
+    found = {
+        id(parameter): parameter for _path, module in live.modules(layer) for parameter in module._parameters.values()
+    }
     return [parameter for parameter in found.values() if parameter is not None]
 
 
 @contextmanager
 def _untouched(layer: Any) -> Iterator[None]:
     """While open the layer may be run and its parameters moved; afterwards all is as it was, the same objects too."""
-    import torch
-
     kept = [(module, dict(vars(module)), _containers(module)) for _path, module in live.modules(layer)]
     values = [(tensor, tensor.detach().clone()) for tensor in (*_parameters(layer), *_buffers(layer))]
     try:
-        with torch.no_grad():
-            for module, _attributes, _contents in kept:
-                vars(module)["training"] = False  # not .eval(): that may be the user's own
+        with live.quiet(layer):
             yield
     finally:
         for tensor, value in values:
@@ -158,8 +163,10 @@ def renew(layer: Any) -> None:
 
     for name, tensor in zip(layer._flat_weights_names, layer._flat_weights, strict=True):
         if tensor is not None and not hasattr(layer, name):
-            parameter = tensor if isinstance(tensor, torch.nn.Parameter) else torch.nn.Parameter(tensor.detach().clone())
+            parameter = (
+                tensor if isinstance(tensor, torch.nn.Parameter) else torch.nn.Parameter(tensor.detach().clone())
+            )
             layer.register_parameter(name, parameter)
-    vars(layer)["_flat_weights"] = list(live.weights(layer).values())
+    vars(layer)["_flat_weights"] = [getattr(layer, name, None) for name in layer._flat_weights_names]
     if live.keeps_references(layer):
         vars(layer)["_flat_weight_refs"] = live.references(layer._flat_weights)

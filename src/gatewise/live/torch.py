@@ -55,7 +55,28 @@ def at(subject: Any, path: str) -> Any:
 def weights(layer: Any) -> dict[str, Any]:
     """A layer's weights under the names that it itself gives them: tensors, or None where there is none of that name."""
     names = vars(layer).get("_flat_weights_names") or lacking(type(layer), vars(layer)).get("_flat_weights_names", [])
-    return {name: getattr(layer, name, None) for name in names}
+    with quiet(layer):
+        return {name: getattr(layer, name, None) for name in names}
+
+
+@contextmanager
+def quiet(layer: Any) -> Iterator[None]:
+    """While open the layer and what is in it are in evaluation mode and nothing is recorded: to read a parametrized weight is
+    to compute it, and spectral_norm's changes its buffers when it is read in training."""
+    import torch
+
+    modes = [(vars(module), vars(module).get("training")) for _path, module in modules(layer)]
+    try:
+        for state, _mode in modes:
+            state["training"] = False  # not .eval(): that may be the user's own
+        with torch.no_grad():
+            yield
+    finally:
+        for state, mode in modes:
+            if mode is None:
+                del state["training"]
+            else:
+                state["training"] = mode
 
 
 def missing(module: Any) -> dict[str, Any]:
@@ -64,7 +85,7 @@ def missing(module: Any) -> dict[str, Any]:
 
     state = vars(module)
     fresh = vars(torch.nn.Module())
-    found = {name: value for name, value in fresh.items() if name not in state}
+    found = {name: value for name, value in fresh.items() if not hasattr(module, name)}
     found.update((name, value) for name, value in lacking(type(module), state).items() if name not in state)
     if isinstance(module, torch.nn.RNNBase) and "_flat_weight_refs" not in state and keeps_references(module):
         found["_flat_weight_refs"] = references({**state, **found}.get("_flat_weights", []))
@@ -90,23 +111,24 @@ def complete(module: Any) -> dict[str, Any]:
 
 
 def duplicate(subject: Any) -> Any:
-    """A deep copy of a model, also of one that lacks attributes or holds computed tensors, which ``copy.deepcopy`` refuses."""
-    with _whole(subject):
-        return copy.deepcopy(subject, {id(each): each.detach().clone() for each in _computed(subject)})
-
-
-@contextmanager
-def _whole(subject: Any) -> Iterator[None]:
-    """While open, no module lacks anything: copying asks each for its state."""
-    given = [(module, missing(module)) for _path, module in modules(subject)]
-    for module, attributes in given:
+    """A deep copy of a model as it is, also of one that lacks attributes (copying asks every module for its state) or holds
+    computed tensors, both of which ``copy.deepcopy`` refuses."""
+    given = {path: (module, missing(module)) for path, module in modules(subject)}
+    for module, attributes in given.values():
         vars(module).update(attributes)
     try:
-        yield
+        made = copy.deepcopy(subject, {id(each): each.detach().clone() for each in _computed(subject)})
     finally:
-        for module, attributes in given:
-            for name in attributes:
-                vars(module).pop(name, None)
+        for module, attributes in given.values():
+            _without(module, attributes)
+    for path, module in modules(made):
+        _without(module, given[path][1])
+    return made
+
+
+def _without(module: Any, attributes: dict[str, Any]) -> None:
+    for name in attributes:
+        vars(module).pop(name, None)
 
 
 def _computed(subject: Any) -> Iterator[Any]:
@@ -117,3 +139,48 @@ def _computed(subject: Any) -> Iterator[Any]:
         for value in (*vars(module).values(), *(vars(module).get("_flat_weights") or ())):
             if isinstance(value, torch.Tensor) and not value.is_leaf:
                 yield value
+
+
+def computed(layer: Any) -> bool:
+    """Whether one of its weights is made anew at every call (weight_norm, spectral_norm, pruning, parametrizations)."""
+    import torch
+
+    return any(weight is not None and not isinstance(weight, torch.nn.Parameter) for weight in weights(layer).values())
+
+
+def scattered(layer: Any) -> int:
+    """In how many chunks of GPU memory a layer's weights lie; 0 where that is one, or where cuDNN does not run them."""
+    import torch
+
+    held = [weight for weight in weights(layer).values() if weight is not None]
+    if not held or not all(_on_cudnn(torch, weight) for weight in held):
+        return 0
+    chunks = len({weight.untyped_storage().data_ptr() for weight in held})
+    return chunks if chunks > 1 else 0
+
+
+def _on_cudnn(torch: Any, weight: Any) -> bool:
+    return bool(weight.is_cuda and torch.backends.cudnn.is_acceptable(weight))
+
+
+def twins(layer: Any) -> Iterator[tuple[str, str]]:
+    """Pairs of a layer's weights that hold the same numbers, not all alike, in memory of their own."""
+    import torch
+
+    seen: list[tuple[str, Any]] = []
+    for name, weight in weights(layer).items():
+        if weight is None or weight.is_meta or weight.numel() < 2 or bool((weight == weight.flatten()[0]).all()):
+            continue
+        for other, twin in seen:
+            if twin is not weight and twin.data_ptr() != weight.data_ptr() and _equal(torch, twin, weight):
+                yield other, name
+                break
+        seen.append((name, weight))
+
+
+def _equal(torch: Any, one: Any, other: Any) -> bool:
+    return bool(one.shape == other.shape and one.device == other.device and torch.equal(one, other))
+
+
+def is_finite(weight: Any) -> bool:
+    return weight.is_meta or bool(weight.isfinite().all())
