@@ -8,7 +8,7 @@ from typing import Any
 from ..containers._pickled import Stub
 from ..containers._torch_objects import Found, objects
 from ..containers._torch_tree import is_module
-from . import Patient
+from . import CALL, Outcome, Patient
 
 PICKLES = ("torch-zip", "torch-legacy", "torch-tar")
 TORCH_NN = "torch.nn.modules."
@@ -34,11 +34,27 @@ def recurrent(patient: Patient) -> Iterator[Found]:
             yield each
 
 
-def treated(patient: Patient, where: str, kind: str = "") -> Stub | None:
+def treated(patient: Patient, where: str) -> Stub | None:
     """The object of the draft that a finding is about."""
-    stub: Stub | None = patient.draft.find(where, kind or None)
+    stub: Stub | None = patient.draft.find(where)
     return stub
 
 
-def place(where: str) -> str:
-    return where or "the file's own object"
+NEW_NAME = "torch.nn.modules.module.ModuleAttributeError"  # what 1.6 and 1.7 called it: a subclass of AttributeError
+
+
+def missing_attribute(owner: str, attribute: str, since: str, until: str = "") -> tuple[Outcome, ...]:
+    """What the first call says in every version from ``since`` to before ``until``: the error's class had two names."""
+    pieces = (("", "1.6", "AttributeError"), ("1.6", "1.8", NEW_NAME), ("1.8", "", "AttributeError"))
+    told = []
+    for start, end, kind in pieces:
+        low, high = max(since, start, key=_number), min(until or "99", end or "99", key=_number)
+        if _number(low) < _number(high):
+            versions = f">={low}" + (f",<{high}" if high != "99" else "")
+            error = f"{kind}: '{owner}' object has no attribute '{attribute}'"
+            told.append(Outcome(versions, "loads, fails at the call", CALL, error))
+    return tuple(told)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(piece) for piece in version.split(".") if piece)

@@ -13,8 +13,8 @@ from typing import Any
 
 from ..containers._pickled import Stub
 from ..containers._torch_objects import Found
-from . import CALL, LOAD, Ailment, Finding, Outcome, Patient, Remedy
-from ._torch import recurrent, treated
+from . import LOAD, Ailment, Finding, Outcome, Patient, Remedy
+from ._torch import missing_attribute, recurrent, treated
 
 CODE = "GW104"
 _REMEDY = Remedy(
@@ -46,27 +46,22 @@ def examine(patient: Patient) -> Iterable[Finding]:
         if missing:
             yield Finding(
                 CODE, "breaks", found.path,
-                f"this pickled {found.name} has no {' and no '.join(missing)}.",
-                "torch up to 1.3 did not keep them in the object; later versions ask for them and make them anew only for "
+                f"This pickled {found.name} has no {' and no '.join(missing)}.",
+                "PyTorch up to 1.3 did not keep them in the object; later versions ask for them and make them anew only for "
                 "much older files, whose _all_weights hold tensors. The weights themselves are all there.",
-                "torch>=1.4", _REMEDY, tuple(_outcomes(found.name, missing)),
+                "torch>=1.4", _REMEDY, tuple(_outcomes(found, missing)), found.order,
             )  # fmt: skip
 
 
-def _outcomes(name: str, missing: list[str]) -> Iterator[Outcome]:
-    """1.4.0 to 1.13.1 and 2.0.1 to 2.13.0 measured; 1.6 and 1.7 call it a ModuleAttributeError, a subclass."""
-    says = f"'{name}' object has no attribute '{missing[0]}'"
-    kinds = (
-        (">=1.4,<1.6", "AttributeError"),
-        (">=1.6,<1.8", "torch.nn.modules.module.ModuleAttributeError"),
-        (">=1.8,<2.0", "AttributeError"),
-    )
-    for versions, kind in kinds:
-        yield Outcome(versions, "loads, fails at the call", CALL, f"{kind}: {says}")
-    if missing[0] == "_flat_weights":
-        yield Outcome(">=2.0", "fails in torch.load", LOAD, f"AttributeError: {says}")
-    else:
-        yield Outcome(">=2.0", "loads, fails at the call", CALL, f"AttributeError: {says}")
+def _outcomes(found: Found, missing: list[str]) -> Iterator[Outcome]:
+    """1.4.0 to 1.13.1 and 2.0.1 to 2.13.0 measured.  1.8, alone, asks for proj_size first."""
+    first = missing[0]
+    yield from missing_attribute(found.name, first, "1.4", "1.8")
+    yield from missing_attribute(found.name, first if "proj_size" in found.attributes else "proj_size", "1.8", "1.9")
+    yield from missing_attribute(found.name, first, "1.9", "2.0" if first == "_flat_weights" else "")
+    if first == "_flat_weights":
+        error = f"AttributeError: '{found.name}' object has no attribute '{first}'"
+        yield Outcome(">=2.0", "fails in torch.load", LOAD, error)
 
 
 def treat(patient: Patient, finding: Finding) -> str:

@@ -38,6 +38,7 @@ class TorchDraft:
         self.root = root
         self.outside = outside
         self.path = path
+        self._index: dict[str, Stub] = {}
 
     @property
     def form(self) -> str:
@@ -54,11 +55,13 @@ class TorchDraft:
     def objects(self) -> Iterator[Found]:
         return objects(self.root)
 
-    def find(self, where: str, kind: str | None = None) -> Stub | None:
-        """The object that a finding names, if it is there."""
-        fits = [found for found in objects(self.root) if found.path == where and kind in (None, found.kind)]
-        wholes = [found for found in fits if is_module(found.stub)]
-        return (wholes or fits)[-1].stub if fits else None
+    def find(self, where: str) -> Stub | None:
+        """The object that a finding names: the module at a path, else the object there."""
+        if not self._index:
+            for found in objects(self.root):
+                if is_module(found.stub) or found.path not in self._index:
+                    self._index[found.path] = found.stub
+        return self._index.get(where)
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give the tensors of the state dict other names; a name that maps to "" is left out."""

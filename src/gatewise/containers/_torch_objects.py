@@ -19,11 +19,12 @@ _TRANSPARENT = ("_modules", "_parameters", "_buffers")  # a path does not name t
 
 @dataclass(frozen=True)
 class Found:
-    """An object of the tree: where it was met first, and its class's full name."""
+    """An object of the tree: where it was met first, its class's full name, and its place in the order of making."""
 
     path: str
     stub: Stub
     kind: str
+    order: int = 0
 
     @property
     def name(self) -> str:
@@ -39,10 +40,12 @@ def objects(root: object) -> Iterator[Found]:
     """Every Stub, once, in the order in which unpickling makes them whole: parts before what they are parts of."""
     seen: set[int] = set()
     todo: list[tuple[str, Any, bool]] = [("", root, False)]
+    order = 0
     while todo:
         path, value, whole = todo.pop()
         if whole:
-            yield Found(path, value, class_name(value.cls))
+            order += 1
+            yield Found(path, value, class_name(value.cls), order)
             continue
         if not isinstance(value, dict | list | tuple | set | frozenset | Stub) or id(value) in seen:
             continue
