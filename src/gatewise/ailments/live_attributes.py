@@ -12,13 +12,9 @@ from typing import Any
 from ..live import torch as live
 from . import Ailment, Finding, Patient, Remedy
 from ._live import listed, named, treated
+from .torch_nn_attributes import TABLE
 
-# As the error that each leads to is called among the symptoms; the lists of recurrent modules and what every module has follow.
-_CODES = {
-    "proj_size": "GW107", "batch_first": "GW116", "norm_first": "GW117", "label_smoothing": "GW118", "padding_idx": "GW119",
-    "include_last_offset": "GW119", "approximate": "GW120", "inplace": "GW121", "log_target": "GW122", "beta": "GW123",
-    "divisor_override": "GW124", "_reversed_padding_repeated_twice": "GW125", "_size": "GW126", "_keys": "GW126",
-}  # fmt: skip
+_CODES = {row.attribute: row.code for row in TABLE} | {"proj_size": "GW107"}
 LISTS = ("_flat_weights", "_flat_weights_names", "_all_weights", "_flat_weight_refs")
 _REMEDY = Remedy("set them to what torch sets, the lists made anew from the module's own weights", "exact")
 

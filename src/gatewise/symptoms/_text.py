@@ -42,7 +42,9 @@ _PREFIX = re.compile(
 _MARKS = re.compile(r"^\s*(?:```\w*|~~~\w*)\s*$")
 _CHAINED = "The above exception was the direct cause"
 _BREAK = re.compile(
-    r"Traceback \(most recent call last\)|During handling of the above|" + _CHAINED + r'|^\s*File ("[^"]+", line |\S+:)\d+'
+    r"Traceback \(most recent call last\)|During handling of the above|"
+    + _CHAINED
+    + r'|^\s*File ("[^"]+", line |\S+:)\d+'
 )
 _RAISED = re.compile(
     r"""(?:^|(?<=[\s'"`*(>=]))(?<!except\ )
