@@ -9,20 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_LISTS = re.compile(
-    r"(missing|unexpected)(?:key\(s\)|keys?)(?:instate_dict|insource_state_dict)?:(.*?)(?=missingkey|unexpectedkey|sizemismatch|$)",
-    re.DOTALL,
-)
+_LISTS = re.compile(r"(missing|unexpected)(?:key\(s\)|keys?)(?:instate_dict|insource_state_dict)?:(.*?)(?=missingkey|unexpectedkey|sizemismatch|$)", re.DOTALL)
 _KEY = re.compile(r"'([\w.]+)'|(?<=[\[{,:])([\w.]*(?:weight|bias)_[ih]h[\w.]*)(?=[\]},.])")
-_RECURRENT = re.compile(
-    r"^(?P<path>(?:[\w]+\.)*)(?P<base>(?:weight_[ih]h|weight_hr|bias_[ih]h))(?P<layer>_l\d+)?(?P<reverse>_reverse)?(?P<raw>_raw)?$"
-)
+_RECURRENT = re.compile(r"^(?P<path>(?:[\w]+\.)*)(?P<base>(?:weight_[ih]h|weight_hr|bias_[ih]h))(?P<layer>_l\d+)?(?P<reverse>_reverse)?(?P<raw>_raw)?$")
 _WRAPPERS = ("_orig_mod.", "module.")
 
 
 def told(squeezed: str) -> str:
     """What the lists of a squeezed text say, each as ``[keys:…]``; empty when there are none."""
-    if "key" not in squeezed or "state_dict" not in squeezed:
+    if "missingkey" not in squeezed and "unexpectedkey" not in squeezed:
         return ""
     lists: dict[str, list[str]] = {"missing": [], "unexpected": []}
     for match in _LISTS.finditer(squeezed):
@@ -59,11 +54,7 @@ def _said(missing: list[str], unexpected: list[str]) -> Iterator[str]:
 def _wrapped(bare: list[str], wrapped: list[str], wrapper: str) -> bool:
     """Every wrapped key is a bare one but for the wrapper, as far as the lists go."""
     stripped = [key.replace(wrapper, "", 1) for key in wrapped if key.startswith(wrapper)]
-    return (
-        bool(stripped)
-        and 2 * len(stripped) > len(wrapped)
-        and (not bare or bool(set(stripped) & set(bare)) or wrapper == "_orig_mod.")
-    )
+    return bool(stripped) and 2 * len(stripped) > len(wrapped) and (not bare or bool(set(stripped) & set(bare)) or wrapper == "_orig_mod.")
 
 
 def _dropped(theirs: list[re.Match[str]], missing: list[str]) -> bool:

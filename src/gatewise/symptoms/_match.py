@@ -7,12 +7,14 @@ text that failed with another error, a match elsewhere is only told as something
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from ._phrase import anchor, cut, found, worded
 from ._symptom import AHEAD, SURE, Explanation, Match, Symptom, tables
 from ._text import Part, Pasted, pasted
 
-SAYS, SUGGESTS, ASKS = 0.92, 0.55, 0.86
+SAYS, SUGGESTS, ASKS, RARE = 0.92, 0.55, 0.85, 0.08
+AHEAD_OF_QUESTIONS = 0.02  # full marks for two questions: the rarer words win
 TYPED = 0.97  # times: typed in without its quotes
 ELSEWHERE = 0.55  # times: not in what decides
 HINT, HINTS = 0.02, 3  # for each of so many hints, where the entry's own words stand
@@ -34,12 +36,16 @@ def explained(text: str) -> Explanation:
     whole = pasted(text)
     if not whole.squeezed:
         return Explanation()
-    scores = {row.code: _score(row, whole) for row in tables()}
+    said = {row.code: _printed(row, whole) for row in tables()}
+    damp = ELSEWHERE if whole.printed or max(said.values()) >= SURE else 1.0  # what is printed comes before what is asked
+    asked = {row.code: damp * _asked(row, whole) if row.asks else 0.0 for row in tables()}
+    scores = {code: max(said[code], asked[code]) for code in said}
     ranked = sorted((row for row in tables() if scores[row.code] >= LEAST), key=lambda row: -scores[row.code])
     if not ranked:
         return Explanation(tuple(_nearest(whole)))
     best = ranked[0]
-    rivals = [row for row in ranked[1:] if scores[row.code] > scores[best.code] - AHEAD and not _same(best, row)]
+    ahead = AHEAD if said[best.code] >= asked[best.code] else AHEAD_OF_QUESTIONS
+    rivals = [row for row in ranked[1:] if scores[row.code] > scores[best.code] - ahead and not _same(best, row)]
     sure = scores[best.code] >= SURE and not rivals
     shown = [row for row in ranked if not sure or row is best or scores[row.code] >= scores[best.code] / 2][:SHOWN]
     return Explanation(tuple(Match(row, round(scores[row.code], 2)) for row in shown), sure)
@@ -49,20 +55,17 @@ def _same(one: Symptom, other: Symptom) -> bool:
     return one.code in other.related or other.code in one.related
 
 
-def _score(row: Symptom, whole: Pasted) -> float:
+def _printed(row: Symptom, whole: Pasted) -> float:
+    """How likely it is by what is printed."""
     if any(_occurs(word, whole) for word in row.unless):
         return 0.0
     hints = sum(_occurs(word, whole) for word in row.hints)
     strong = row.says if not row.needs or any(_occurs(word, whole) for word in row.needs) else ()
     weak = row.suggests if strong or not row.needs else (*row.says, *row.suggests)
-    best = _asked(row, whole) if row.asks else 0.0
-    said = _said(strong, whole)
-    if said:
-        best = max(best, min(SAYS + HINT * min(hints, HINTS), 0.98) * said)
-    suggested = _said(weak, whole)
-    if suggested:
-        best = max(best, min(SUGGESTS + WEAK_HINT * hints, WEAK_MOST) * suggested)
-    return best
+    hints += bool(strong and row.needs)
+    certain = min(SAYS + HINT * min(hints, HINTS), 0.98) * _said(strong, whole)
+    likely = min(SUGGESTS + WEAK_HINT * hints, WEAK_MOST) * _said(weak, whole)
+    return max(certain, likely)
 
 
 def _said(phrases: tuple[str, ...], whole: Pasted) -> float:
@@ -95,21 +98,30 @@ def _occurs(word: str, whole: Pasted) -> bool:
 
 
 def _asked(row: Symptom, whole: Pasted) -> float:
-    """A question: all of its groups of words in a short text that is not an error."""
-    text = whole.worded
-    words = text.count(" ")
+    """A question: all of its groups of words in a short text, the better the rarer the rarest of them is in the tables."""
+    if any(_occurs(word, whole) for word in row.unless):
+        return 0.0
     best = 0.0
     for question in row.asks:
         groups = question.split()
-        hits = sum(any(f" {word.replace('~', ' ')}" in text for word in group.split("|")) for group in groups)
-        share = hits / len(groups)
+        hits = [_first(group, whole.asked) for group in groups]
+        share = sum(hit != "" for hit in hits) / len(groups)
         if share == 1.0:
-            best = max(best, min(ASKS + 0.01 * len(groups), 0.93))
+            best = max(best, ASKS + RARE * max(1 / _rows_that_ask(hit) for hit in hits))
         elif share >= 0.6:
             best = max(best, 0.5 * share)
-    if whole.failed:
-        best *= ELSEWHERE
+    words = whole.worded.count(" ")
     return best * (1.0 if words <= LONG_QUESTION else 0.9 if words <= LONG_TEXT else 0.5)
+
+
+def _first(group: str, text: str) -> str:
+    """The first of a group's words that the text has; each stands for all words that begin with it."""
+    return next((word for word in group.split("|") if f" {word.replace('~', ' ')}" in text), "")
+
+
+@cache
+def _rows_that_ask(word: str) -> int:
+    return sum(any(word in group.split("|") for question in row.asks for group in question.split()) for row in tables())
 
 
 def _nearest(whole: Pasted) -> Iterator[Match]:

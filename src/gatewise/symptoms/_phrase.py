@@ -28,7 +28,7 @@ GAPS = {
     "shape": r"[\[(][\d,x× ?none]*[\])]",
 }
 _PIECES = re.compile(r"\{([^}]*)\}|<([^>]*)>")
-_QUOTES = str.maketrans(dict.fromkeys('"`´‘’“”«»‚„′″', "'"))
+_QUOTES = str.maketrans(dict.fromkeys("\"`´‘’“”«»‚„′″", "'"))
 _SPACES = re.compile(r"\s+")
 _STOPS = re.compile(r"[.,;:!?)\]]+(?=\s|$)|(?<=\s)[(\[]")
 _INNER_STOPS = re.compile(r"[.,;:!?)\]]+(?=\s)|(?<=\s)[(\[]")  # of a piece, whose end is not the text's

@@ -42,9 +42,7 @@ _PREFIX = re.compile(
 _MARKS = re.compile(r"^\s*(?:```\w*|~~~\w*)\s*$")
 _CHAINED = "The above exception was the direct cause"
 _BREAK = re.compile(
-    r"Traceback \(most recent call last\)|During handling of the above|"
-    + _CHAINED
-    + r'|^\s*File ("[^"]+", line |\S+:)\d+'
+    r"Traceback \(most recent call last\)|During handling of the above|" + _CHAINED + r'|^\s*File ("[^"]+", line |\S+:)\d+'
 )
 _RAISED = re.compile(
     r"""(?:^|(?<=[\s'"`*(>=]))(?<!except\ )
@@ -54,6 +52,7 @@ _RAISED = re.compile(
     re.VERBOSE,
 )
 _NAMED = re.compile(r"^([\w.]+)(?:: |$)")
+_JOINTS = re.compile(r"[.:/()\[\]{},;?!=-]+ ?")
 _CUT = re.compile(r"(?:\.\.\.|…|\[truncated\]|\[\.\.\.\]|<snip>)\W*$")
 WRAPPERS = frozenset((
     "SystemExit", "KeyboardInterrupt", "CalledProcessError", "ChildFailedError", "ProcessExitedException", "ProcessRaisedException",
@@ -94,6 +93,16 @@ class Pasted:
     @cached_property
     def worded(self) -> str:
         return " ".join(part.worded for part in self.parts)
+
+    @cached_property
+    def asked(self) -> str:
+        """The words, and once more without what joins them: ``nn.LSTM`` is also ``lstm``."""
+        return self.worded + _JOINTS.sub(" ", self.worded)
+
+    @property
+    def printed(self) -> bool:
+        """Whether a program printed it: it holds an error or a warning."""
+        return any(part.kind != "text" for part in self.parts)
 
     @property
     def failed(self) -> bool:
