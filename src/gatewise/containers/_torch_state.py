@@ -60,6 +60,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "TransformerDecoderLayer": {"norm_first": False},
     "TransformerEncoder": {"enable_nested_tensor": False, "mask_check": True, "use_nested_tensor": False},
     "TransformerEncoderLayer": {"norm_first": False, "activation_relu_or_gelu": 0},
+    "Upsample": {"recompute_scale_factor": True},  # as torch's own __setstate__ decides since 2.1
 }
 
 # Classes that pickles name and that are gone: (module, class) -> what to use instead, the newest name first.
