@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from live_models import fresh, run, scripted
+from live_models import double, fresh, run, scripted
 
 from gatewise.doctor import diagnose, repair
 
@@ -125,7 +125,7 @@ def test_a_copy_is_made_of_what_deepcopy_refuses() -> None:
     expected = run(torch.nn.utils.weight_norm(fresh(), "weight_hh_l0"))
     sick(torch.ones(3, 2, 4))
     _as_1_3_left_it(sick)
-    with pytest.raises((RuntimeError, AttributeError)):
+    with pytest.raises((RuntimeError, AttributeError, KeyError)):
         copy.deepcopy(sick)
     assert torch.equal(run(repair(sick).result), expected)
 
@@ -169,3 +169,46 @@ def test_not_finite(number: float) -> None:
     (finding,) = diagnose(layer)
     assert (finding.code, finding.severity) == ("GW418", "wrong-results")
     assert "bias_hh_l0" in finding.what
+
+
+def test_scattered_weights_on_the_gpu_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no GPU, weights on the CPU stand for weights that cuDNN would run."""
+    import torch
+
+    from gatewise.live import torch as live
+
+    if torch.cuda.is_available():
+        layer = fresh().cuda()
+        layer.weight_hh_l0.data = layer.weight_hh_l0.data.clone()
+    else:
+        layer = fresh()
+        monkeypatch.setattr(live, "_on_cudnn", lambda _torch, _weight: True)
+    (finding,) = diagnose(layer)
+    assert (finding.code, finding.severity) == ("GW401", "slow")
+    if torch.cuda.is_available():
+        assert diagnose(repair(layer).result) == []
+
+
+def test_weights_on_the_cpu_need_no_chunk() -> None:
+    assert diagnose(fresh(num_layers=2)) == []
+
+
+def test_before_torch_2_a_computed_weight_is_followed_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to 1.13 a parametrization of an LSTM had no effect.  A torch that does not look at every call stands in for it."""
+    import torch
+
+    from gatewise.live import torch as live
+
+    monkeypatch.setattr(live, "keeps_references", lambda _layer: False)
+    monkeypatch.setattr(torch.nn.RNNBase, "_weights_have_changed", lambda _layer: False)
+    sick = double(fresh())
+    sick._flat_weights = [tensor.detach() for tensor in fresh()._flat_weights]
+    assert [finding.code for finding in diagnose(sick)] == ["GW404"]
+    whole = repair(sick).result
+    assert diagnose(whole) == []
+    expected = fresh()
+    with torch.no_grad():
+        expected.weight_hh_l0.mul_(2)
+        for layer in (whole, expected):
+            layer.bias_ih_l0.add_(1)
+    assert (run(whole) - run(expected)).abs().max() < 1e-6

@@ -71,10 +71,10 @@ def _confirmed(layer: Any) -> Parted | None:
 def _before_call(layer: Any) -> None:
     """What torch does before it uses the list: hooks of its own that compute weights, and since 2.0 a look at the names."""
     for hook in list(layer._forward_pre_hooks.values()):
-        if type(hook).__module__.startswith("torch.nn.utils."):
+        if hook is follow or type(hook).__module__.startswith("torch.nn.utils."):
             hook(layer, ())
-    if live.keeps_references(layer):
-        layer._update_flat_weights()
+    if live.keeps_references(layer) and layer._weights_have_changed():
+        layer._init_flat_weights()
 
 
 def _used(layer: Any) -> dict[str, Any]:
@@ -130,6 +130,7 @@ def _untouched(layer: Any) -> Iterator[None]:
     values = [(tensor, tensor.detach().clone()) for tensor in (*_parameters(layer), *_buffers(layer))]
     try:
         with live.quiet(layer):
+            vars(layer)["flatten_parameters"] = lambda: None  # it would move the weights on a GPU
             yield
     finally:
         for tensor, value in values:
@@ -158,7 +159,10 @@ def _buffers(layer: Any) -> list[Any]:
 
 
 def renew(layer: Any) -> None:
-    """Make forward use what the names give; what it used without a name becomes a parameter of that name again."""
+    """Make forward use what the names give; what it used without a name becomes a parameter of that name again.
+
+    Before torch 2.0 a computed weight needs that at every call: then a hook does it.
+    """
     import torch
 
     for name, tensor in zip(layer._flat_weights_names, layer._flat_weights, strict=True):
@@ -170,3 +174,10 @@ def renew(layer: Any) -> None:
     vars(layer)["_flat_weights"] = [getattr(layer, name, None) for name in layer._flat_weights_names]
     if live.keeps_references(layer):
         vars(layer)["_flat_weight_refs"] = live.references(layer._flat_weights)
+    elif live.computed(layer) and follow not in layer._forward_pre_hooks.values():
+        layer.register_forward_pre_hook(follow)
+
+
+def follow(layer: Any, _inputs: Any) -> None:
+    """A forward pre-hook: the list is made anew from the names, as torch itself does since 2.0."""
+    vars(layer)["_flat_weights"] = [getattr(layer, name, None) for name in layer._flat_weights_names]

@@ -94,7 +94,7 @@ def missing(module: Any) -> dict[str, Any]:
 
 def keeps_references(layer: Any) -> bool:
     """Whether this torch (2.0 and newer) looks at every call whether a weight was exchanged."""
-    return hasattr(type(layer), "_update_flat_weights")
+    return hasattr(type(layer), "_weights_have_changed")
 
 
 def references(flat: list[Any]) -> list[Any]:
