@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
     from .live.torch import legacy_torch
-    from .symptoms import explain
+    from .symptoms import Explanation, explain
     from .symptoms._explained import explained
     from .weights import Dialect, Stack
 
@@ -36,7 +36,7 @@ _HOME = {
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
     "legacy_torch": "live.torch",
-    "explain": "symptoms",
+    **dict.fromkeys(("Explanation", "explain"), "symptoms"),
     "explained": "symptoms._explained",
     **dict.fromkeys(("Dialect", "Stack"), "weights"),
     # not for people: what %load_ext and %unload_ext look for
@@ -44,7 +44,7 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Checkpoint", "Conversion", "Dialect", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
+    "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
     "__version__", "convert", "diagnose", "diff", "explain", "explained", "layout", "layouts", "legacy_torch", "open", "repair",
     "run", "save", "verify",
 ]  # fmt: skip

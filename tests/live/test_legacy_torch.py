@@ -47,9 +47,9 @@ def _torch_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import torch
 
     monkeypatch.syspath_prepend(str(TORCH))  # legacy_tagger
-    before = torch.nn.Module.__setstate__
+    before = torch.nn.Module.__setstate__, torch.nn.Upsample.__setstate__
     yield
-    assert torch.nn.Module.__setstate__ is before
+    assert (torch.nn.Module.__setstate__, torch.nn.Upsample.__setstate__) == before
     assert not hasattr(torch.nn.modules.linear, "_LinearWithBias")
     assert _fails()
 
@@ -246,7 +246,25 @@ def test_it_needs_nothing_but_two_files_and_an_old_python(tmp_path: Path) -> Non
     for name in old_torch.STANDALONE:
         tree = ast.parse((package / "gatewise" / name).read_text(), feature_version=(3, 7))
         names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        assert names <= {"__future__", "collections.abc", "types", "typing", "torch.nn", "containers._torch_state"}
+        assert names <= {"__future__", "collections.abc", "types", "typing", "torch", "containers._torch_state"}
+
+
+@pytest.mark.parametrize(
+    ("newer", "size", "expected"), [(False, None, True), (True, None, None), (True, (4, 4), None), (False, (4, 4), None)],
+    ids=["of 1.5 recomputes its scale", "of 1.6 does not", "of 1.6 with a size does not", "of 1.5 with a size does not"],
+)  # fmt: skip
+def test_an_upsample(newer: bool, size: Any, expected: bool | None) -> None:
+    import torch
+
+    state = dict(vars(torch.nn.UpsamplingNearest2d(size=size, scale_factor=None if size else 1.5)))
+    del state["recompute_scale_factor"]
+    if not newer:
+        del state["_non_persistent_buffers_set"]
+    old = torch.nn.UpsamplingNearest2d.__new__(torch.nn.UpsamplingNearest2d)
+    with gw.legacy_torch():
+        old.__setstate__(state)
+    assert old.recompute_scale_factor is expected
+    assert old(torch.ones(1, 1, 2, 2)).shape[-1] in (3, 4)
 
 
 def test_the_repair_of_files_gives_the_same_attributes() -> None:
@@ -254,10 +272,15 @@ def test_the_repair_of_files_gives_the_same_attributes() -> None:
     from gatewise.ailments.torch_nn_attributes import TABLE
     from gatewise.containers._torch_state import DEFAULTS
 
-    state = {"_parameters": {"a": 1}, "padding": (1, 3), "padding_mode": "circular", "embed_dim": 4}
-    for row in TABLE:
-        for name in row.classes:
-            if row.attribute in ("activation_relu_or_gelu", "enable_nested_tensor"):
-                continue  # fast paths, off here and there as the layer's own: the same numbers either way
-            ours = DEFAULTS[name][row.attribute]
-            assert (ours(state) if callable(ours) else ours) == row.value_for(state), (name, row.attribute)
+    fast_paths = (
+        "activation_relu_or_gelu",
+        "enable_nested_tensor",
+        "use_nested_tensor",
+        "mask_check",
+    )  # off, or as the layer's own: same numbers
+    for mode in ("circular", "zeros"):
+        state = {"_parameters": {"a": 1}, "padding": (1, 3), "padding_mode": mode, "embed_dim": 4}
+        for row in TABLE:
+            for name in () if row.attribute in fast_paths or row.unless(state) else row.classes:
+                ours = DEFAULTS[name][row.attribute]
+                assert (ours(state) if callable(ours) else ours) == row.value_for(state), (name, row.attribute)

@@ -42,7 +42,9 @@ def _text(words: list[str]) -> str:
         return _digest(sys.stdin.buffer)
     if not words:
         raise UsageError(
-            "there is nothing to explain.", where="explain", next="Paste the error in quotes, or pipe it in: ... 2>&1 | gatewise explain -"
+            "there is nothing to explain.",
+            where="explain",
+            next="Paste the error in quotes, or pipe it in: ... 2>&1 | gatewise explain -",
         )
     if len(words) == 1 and not any(char.isspace() for char in words[0]):
         from pathlib import Path
@@ -111,7 +113,7 @@ def _lines(screen: Screen, found: Explanation) -> Iterator[str]:
             yield from _short(screen, match)
     if not found.sure:
         yield ""
-        yield from screen.wrap("To read one of them: gatewise explain CODE, where CODE is like " + found.matches[0].symptom.code)
+        yield from screen.wrap(f"To read one of them: gatewise explain {found.matches[0].symptom.code}")
 
 
 def _short(screen: Screen, match: Match) -> list[str]:

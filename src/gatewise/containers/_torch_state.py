@@ -24,6 +24,12 @@ def reversed_padding(state: Mapping[Any, Any]) -> tuple[int, ...]:
     return tuple(side for pair in reversed(pairs) for side in pair)
 
 
+def recompute_scale_factor(state: Mapping[Any, Any]) -> bool | None:
+    """Up to 1.5 interpolation computed the scale anew from the output's size; from 1.6 on, which brought
+    ``_non_persistent_buffers_set`` too, it does not.  Since 2.1 torch takes every old object for one of the first kind."""
+    return True if state.get("size") is None and "_non_persistent_buffers_set" not in state else None
+
+
 # Attribute -> value, or a function of the state.  TransformerEncoder(Layer): the fast path, which old versions had not, stays off.
 _CONV = {
     "padding_mode": "zeros",
@@ -36,9 +42,9 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "Conv1d": _CONV,
     "Conv2d": _CONV,
     "Conv3d": _CONV,
-    "ConvTranspose1d": {"padding_mode": "zeros"},
-    "ConvTranspose2d": {"padding_mode": "zeros"},
-    "ConvTranspose3d": {"padding_mode": "zeros"},
+    "ConvTranspose1d": _CONV,
+    "ConvTranspose2d": _CONV,
+    "ConvTranspose3d": _CONV,
     "CrossEntropyLoss": {"label_smoothing": 0.0},
     "EmbeddingBag": {"include_last_offset": False, "padding_idx": None},
     "GELU": {"approximate": "none"},
@@ -60,7 +66,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "TransformerDecoderLayer": {"norm_first": False},
     "TransformerEncoder": {"enable_nested_tensor": False, "mask_check": True, "use_nested_tensor": False},
     "TransformerEncoderLayer": {"norm_first": False, "activation_relu_or_gelu": 0},
-    "Upsample": {"recompute_scale_factor": True},  # as torch's own __setstate__ decides since 2.1
+    "Upsample": {"recompute_scale_factor": recompute_scale_factor},
 }
 
 # Classes that pickles name and that are gone: (module, class) -> what to use instead, the newest name first.

@@ -54,18 +54,14 @@ class _Patch:
                 self.undo.close()
 
     def _setstate(self, done: contextlib.ExitStack) -> None:
-        from torch.nn import Module
+        from torch import nn
 
-        original: Any = Module.__setstate__
-
-        @functools.wraps(original)
-        def setstate(self: Any, state: Any) -> None:
-            # Open or not is asked at every call: who took hold of this function while it was open (a wrapper of another
-            # library's, say) gets torch's own behaviour from it afterwards.
-            original(self, completed(self, state) if PATCH.depth else state)
-
-        setattr(Module, "__setstate__", setstate)  # noqa: B010
-        done.callback(_put_back, Module, "__setstate__", setstate, original)
+        for owner in (
+            nn.Module,
+            nn.Upsample,
+        ):  # Upsample guesses before it hands the state on, and wrongly for 1.6 to 1.10
+            if "__setstate__" in vars(owner):
+                _patch(owner, done)
 
     def _gone(self, done: contextlib.ExitStack) -> None:
         for (where, name), instead in GONE.items():
@@ -77,6 +73,19 @@ class _Patch:
 
 
 PATCH = _Patch()
+
+
+def _patch(owner: Any, done: contextlib.ExitStack) -> None:
+    original = owner.__setstate__
+
+    @functools.wraps(original)
+    def setstate(self: Any, state: Any) -> None:
+        # Open or not is asked at every call: who took hold of this function while it was open (a wrapper of another
+        # library's, say) gets torch's own behaviour from it afterwards.
+        original(self, completed(self, state) if PATCH.depth else state)
+
+    owner.__setstate__ = setstate
+    done.callback(_put_back, owner, "__setstate__", setstate, original)
 
 
 def _put_back(owner: Any, name: str, ours: object, original: object) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_LISTS = re.compile(r"(missing|unexpected)(?:key\(s\)|keys?)(?:instate_dict|insource_state_dict)?:(.*?)(?=missingkey|unexpectedkey|sizemismatch|$)", re.DOTALL)
-_KEY = re.compile(r"'([\w.]+)'|(?<=[\[{,:])([\w.]*(?:weight|bias)_[ih]h[\w.]*)(?=[\]},.])")
-_RECURRENT = re.compile(r"^(?P<path>(?:[\w]+\.)*)(?P<base>(?:weight_[ih]h|weight_hr|bias_[ih]h))(?P<layer>_l\d+)?(?P<reverse>_reverse)?(?P<raw>_raw)?$")
+_LISTS = r"(?s)(missing|unexpected)(?:key\(s\)|keys?)(?:in(?:source_)?state_dict)?:(.*?)(?=missingkey|unexpectedkey|sizemismatch|$)"
+_KEY = r"'([\w.]+)'|(?<=[\[{,:])([\w.]*(?:weight|bias)_[ih]h[\w.]*)(?=[\]},.])"
+_RECURRENT = r"(?P<path>(?:\w+\.)*)(?P<base>weight_[ih]h|weight_hr|bias_[ih]h)(?P<layer>_l\d+)?(?P<reverse>_reverse)?(?P<raw>_raw)?$"
 _WRAPPERS = ("_orig_mod.", "module.")
 
 
@@ -20,16 +20,16 @@ def told(squeezed: str) -> str:
     if "missingkey" not in squeezed and "unexpectedkey" not in squeezed:
         return ""
     lists: dict[str, list[str]] = {"missing": [], "unexpected": []}
-    for match in _LISTS.finditer(squeezed):
-        lists[match[1]] += [quoted or bare for quoted, bare in _KEY.findall(match[2])]
+    for match in re.finditer(_LISTS, squeezed):
+        lists[match[1]] += [quoted or bare for quoted, bare in re.findall(_KEY, match[2])]
     if not any(lists.values()):
         return ""
     return "".join(f"[keys:{each}]" for each in _said(lists["missing"], lists["unexpected"]))
 
 
 def _said(missing: list[str], unexpected: list[str]) -> Iterator[str]:
-    ours = [found for found in map(_RECURRENT.match, missing) if found]
-    theirs = [found for found in map(_RECURRENT.match, unexpected) if found]
+    ours = [found for found in (re.match(_RECURRENT, key) for key in missing) if found]
+    theirs = [found for found in (re.match(_RECURRENT, key) for key in unexpected) if found]
     for wrapper in _WRAPPERS:
         if _wrapped(missing, unexpected, wrapper):
             yield f"wrapper{wrapper}"
@@ -54,7 +54,11 @@ def _said(missing: list[str], unexpected: list[str]) -> Iterator[str]:
 def _wrapped(bare: list[str], wrapped: list[str], wrapper: str) -> bool:
     """Every wrapped key is a bare one but for the wrapper, as far as the lists go."""
     stripped = [key.replace(wrapper, "", 1) for key in wrapped if key.startswith(wrapper)]
-    return bool(stripped) and 2 * len(stripped) > len(wrapped) and (not bare or bool(set(stripped) & set(bare)) or wrapper == "_orig_mod.")
+    return (
+        bool(stripped)
+        and 2 * len(stripped) > len(wrapped)
+        and (not bare or bool(set(stripped) & set(bare)) or wrapper == "_orig_mod.")
+    )
 
 
 def _dropped(theirs: list[re.Match[str]], missing: list[str]) -> bool:

@@ -22,10 +22,75 @@ WEAK_HINT, WEAK_MOST = 0.1, 0.84  # for each hint, where they only suggest it; n
 LONG_QUESTION, LONG_TEXT = 60, 150  # words
 SHOWN, LEAST, NEAR = 5, 0.25, 0.3
 COMMON = frozenset(
-    "a an and are as at be but by can do does for from has have how i in into is it its my no not object of on or so that the"
-    " this to was what when which why with you file error model layer load loading use using torch keras tensorflow pytorch".split()
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "can",
+        "do",
+        "does",
+        "for",
+        "from",
+        "has",
+        "have",
+        "how",
+        "i",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "my",
+        "no",
+        "not",
+        "object",
+        "of",
+        "on",
+        "or",
+        "so",
+        "that",
+        "the",
+        "this",
+        "to",
+        "was",
+        "what",
+        "when",
+        "which",
+        "why",
+        "with",
+        "you",
+        "file",
+        "error",
+        "model",
+        "layer",
+        "load",
+        "loading",
+        "use",
+        "using",
+        "torch",
+        "keras",
+        "tensorflow",
+        "pytorch",
+    ]
 )
-FIELD = ("lstm", "gru", "rnn", "recurrent", "weight_ih", "weight_hh", "state_dict", "cudnn", "reset_after", "flat_weights")
+FIELD = (
+    "lstm",
+    "gru",
+    "rnn",
+    "recurrent",
+    "weight_ih",
+    "weight_hh",
+    "state_dict",
+    "cudnn",
+    "reset_after",
+    "flat_weights",
+)
 
 
 def explained(text: str) -> Explanation:
@@ -37,7 +102,9 @@ def explained(text: str) -> Explanation:
     if not whole.squeezed:
         return Explanation()
     said = {row.code: _printed(row, whole) for row in tables()}
-    damp = ELSEWHERE if whole.printed or max(said.values()) >= SURE else 1.0  # what is printed comes before what is asked
+    damp = (
+        ELSEWHERE if whole.printed or max(said.values()) >= SURE else 1.0
+    )  # what is printed comes before what is asked
     asked = {row.code: damp * _asked(row, whole) if row.asks else 0.0 for row in tables()}
     scores = {code: max(said[code], asked[code]) for code in said}
     ranked = sorted((row for row in tables() if scores[row.code] >= LEAST), key=lambda row: -scores[row.code])

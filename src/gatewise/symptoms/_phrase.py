@@ -20,30 +20,29 @@ from functools import cache
 from typing import NamedTuple
 
 GAPS = {
-    "class": r"\w+?",
-    "name": r"[\w.:/-]+?",
-    "rnn": r"\w*?(?:lstm|gru|rnn)\w*?",
+    "class": r"\w{1,80}?",
+    "name": r"[\w.:/-]{1,200}?",
+    "rnn": r"\w{0,80}?(?:lstm|gru|rnn)\w{0,80}?",
     "n": r"\d+",
     "any": r".{0,400}?",
     "shape": r"[\[(][\d,x× ?none]*[\])]",
 }
 _PIECES = re.compile(r"\{([^}]*)\}|<([^>]*)>")
-_QUOTES = str.maketrans(dict.fromkeys("\"`´‘’“”«»‚„′″", "'"))
-_SPACES = re.compile(r"\s+")
-_STOPS = re.compile(r"[.,;:!?)\]]+(?=\s|$)|(?<=\s)[(\[]")
-_INNER_STOPS = re.compile(r"[.,;:!?)\]]+(?=\s)|(?<=\s)[(\[]")  # of a piece, whose end is not the text's
+_QUOTES = str.maketrans(dict.fromkeys('"`´‘’“”«»‚„′″', "'"))
+_STOPS = r"[.,;:!?)\]]+(?=\s|$)|(?<=\s)[(\[]"
+_INNER_STOPS = r"[.,;:!?)\]]+(?=\s)|(?<=\s)[(\[]"  # of a piece, whose end is not the text's
 SHORTEST = 6  # so many distinctive characters of a cut-off phrase at least
 
 
 def squeezed(text: str) -> str:
     """Lower case, one kind of quote, no white space."""
-    return _SPACES.sub("", text.translate(_QUOTES)).casefold()
+    return "".join(text.translate(_QUOTES).split()).casefold()
 
 
 def worded(text: str) -> str:
     """Lower case words between single spaces; no quotes, no punctuation at the ends of words."""
     plain = text.translate(_QUOTES).replace("'", " ").casefold()
-    return f" {_SPACES.sub(' ', _STOPS.sub(' ', plain)).strip()} "
+    return f" {' '.join(re.sub(_STOPS, ' ', plain).split())} "
 
 
 class Piece(NamedTuple):
@@ -93,7 +92,7 @@ def _literal(text: str, words: bool) -> str:
     if not words:
         return re.escape(squeezed(text))
     plain = text.translate(_QUOTES).replace("'", " ").casefold()
-    return re.escape(_SPACES.sub(" ", _INNER_STOPS.sub(" ", plain)))
+    return re.escape(re.sub(r"\s+", " ", re.sub(_INNER_STOPS, " ", plain)))
 
 
 def _gap(name: str, known: set[str]) -> str:
@@ -111,6 +110,8 @@ def found(phrase: str, text: str, words: bool) -> bool:
     """Whether the phrase occurs in a text of that form."""
     if anchor(phrase, words) not in text:
         return False
+    if not words and len(_pieces(phrase)) == 1:
+        return True
     return any(_numbers_fit(match) for match in _compiled(phrase, words).finditer(text))
 
 

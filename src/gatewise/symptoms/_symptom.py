@@ -75,7 +75,10 @@ class Symptom:
     @property
     def known(self) -> str:
         """How we know: tried, inferred, or neither (then the sources say so)."""
-        parts = (f"Tried: {self.tried}" if self.tried else "", f"Inferred, not tried: {self.inferred}" if self.inferred else "")
+        parts = (
+            f"Tried: {self.tried}" if self.tried else "",
+            f"Inferred, not tried: {self.inferred}" if self.inferred else "",
+        )
         return " ".join(part for part in parts if part)
 
     @property

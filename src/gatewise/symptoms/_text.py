@@ -21,10 +21,10 @@ BEFORE, AFTER = 3, 25  # … and so many lines around each line that tells of an
 WIDEST = 4_000  # characters of a line; a progress bar's line can be megabytes
 TELLING = ("Error", "Warning", "Traceback", "Exception", "not found", "Not found", "mismatch")
 
-_ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_TAGS = re.compile(r"</?(?:br|code|pre|span|p|div|b|i|em|strong|a|td|tr|li|font|samp|tt)\b[^<>]*>", re.IGNORECASE)
-_PREFIX = re.compile(
-    r"""^(?:
+# Patterns as texts: re compiles them when they are first used, and most texts need only a few.
+_ANSI = r"\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])"
+_TAGS = r"(?i)</?(?:br|code|pre|span|p|div|b|i|em|strong|a|td|tr|li|font|samp|tt)\b[^<>]*>"
+_PREFIX = r"""(?x)^(?:
         [>|]\s                                                      # quoted in a mail or an issue, an exception group
       | E\s{2,}                                                     # pytest
       | \#\#\[\w+\]                                                 # GitHub Actions
@@ -36,24 +36,21 @@ _PREFIX = re.compile(
       | [A-Z][a-z]{2}\s+\d+\s\d\d:\d\d:\d\d\s\S+\s\S+?:\s          # syslog
       | \[?(?:DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|stderr|stdout)\]?[\s:|-]+
       | (?:ERROR|WARNING|CRITICAL):[\w.]+:\s*
-    )""",
-    re.VERBOSE,
-)
-_MARKS = re.compile(r"^\s*(?:```\w*|~~~\w*)\s*$")
+    )"""
+_PREFIXED = r"[>|#\[(\d]|E\s\s|rank|std|[A-Z][a-z]{2}\s|[A-Z]{4}"  # what such a prefix begins with
+_MARKS = r"^\s*(?:```\w*|~~~\w*)\s*$"
 _CHAINED = "The above exception was the direct cause"
-_BREAK = re.compile(
-    r"Traceback \(most recent call last\)|During handling of the above|" + _CHAINED + r'|^\s*File ("[^"]+", line |\S+:)\d+'
+_BREAK = (
+    rf"Traceback \(most recent call last\)|During handling of the above|{_CHAINED}"
+    r'|^\s*File ("[^"]+", line |\S+:)\d+'
 )
-_RAISED = re.compile(
-    r"""(?:^|(?<=[\s'"`*(>=]))(?<!except\ )
+_RAISED = r"""(?x)(?:^|(?<=[\s'"`*(>=]))(?<!except\ )
     ((?:[\w$]+(?:\.|::))*\w*(?:Error|Exception|Warning|Interrupt|Exit))   # its name, with the module
     \s?(?:\([^()]*\))?['"`*]{0,3}:                                        # NotFoundError (see above for traceback):
-    """,
-    re.VERBOSE,
-)
-_NAMED = re.compile(r"^([\w.]+)(?:: |$)")
-_JOINTS = re.compile(r"[.:/()\[\]{},;?!=-]+ ?")
-_CUT = re.compile(r"(?:\.\.\.|…|\[truncated\]|\[\.\.\.\]|<snip>)\W*$")
+    """
+_NAMED = r"([\w.]+)(?:: |$)"
+_JOINTS = r"[.:/()\[\]{},;?!=-]+ ?"
+_CUT = r"(?:\.\.\.|…|\[truncated\]|\[\.\.\.\]|<snip>)\W*$"
 WRAPPERS = frozenset((
     "SystemExit", "KeyboardInterrupt", "CalledProcessError", "ChildFailedError", "ProcessExitedException", "ProcessRaisedException",
     "BrokenPipeError", "ConnectionResetError", "CellExecutionError",
@@ -71,7 +68,7 @@ class Part:
 
     @cached_property
     def squeezed(self) -> str:
-        plain = squeezed(_CUT.sub("", self.text))
+        plain = squeezed(re.sub(_CUT, "", self.text))
         return plain + told(plain)
 
     @cached_property
@@ -97,7 +94,7 @@ class Pasted:
     @cached_property
     def asked(self) -> str:
         """The words, and once more without what joins them: ``nn.LSTM`` is also ``lstm``."""
-        return self.worded + _JOINTS.sub(" ", self.worded)
+        return self.worded + re.sub(_JOINTS, " ", self.worded)
 
     @property
     def printed(self) -> bool:
@@ -169,18 +166,20 @@ def _deciding(errors: list[Part]) -> tuple[Part, ...]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    text = _ANSI.sub("", _unescaped(text))
+    text = _unescaped(text)
+    if "\x1b" in text:
+        text = re.sub(_ANSI, "", text)
     if "<" in text and ("</" in text or "<br" in text):
-        text = _TAGS.sub("\n", text) if "\n" not in text.strip() else _TAGS.sub("", text)
+        text = re.sub(_TAGS, "\n" if "\n" not in text.strip() else "", text)
     if "&" in text and ";" in text:
         import html
 
         text = html.unescape(text)
     for line in re.split(r"\r\n|[\n\r\u2028]", text):
-        if _MARKS.match(line):
+        if line.lstrip()[:3] in ("```", "~~~") and re.match(_MARKS, line):
             continue
         for _ in range(4):  # a few prefixes can stand before each other
-            shorter = _PREFIX.sub("", line, count=1)
+            shorter = re.sub(_PREFIX, "", line, count=1) if re.match(_PREFIXED, line) else line
             if shorter == line:
                 break
             line = shorter
@@ -201,7 +200,7 @@ def _parts(lines: Iterable[str]) -> Iterator[Part]:
     kind, name, held, tracing = "text", "", list[str](), False
     for line in lines:
         raised = _raised(line, tracing)
-        broken = _BREAK.search(line)
+        broken = re.search(_BREAK, line)
         if raised or broken:
             start = raised.start() if raised else 0
             held.append(line[:start])
@@ -218,4 +217,5 @@ def _parts(lines: Iterable[str]) -> Iterator[Part]:
 
 def _raised(line: str, tracing: bool) -> re.Match[str] | None:
     """Where a line names an exception: anywhere by its usual endings, or any name that closes a traceback."""
-    return _RAISED.search(line) or (_NAMED.match(line) if tracing and line[:1].isalpha() else None)
+    raised = re.search(_RAISED, line[:WIDEST]) if ":" in line else None
+    return raised or (re.match(_NAMED, line) if tracing and line[:1].isalpha() else None)

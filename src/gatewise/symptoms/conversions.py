@@ -86,7 +86,7 @@ SYMPTOMS = (
     Symptom(
         "GW505",
         title="ONNX LSTM weights have another gate order than PyTorch",
-        asks=("onnx lstm gate|gates|order|iofc|weights|w pytorch|torch|ifgo|convert|keras|order|import", "onnx gate|gates order"),
+        asks=("onnx lstm gate|gates|order|iofc pytorch|torch|ifgo|convert|keras|order|import", "onnx gate|gates order"),
         cause="ONNX orders an LSTM's gates i, o, f, c; PyTorch i, f, g, o. A GRU is z, r, h in ONNX and r, z, n in PyTorch. The shapes are the same, so nothing fails.",
         fix="""
             i, f, g, o = np.split(torch_weight, 4)
@@ -154,7 +154,7 @@ SYMPTOMS = (
     Symptom(
         "GW510",
         title="A Keras LSTM with hard_sigmoid becomes a Loop in ONNX",
-        asks=("hard_sigmoid|hard~sigmoid onnx|tf2onnx loop|lstm|not~converted|slow",),
+        asks=("hard_sigmoid|hard~sigmoid onnx|tf2onnx loop|not~converted|slow|while",),
         cause="tf2onnx recognised an LSTM by its activations, and knew sigmoid, tanh and relu only. With hard_sigmoid the step-by-step loop is exported as it is: right, but slow.",
         fix="Use a newer tf2onnx.",
         versions="tf2onnx of 2022 and before.",
@@ -178,9 +178,9 @@ SYMPTOMS = (
     Symptom(
         "GW512",
         title="An importer drops an LSTM's peepholes, projection or layer norm without a word (TVM, TFLite)",
-        asks=("peephole|peepholes|projection|layer~norm ignored|ignores|dropped|silently|missing tflite|tvm|import|onnx|convert|frontend",),
+        asks=("lstm|gru|rnn peephole|peepholes|projection|layer~norm ignored|ignores|dropped|drops|silently|missing|without~a~word tflite|tvm|import|onnx|convert|frontend",),
         cause="Optional tensors that the importer does not know are skipped; the model loads and computes something else.",
-        fix="Compare one run with the original before using the result. gatewise refuses instead of dropping: a target that cannot say it is named with the reason.",
+        fix="Compare one run with the original before using the result. `gatewise convert` refuses instead of dropping, and names the reason.",
         versions="TVM's TFLite frontend, 2026.",
         threads=("apache/tvm#19633", "apache/tvm#19634"),
     ),

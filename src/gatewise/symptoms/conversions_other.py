@@ -10,7 +10,7 @@ SYMPTOMS = (
     Symptom(
         "GW519",
         title="TensorRT: the forward direction is right, the backward one is wrong",
-        asks=("tensorrt|torch2trt bidirectional|backward|reverse lstm|gru|rnn",),
+        asks=("tensorrt|torch2trt bidirectional|backward|reverse lstm|gru|rnn|direction|forward",),
         cause="With RNNv2 each direction is a layer index of its own in set_weights_for_gate; one that counts layers only fills the backward direction with the wrong gates.",
         fix="Use 2 × layer + direction as the index, or the Loop API, which has replaced RNNv2.",
         versions="TensorRT 8, RNNv2.",
@@ -108,7 +108,7 @@ SYMPTOMS = (
     Symptom(
         "GW528",
         title="Burn's LSTM is eight Linear layers; PyTorch's is packed",
-        asks=("burn lstm|gru weights|import|load|pytorch|torch|record|safetensors",),
+        asks=("burn lstm|gru weights|import|load|record|safetensors|linear|packed",),
         cause="Burn keeps two linear layers (input and hidden) for each gate; PyTorch stacks the four gates of each side on the first axis.",
         fix="Split before the import: `weight_ih_l0.chunk(4)` gives i, f, g, o; the same for weight_hh and both biases.",
         versions="Burn.",

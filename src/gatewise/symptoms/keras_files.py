@@ -54,10 +54,8 @@ SYMPTOMS = (
         title="Layer 'lstm_cell' expected 3 variables, but received 0 variables during loading",
         says=(
             "Layer '{rnn}' <expected >{n} variables, but received 0 variables during loading", "Layer '{any}' expected {n} variables, but <received 0 variables during loading>. Expected: ['kernel', 'recurrent_kernel'",
-            "Example error message for object <{rnn}_cell> name=",
         ),
         hints=("could not be loaded", "Bidirectional", "LSTMCell", "recurrent_kernel"),
-        unless=("for object <GRUCell name=gru_cell, built=True>{any}bare",),
         cause="The file has the weights, but under another path than Keras looks at. The path of a recurrent layer's cell inside `.keras` and `.weights.h5` changed in Keras 2.14, 2.15 "
         "and 3, most often for Bidirectional; and it is made from the class's name, so a subclass of LSTM is written to another place than LSTM itself.",
         fix="""
@@ -85,7 +83,8 @@ SYMPTOMS = (
         title="Loading a GRU's saved weights into a GRUCell (or an LSTM's into an LSTMCell) fails",
         suggests=("<received 0 variables during loading>",),
         hints=("GRUCell(", "LSTMCell(", "bare cell", "keras.layers.GRUCell", "keras.layers.LSTMCell"),
-        asks=("load weights gru|lstm into|to grucell|lstmcell|gru~cell|lstm~cell keras",),
+        asks=("load grucell|lstmcell|gru~cell|lstm~cell saved|save_weights|load_weights|fails",),
+        unless=("tf1", "tensorflow1", "tf.nn.rnn_cell", "tf.contrib"),
         cause="In the file a layer's arrays lie one level deeper than a bare cell's: the layer holds a cell.",
         fix="""
         Copy them in memory; the arrays and their order are the same:
@@ -102,7 +101,7 @@ SYMPTOMS = (
     Symptom(
         "GW203",
         title="A .keras model of Keras 2.13 does not load in 2.14, nor one of 2.14 in 2.15",
-        asks=(".keras 2.13|2.14|2.15 load|fails|incompatible|broken lstm|gru|bidirectional|rnn",),
+        asks=(".keras 2.13|2.14|2.15 load|fails|incompatible|broken|not~load|cannot lstm|gru|bidirectional|rnn|model",),
         cause="Two separate changes moved recurrent layers' weights inside the `.keras` archive, in 2.14 and again in 2.15, without reading the old places.",
         fix="Load it with the version that wrote it, if you have it, and save an `.h5` or the arrays beside it. Without it: the weights are all in the archive, see GW201." + _ONE_LAYER,
         versions="Keras 2.13, 2.14, 2.15.",
@@ -308,7 +307,7 @@ SYMPTOMS = (
         "GW231",
         title="GlorotUniform.__init__() got an unexpected keyword argument 'dtype'",
         says=("{GlorotUniform|Orthogonal|Zeros|Ones|RandomUniform|RandomNormal|VarianceScaling|GlorotNormal}.__init__() got an <unexpected keyword argument 'dtype'>",
-              "class 'keras.src.initializers.{name}'> <could not be deserialized properly>"),
+              "keras.src.initializers.{name}'{any}<could not be deserialized properly>"),
         hints=("load_model", "initializers", "could not be deserialized"),
         cause="tf.keras 1.x wrote a dtype into the configuration of every initializer; Keras 3's initializers do not take one. Initializers do not matter for a trained model.",
         fix=_REPAIR + _CONFIG + "\n" + _HARD,
@@ -318,7 +317,7 @@ SYMPTOMS = (
     Symptom(
         "GW232",
         title="Unknown layer: 'CuDNNLSTM'. Please ensure you are using a `keras.utils.custom_object_scope` …",
-        says=("Unknown layer: '{CuDNNLSTM|CuDNNGRU}<'", "Could not deserialize '{name}<CuDNN>{LSTM|GRU}' because it is not a KerasSaveable subclass", "Unknown layer: {CuDNNLSTM|CuDNNGRU}<.>",
+        says=("Unknown layer: '<CuDNN>{LSTM|GRU}'", "Unknown layer: <CuDNN>{LSTM|GRU}", "Could not deserialize '{name}<CuDNN>{LSTM|GRU}' because it is not a KerasSaveable subclass",
               "Could not locate class '<CuDNN>{LSTM|GRU}'"),
         hints=("load_model", "custom_object_scope"),
         cause="Keras 3 has no CuDNNLSTM and CuDNNGRU: its LSTM and GRU use cuDNN by themselves. The old layers store their weights otherwise: two biases, and a GRU's kernels in another element order.",
@@ -381,7 +380,7 @@ SYMPTOMS = (
     ),
     Symptom(
         "GW236",
-        title="Unknown layer: 'MyLSTM' (a recurrent layer of your own)",
+        title="Unknown layer: 'AttentionLSTM' (a recurrent layer of your own)",
         suggests=("Unknown layer: '{rnn}'", "Could not locate class '{rnn}'"),
         hints=("custom_object_scope", "load_model", "Attention", "register_keras_serializable"),
         unless=("Unknown layer: '{CuDNNLSTM|CuDNNGRU}", "Could not locate class '{LSTM|GRU|SimpleRNN|LSTMCell|GRUCell|SimpleRNNCell|ConvLSTM2D|CuDNNLSTM|CuDNNGRU}'"),

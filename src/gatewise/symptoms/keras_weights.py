@@ -18,11 +18,11 @@ SYMPTOMS = (
         says=(
             "Weight expects shape ({x},). <Received saved weight with shape> ({2x},)",
             "in both shapes must be equal, but are {x} and {2x}. <Shapes are> [{n}] and [{n}]",
-            "in both shapes must be equal, but are {x} and {2x} <for 'Assign",
+            "in both shapes must be equal, but are {x} and {2x} <for 'Assign>",
         ),
         needs=("lstm", "cudnn", "gru", "lstm_cell/bias"),
         hints=("cudnn", "lstm", "bias", "load_weights", "Assign"),
-        asks=("cudnnlstm lstm weights|load|convert|cpu keras|h5|cpu|bias",),
+        asks=("cudnnlstm lstm weights|load|convert|cpu keras|h5|cpu|bias|shapes",),
         cause="CuDNNLSTM keeps two bias vectors end to end, 8 × units; LSTM has one of 4 × units. The saved bias is twice as long as the one wanted.",
         fix="""
         Add the two halves (and nothing else: kernels and gate order are LSTM's own):
@@ -120,6 +120,7 @@ SYMPTOMS = (
         "GW217",
         title="The GRU's file has twice as many biases as expected: is it a bug?",
         asks=("gru bias|biases twice|two|double|2,|(2 keras|tensorflow|tf|file|h5|shape",),
+        unless=("tflite", "tf lite"),
         cause="With reset_after=True a GRU needs two biases: row 0 is added to the product with the input, row 1 to the product with the state, and for the candidate gate the second stands inside the "
         "product with the reset gate.",
         fix="Keep both. For the gates z and r only their sum matters; for the candidate gate they must stay apart.",
@@ -192,7 +193,7 @@ SYMPTOMS = (
     Symptom(
         "GW221",
         title="recurrent_activation='sigmoid' and a function object give different results on a GPU",
-        asks=("recurrent_activation|sigmoid|activation string function|object|tf.sigmoid|lambda lstm|gru different|results|gpu|cudnn",),
+        asks=("recurrent_activation|lstm|gru sigmoid|activation|recurrent_activation string|string~form|function~object|tf.sigmoid|lambda different|results|gpu|cudnn",),
         cause="Keras takes the cuDNN kernel only when the activations are the ones it knows by name; a function object that computes the same runs the plain implementation. The two differ in rounding.",
         fix="Use the names ('tanh', 'sigmoid'), and compare on the CPU when in doubt.",
         versions="TensorFlow 2.1, GPU.",

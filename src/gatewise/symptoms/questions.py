@@ -23,12 +23,13 @@ SYMPTOMS = (
         """,
         versions="Every PyTorch.",
         threads=("pytorch/pytorch#750", "pytorch/pytorch#20102", "coetaur0/ESIM#2", "kngwyu/Rainy#17", "jax-ml/jax#21749", "mila-iqia/blocks#792", "karpathy/char-rnn#60"),
+        unless=("helper", "sets only", "only sets", "set only", "only set "),
         related=("GW552",),
     ),
     Symptom(
         "GW552",
         title="A forget-bias helper sets only the first layer's forward direction",
-        asks=("forget bias only|layers|layer|first|directions|bidirectional|reverse|helper|all",),
+        asks=("forget~bias|forget-bias|forget_bias|forget~gate~bias only|helper|just layers|layer|first|directions|direction|bidirectional|reverse",),
         cause="Helpers often name `bias_hh_l0`. Further layers and the reverse direction have names of their own (`bias_hh_l1`, `bias_hh_l0_reverse`), and with bias=False there is none.",
         fix="""
             for name, bias in lstm.named_parameters():
@@ -86,7 +87,7 @@ SYMPTOMS = (
     Symptom(
         "GW555",
         title="weight_ih_l0 is 4 times too big",
-        asks=("weight_ih_l0|weight_hh_l0|weights|weight 4x|4~times|four~times|3~times|4*|too~big|too~large|larger lstm|gru|nn.lstm|hidden|hidden_size|pytorch|torch",),
+        asks=("weight_ih_l0|weight_hh_l0 4x|4~times|four~times|3~times|three~times|too~big|too~large|larger",),
         cause="The matrices of all gates are stacked on the first axis: 4 × hidden_size for an LSTM, 3 × for a GRU.",
         fix="""
             i, f, g, o = lstm.weight_ih_l0.chunk(4)
@@ -148,8 +149,6 @@ SYMPTOMS = (
             vector = torch.nn.utils.parameters_to_vector(lstm.parameters())
             torch.nn.utils.vector_to_parameters(vector, lstm.parameters())
             lstm.flatten_parameters()
-
-        `gatewise flat FILE` prints the map: offset, size, role, layer, direction, gate.
         """,
         versions="Every PyTorch.",
         threads=("pytorch/pytorch#2794", "pytorch/pytorch#49723", "pytorch/pytorch#24828", "google/flax#5"),
@@ -181,8 +180,6 @@ SYMPTOMS = (
             matrices = [cell.weight_ih, cell.weight_hh]      # each already i, f, g, o on its rows
             biases = [cell.bias_ih, cell.bias_hh]
             blob = torch.cat([tensor.reshape(-1) for tensor in (*matrices, *biases)])
-
-        `gatewise flat FILE --order cudnn` does it for whole stacks.
         """,
         versions="PyTorch to cuDNN.",
         threads=("pytorch/pytorch#23728",),
@@ -193,7 +190,7 @@ SYMPTOMS = (
         title="What is the layout of a cuDNN or OptimizedRNN weight blob?",
         asks=("cudnn|optimizedrnn|opaque blob|buffer|layout|order|canonical|opaque weights|weight|parameters|params|rnn|lstm|gru",),
         cause="Weights before biases; within each layer after layer, direction after direction (forward, reverse), input side before hidden side, gate after gate: i, f, c, o for an LSTM, r, z, h for a GRU. Real GPUs may pad between the pieces.",
-        fix="Cut it in that order. `gatewise flat FILE --order cudnn` prints the map with offsets.",
+        fix="Cut it in that order, and check with one run on known inputs.",
         versions="cuDNN 5 to 8.",
         threads=("onnx/onnx#143", "jpuigcerver/Laia#37", "apache/mxnet#15745"),
         related=("GW561", "GW531"),
@@ -201,7 +198,7 @@ SYMPTOMS = (
     Symptom(
         "GW563",
         title="How do I move a trained GRU layer into a GRUCell for streaming?",
-        asks=("gru|lstm|layer grucell|lstmcell|gru~cell|lstm~cell streaming|weights|copy|move|convert|transfer|step|trained",),
+        asks=("gru|lstm|layer grucell|lstmcell|gru~cell|lstm~cell streaming|copy|move|transfer|step~by~step|trained",),
         cause="Layer and cell have the same arrays. In PyTorch the names differ by `_l0`; in Keras the cell must be built before it takes weights.",
         fix="""
         PyTorch:

@@ -92,7 +92,7 @@ SYMPTOMS = (
         """,
         versions="torch 1.9 to 1.13. The issue is open still, but 2.0.1, 2.9.1 and 2.13.0 use the parametrized weight.",
         threads=("pytorch/pytorch#65688",),
-        tried="ignored, then stale after moving, on torch 1.9.1 and 1.12.1; used on 2.0.1, 2.9.1 and 2.13.0.",
+        tried="ignored, then stale after moving, and used after refreshing the list, on torch 1.9.1 and 1.12.1; used by itself on 2.0.1, 2.9.1 and 2.13.0.",
         related=("GW405",),
     ),
     Symptom(
@@ -145,7 +145,7 @@ SYMPTOMS = (
         """,
         versions="Torch-Pruning and others.",
         threads=("VainF/Torch-Pruning#276", "VainF/Torch-Pruning#404", "pytorch/pytorch#90801", "iurada/px-ntk-pruning#4", "IntelLabs/distiller#188"),
-        inferred="the code above follows from the layout of the gates.",
+        tried="cutting a unit that nothing listens to, on torch 1.5.1 to 2.13.0: the other outputs are equal.",
     ),
     Symptom(
         "GW408",

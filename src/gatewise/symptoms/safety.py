@@ -40,7 +40,7 @@ SYMPTOMS = (
         title="Does torch.load run code that is in the file?",
         asks=("torch.load|pickle|checkpoint|load execute|executes|run|runs|arbitrary code|malicious safe|code|arbitrary|security|untrusted|malicious",),
         cause="Yes, with weights_only=False (the default before torch 2.6): a pickle is a program, and `__reduce__` lets it call anything. Old recurrent modules are just the files that need it.",
-        fix=_LOOK + "To go on with the weights alone: `gatewise convert FILE -o OUT.safetensors` or `gatewise repair FILE -o OUT.pt --as state-dict`. gatewise never runs a pickle.",
+        fix=_LOOK + "To go on with the weights alone: `gatewise convert FILE -o OUT.safetensors` or `gatewise repair FILE -o OUT.pt --as state-dict`. Neither of them runs the pickle.",
         versions="Every torch.",
         threads=("voicepaw/so-vits-svc-fork#193", "ecmwf/anemoi-core#1416", "Synthefy/synthefy-nori#54", "OpenTalker/SadTalker#1046", "fishaudio/fish-speech#1277", "metauto-ai/GPTSwarm#35"),
         related=("GW607", "GW603"),

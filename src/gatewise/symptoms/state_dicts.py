@@ -130,6 +130,7 @@ SYMPTOMS = (
         `gatewise inspect FILE` reads such files and says which matrix it took; `gatewise convert` writes them without the wrapper.
         """,
         versions="AWD-LSTM and fastai 1.x on any torch.",
+        tried="the renaming, on torch 2.13.0.",
         threads=("fastai/fastai#2511", "fastai/fastai#2246", "fastai/fastai#1730", "salesforce/awd-lstm-lm#99", "salesforce/awd-lstm-lm#122", "n-waves/multifit#83"),
     ),
     Symptom(
@@ -159,7 +160,7 @@ SYMPTOMS = (
     Symptom(
         "GW308",
         title="load_state_dict(strict=False) loads, but the LSTM performs like an untrained one",
-        asks=("strict=false|strict~=~false|not~strict lstm|gru|rnn random|poor|bad|worse|wrong|untrained|accuracy|garbage|predictions",),
+        asks=("strict=false|strict~=~false|strict~false|not~strict lstm|gru|rnn random|poor|bad|worse|wrong|untrained|accuracy|garbage|predictions",),
         cause="`strict=False` skips every name that does not fit, without a word. If the recurrent layer's names differ (a prefix, `_raw`, a cell for a layer), the "
         "layer keeps its random initial weights.",
         fix="""
@@ -177,7 +178,7 @@ SYMPTOMS = (
     Symptom(
         "GW309",
         title="PyTorch's documentation and the shapes or names in an LSTM's state dict do not agree",
-        asks=("docs|documentation|documented lstm|gru|rnn shape|shapes|transposed|_reverse|names weight|weights|variables|parameters torch|pytorch|nn.lstm",),
+        asks=("docs|documentation|documented lstm|gru|rnn shape|shapes|transposed|_reverse|names|undocumented torch|pytorch|nn.lstm|state_dict|state~dict",),
         cause="The documentation up to torch 1.8 left out the `_reverse` parameters, and that of 0.1 gave transposed shapes and an LSTM of three gates. The files have always been the same.",
         fix="Trust the shapes in the file: `gatewise inspect FILE --tensors` lists each tensor with its role, layer, direction and gates.",
         versions="Documentation of torch 0.1 to 1.8.",
@@ -203,7 +204,7 @@ SYMPTOMS = (
     Symptom(
         "GW311",
         title="A traced, dynamically quantised LSTM computes something else after loading",
-        asks=("trace|traced|jit.trace quantiz|quantis lstm|gru|rnn wrong|different|differs|garbage|changed",),
+        asks=("trace|traced|jit.trace quantiz|quantis lstm|gru|rnn wrong|different|differs|garbage|changed|something~else|other",),
         cause="torch 1.3 did not serialise the quantised weights of a traced recurrent module rightly.",
         fix="Trace and quantise with torch 1.6 or later, and compare one output before and after saving.",
         versions="torch 1.3.",

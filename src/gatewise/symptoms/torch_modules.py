@@ -183,7 +183,7 @@ SYMPTOMS = (
     Symptom(
         "GW127",
         title="GaussianNLLLoss of a torch 1.8 pickle gives another value",
-        asks=("gaussiannllloss differ|different|other|changed|wrong torch|pytorch|1.8|old",),
+        asks=("gaussiannllloss differ|different|other|another|changed|wrong torch|pytorch|1.8|old",),
         cause="The loss of torch 1.8 is computed by another formula than that of later versions. The pickle loads without a word and computes by today's.",
         fix="Nothing in the file is wrong. Compare losses only within one torch version, or write the old formula out in your own function.",
         versions="torch 1.8 against 1.9 and later.",

@@ -37,7 +37,9 @@ By hand, with torch alone, *before* loading:
 
     RNNBase.__setstate__ = patched
 """
-_TRIED = "files of torch 1.0.1 to 1.3.1 in torch 1.5.1, 1.7.1, 1.9.1, 1.12.1, 2.0.1 and 2.13.0, the patch in 1.5.1, 1.7.1, 2.0.1 and 2.13.0."
+_TRIED = (
+    "files of torch 1.0.1 to 1.3.1 in torch 1.5.1, 1.7.1, 1.9.1, 1.12.1, 2.0.1 and 2.13.0, the cures in all of them."
+)
 _FLAT = ("GW104", "GW105", "GW106", "GW102")
 
 SYMPTOMS = (
@@ -64,7 +66,7 @@ SYMPTOMS = (
         "GW102",
         title="Downgrading torch to open an old LSTM pickle does not work",
         asks=(
-            "downgrad|older~version|old~torch|old~version torch|pytorch lstm|gru|rnn|flat_weights|pickle|model|checkpoint cuda|wheel|pip|mismatch|no~longer|not~available|instead|without",
+            "downgrad|older~version|old~torch|old~version torch|pytorch lstm|gru|rnn|flat_weights|pickle cuda|wheel|pip|mismatch|no~longer|not~available|instead|without|not~work|open|load",
             "install torch==1|pytorch==1|torch~1.|pytorch~1. lstm|gru|rnn|flat_weights|pickle|old~model",
         ),
         cause="The usual advice for old pickled recurrent modules is to install the torch that wrote them. Those wheels exist only for old Pythons "
@@ -118,7 +120,7 @@ SYMPTOMS = (
         "GW106",
         title="'LSTM' object has no attribute '_flat_weights' (raised when the model is called)",
         says=("'{class}' object has no attribute '<_flat_weights>'",),
-        needs=("flatten_parameters", "ModuleAttributeError", "in forward", "_call_impl", "in __call__", "result = _VF", "_VF.lstm", "_VF.gru"),
+        needs=("flatten_parameters", "ModuleAttributeError", "in forward", "_call_impl", "in __call__", "result = _VF", "_VF.lstm", "_VF.gru", "when the model is called"),
         hints=("flatten_parameters", "ModuleAttributeError", "in forward", "_call_impl"),
         unless=("for w in self._flat_weights", "_legacy_load", "in __setstate__", "unpickler.load"),
         cause="The module was pickled whole by torch 1.3 or older and loaded by torch 1.4 to 1.13, which load it without a word. The first call, or "
