@@ -24,7 +24,7 @@ from pathlib import Path
 from quick_pythons import find
 
 ROOT = Path(__file__).resolve().parent.parent
-FIXTURES = ROOT / "tests" / "fixtures" / "torch"
+FIXTURES = ROOT / "tests" / "fixtures"
 STANDALONE = ("live/_legacy_torch.py", "containers/_torch_state.py")  # all of gatewise that old Pythons can run
 
 

@@ -31,7 +31,7 @@ NOT_ONLY_WEIGHTS = {"weights_only": False} if numbers(VERSION) >= (1, 13) else {
 
 
 def files(root: Path) -> Iterator[Path]:
-    for path in sorted(root.glob("*/*.module*.pt")):
+    for path in sorted([*root.glob("torch/*/*.module*.pt"), *root.glob("torch_nn/*/*.module.pt")]):
         if numbers(path.parent.name) <= numbers(VERSION) and ".qdyn" not in path.name:
             yield path
 
@@ -42,12 +42,20 @@ def difference(path: Path) -> float:
     recorded = numpy.load(str(path).split(".module")[0] + ".npz")
     worst = 0.0
     with torch.no_grad():
+        if path.name == "classes.module.pt":
+            return max(difference_of(module[name], name, recorded) for name in {key.split("/")[0] for key in recorded})
         for state, names in runs(recorded):
             given = torch.from_numpy(recorded["tokens" if "tokens" in recorded else "x"])
             out = list(flat(module(given, state) if state is not None else module(given)))
             for name, tensor in zip(names, out):  # noqa: B905  (Python 3.7)
                 worst = max(worst, float(numpy.abs(tensor.numpy() - recorded[name]).max()))
     return worst
+
+
+def difference_of(module: Any, name: str, recorded: Any) -> float:
+    """One of the other classes of torch.nn, whose inputs and first output are recorded under its name."""
+    given = [torch.from_numpy(recorded[key]) for key in sorted(recorded) if key.startswith(name + "/in/")]
+    return float(numpy.abs(next(flat(module(*given))).numpy() - recorded[name + "/out"]).max())
 
 
 def runs(recorded: Any) -> Iterator[tuple[Any, list[str]]]:
@@ -86,11 +94,11 @@ def trouble(path: Path) -> str:
 
 
 def main(root: Path) -> None:
-    sys.path.insert(0, str(root))  # legacy_tagger, the user's class in some of the files
+    sys.path.insert(0, str(root / "torch"))  # legacy_tagger, the user's class in some of the files
     todo = list(files(root))
     dead = [path for path in todo if trouble(path)]
     before = torch.nn.Module.__setstate__
-    failed = []
+    failed = [] if dead else [f"no file below {root} needs legacy_torch(): nothing is proved"]
     for path in todo:
         with legacy_torch():
             told = trouble(path)
@@ -100,7 +108,7 @@ def main(root: Path) -> None:
     report = {
         "torch": VERSION,
         "python": platform.python_version(),
-        "proved": len(todo) - len(failed),
+        "proved": max(0, len(todo) - len(failed)),
         "dead": len(dead),
         "failed": failed,
     }
