@@ -9,7 +9,7 @@ SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check quick quick-pythons docs clean
+.PHONY: help demo test check quick quick-pythons old-torch docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ quick: $(VENV)/.ready  ## the tests that need no framework; under a minute
 
 quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are installed
 	@$(PYTHON) tools/quick_pythons.py 3.10 3.13
+
+old-torch: $(VENV)/.frameworks  ## proves gw.legacy_torch() on torch 1.4, 1.7, 1.8, 1.13, 2.0 and today's (downloads gigabytes)
+	$(BIN)/python tools/old_torch.py
 
 docs: $(VENV)/.frameworks  ## runs the documentation's examples and renews their outputs and the generated tables
 	$(BIN)/python tools/docs.py

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from .doctor import diagnose, repair
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
+    from .live.torch import legacy_torch
     from .symptoms import Explanation, explain
+    from .symptoms._explained import explained
     from .weights import Dialect, Stack
 
 _HOME = {
@@ -33,13 +35,18 @@ _HOME = {
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
+    "legacy_torch": "live.torch",
     **dict.fromkeys(("Explanation", "explain"), "symptoms"),
+    "explained": "symptoms._explained",
     **dict.fromkeys(("Dialect", "Stack"), "weights"),
+    # not for people: what %load_ext and %unload_ext look for
+    **dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), "symptoms._explained"),
 }  # fmt: skip
 
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
-    "__version__", "convert", "diagnose", "diff", "explain", "layout", "layouts", "open", "repair", "run", "save", "verify",
+    "__version__", "convert", "diagnose", "diff", "explain", "explained", "layout", "layouts", "legacy_torch", "open", "repair",
+    "run", "save", "verify",
 ]  # fmt: skip
 
 

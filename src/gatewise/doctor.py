@@ -7,7 +7,6 @@ the target, read again and examined again, and only a file that is well takes th
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 import shlex
 import shutil
@@ -34,6 +33,7 @@ from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
 from .containers._write import atomic
 from .errors import NotRepresentable, ProofFailed, UsageError, WriteRefused
+from .live import duplicate
 from .tensors import StoredTensor, Tensors
 
 FORMS = ("module", "state-dict")  # what ``--as`` may ask for
@@ -215,7 +215,7 @@ def repair(
 
 
 def _repair_object(subject: Any, dry_run: bool, in_place: bool) -> Repair:
-    draft = subject if in_place and not dry_run else copy.deepcopy(subject)
+    draft = subject if in_place and not dry_run else duplicate(subject)
     applied = _treat(Patient(live=subject, draft=draft), "module")
     left = tuple(examine(Patient(live=draft)))
     name = type(subject).__name__

@@ -1,0 +1,186 @@
+"""torch's modules in memory: their recurrent layers, what they lack, a copy that also a sick one survives.
+
+torch is taken from ``sys.modules``: whoever hands over a module has imported it.  Not known here: modules compiled to
+TorchScript and quantized ones, which keep their weights elsewhere.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ._legacy_torch import lacking, legacy_torch
+
+__all__ = ["complete", "duplicate", "is_module", "layers", "legacy_torch", "missing", "modules"]
+
+
+def is_module(subject: Any) -> bool:
+    """Whether this is a torch module.  Without torch nothing is."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(subject, torch.nn.Module)
+
+
+def modules(subject: Any) -> Iterator[tuple[str, Any]]:
+    """Every module of a model with its path, each once; nothing for an object that is no torch module."""
+    if is_module(subject):
+        yield from _walk("", subject, set())
+
+
+def _walk(path: str, module: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """As ``named_modules``, which a module may have overridden."""
+    if id(module) not in seen:
+        seen.add(id(module))
+        yield path, module
+        for name, child in vars(module).get("_modules", {}).items():
+            if child is not None:
+                yield from _walk(f"{path}.{name}" if path else name, child, seen)
+
+
+def layers(subject: Any) -> Iterator[tuple[str, Any]]:
+    """Every LSTM, GRU and RNN of a model with its path."""
+    torch = sys.modules.get("torch")
+    for path, module in modules(subject):
+        if isinstance(module, torch.nn.RNNBase):  # type: ignore[union-attr]
+            yield path, module
+
+
+def at(subject: Any, path: str) -> Any:
+    """The module at a path."""
+    return dict(modules(subject))[path]
+
+
+def weights(layer: Any) -> dict[str, Any]:
+    """A layer's weights under the names that it itself gives them: tensors, or None where there is none of that name."""
+    names = vars(layer).get("_flat_weights_names") or lacking(type(layer), vars(layer)).get("_flat_weights_names", [])
+    with quiet(layer):
+        return {name: getattr(layer, name, None) for name in names}
+
+
+@contextmanager
+def quiet(layer: Any) -> Iterator[None]:
+    """While open the layer and what is in it are in evaluation mode and nothing is recorded: to read a parametrized weight is
+    to compute it, and spectral_norm's changes its buffers when it is read in training."""
+    import torch
+
+    modes = [(vars(module), vars(module).get("training")) for _path, module in modules(layer)]
+    try:
+        for state, _mode in modes:
+            state["training"] = False  # not .eval(): that may be the user's own
+        with torch.no_grad():
+            yield
+    finally:
+        for state, mode in modes:
+            if mode is None:
+                del state["training"]
+            else:
+                state["training"] = mode
+
+
+def missing(module: Any) -> dict[str, Any]:
+    """The attributes that torch sets in every module of this class and that this one lacks, with their values."""
+    import torch
+
+    state = vars(module)
+    fresh = vars(torch.nn.Module())
+    found = {name: value for name, value in fresh.items() if not hasattr(module, name)}
+    found.update((name, value) for name, value in lacking(type(module), state).items() if name not in state)
+    if isinstance(module, torch.nn.RNNBase) and "_flat_weight_refs" not in state and keeps_references(module):
+        found["_flat_weight_refs"] = references({**state, **found}.get("_flat_weights", []))
+    return found
+
+
+def keeps_references(layer: Any) -> bool:
+    """Whether this torch (2.0 and newer) looks at every call whether a weight was exchanged."""
+    return hasattr(type(layer), "_weights_have_changed")
+
+
+def references(flat: list[Any]) -> list[Any]:
+    import weakref
+
+    return [None if weight is None else weakref.ref(weight) for weight in flat]
+
+
+def complete(module: Any) -> dict[str, Any]:
+    """Give a module what it lacks; what was given."""
+    given = missing(module)
+    vars(module).update(given)
+    return given
+
+
+def duplicate(subject: Any) -> Any:
+    """A deep copy of a model as it is, also of one that lacks attributes (copying asks every module for its state) or holds
+    computed tensors, both of which ``copy.deepcopy`` refuses."""
+    given = {path: (module, missing(module)) for path, module in modules(subject)}
+    for module, attributes in given.values():
+        vars(module).update(attributes)
+    try:
+        made = copy.deepcopy(subject, {id(each): each.detach().clone() for each in _computed(subject)})
+    finally:
+        for module, attributes in given.values():
+            _without(module, attributes)
+    for path, module in modules(made):
+        _without(module, given[path][1])
+    return made
+
+
+def _without(module: Any, attributes: dict[str, Any]) -> None:
+    for name in attributes:
+        vars(module).pop(name, None)
+
+
+def _computed(subject: Any) -> Iterator[Any]:
+    """Tensors that a module keeps as plain attributes and that have a history (weight_norm's and prune's results)."""
+    import torch
+
+    for _path, module in modules(subject):
+        for value in (*vars(module).values(), *(vars(module).get("_flat_weights") or ())):
+            if isinstance(value, torch.Tensor) and not value.is_leaf:
+                yield value
+
+
+def computed(layer: Any) -> bool:
+    """Whether one of its weights is made anew at every call (weight_norm, spectral_norm, pruning, parametrizations)."""
+    import torch
+
+    return any(weight is not None and not isinstance(weight, torch.nn.Parameter) for weight in weights(layer).values())
+
+
+def scattered(layer: Any) -> int:
+    """In how many chunks of GPU memory a layer's weights lie; 0 where that is one, or where cuDNN does not run them."""
+    import torch
+
+    held = [weight for weight in weights(layer).values() if weight is not None]
+    if not held or not all(_on_cudnn(torch, weight) for weight in held):
+        return 0
+    chunks = len({weight.untyped_storage().data_ptr() for weight in held})
+    return chunks if chunks > 1 else 0
+
+
+def _on_cudnn(torch: Any, weight: Any) -> bool:
+    return bool(weight.is_cuda and torch.backends.cudnn.is_acceptable(weight))
+
+
+def twins(layer: Any) -> Iterator[tuple[str, str]]:
+    """Pairs of a layer's weights that hold the same numbers, not all alike, in memory of their own."""
+    import torch
+
+    seen: list[tuple[str, Any]] = []
+    for name, weight in weights(layer).items():
+        if weight is None or weight.is_meta or weight.numel() < 2 or bool((weight == weight.flatten()[0]).all()):
+            continue
+        for other, twin in seen:
+            if twin is not weight and twin.data_ptr() != weight.data_ptr() and _equal(torch, twin, weight):
+                yield other, name
+                break
+        seen.append((name, weight))
+
+
+def _equal(torch: Any, one: Any, other: Any) -> bool:
+    return bool(one.shape == other.shape and one.device == other.device and torch.equal(one, other))
+
+
+def is_finite(weight: Any) -> bool:
+    return weight.is_meta or bool(weight.isfinite().all())
