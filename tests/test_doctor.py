@@ -84,3 +84,10 @@ def test_ranges_that_end_alike_are_one_line(capsys):
     text = capsys.readouterr().out
     assert "torch >=1.4,<1.8: loads, fails at the call" in text
     assert "ModuleAttributeError" not in text
+
+
+def test_a_torch_finding_has_the_code_under_which_explain_knows_its_error():
+    from gatewise.symptoms import symptoms
+
+    known = {symptom.code for symptom in symptoms()} | {"GW612"}  # a class that is elsewhere is no error of its own
+    assert {code for each in ailments() if each.name.startswith("torch_") for code in each.codes} <= known

@@ -1,4 +1,4 @@
-"""Other torch.nn classes beside the recurrent one whose old pickles break today: GW115 to GW130.  Tables only.
+"""Other torch.nn classes beside the recurrent one whose old pickles break today: GW115 to GW131.  Tables only.
 
 One of these in a model breaks it just as dead.  All were pickled by the versions named and tried in torch 2.13.0.
 """
@@ -152,15 +152,20 @@ SYMPTOMS = (
         says=("'{class}' object has no attribute '<_reversed_padding_repeated_twice>'",),
         cause=_cause("`_reversed_padding_repeated_twice`, which only convolutions with a padding_mode other than 'zeros' ask for,", "1.5", "(the padding of each axis twice, last axis first)"),
         fix="""
-        The file loads; set the attribute before the model is used:
+        torch 1.1 to 1.4 padded only half of `padding` on each side, and a padding of 1 not at all; what today's __init__ sets is another function.
+        For the numbers of the version that wrote the file:
+
+            gatewise repair OLD.pt -o NEW.pt --as module
+
+        or set, before the model is used, what that version did:
 
             for module in model.modules():
                 if isinstance(module, torch.nn.modules.conv._ConvNd) and not hasattr(module, "_reversed_padding_repeated_twice"):
-                    module._reversed_padding_repeated_twice = tuple(p for p in reversed(module.padding) for _ in range(2))
-
-        """ + _ALL,
+                    halves = [(p // 2 and (p + 1) // 2, p // 2) for p in reversed(module.padding)]
+                    module._reversed_padding_repeated_twice = tuple(side for pair in halves for side in pair)
+        """,
         versions="Written by torch 1.1 to 1.4 with padding_mode='circular' and the like, read by torch >= 1.5.",
-        tried="files of torch 1.1.0 to 1.4.0 in 2.13.0: the message.",
+        tried="files of torch 1.1.0 to 1.4.0 in 2.13.0: the message; those of 1.1.0 and 1.2.0 with one to three axes: the cure gives the old numbers.",
     ),
     Symptom(
         "GW126",
@@ -232,5 +237,27 @@ SYMPTOMS = (
         versions="torch 1.3 to 1.5.",
         tried="torch 1.3.1, 1.4.0 and 1.5.1.",
         related=("GW310",),
+    ),
+    Symptom(
+        "GW131",
+        title="'Upsample' object has no attribute 'recompute_scale_factor'",
+        says=("'{class}' object has no attribute '<recompute_scale_factor>'", "<recompute_scale_factor is not meaningful> with an explicit size"),
+        cause="The module was pickled whole by torch 1.10 or older; the attribute came with 1.11. torch 1.11 to 2.0 ask for it and fail. Later versions give every old "
+        "object True, which is what torch 1.0 to 1.5 did: an Upsample with a size then fails at the call, and one of 1.6 to 1.10 whose scale is no whole number "
+        "silently computes something else.",
+        fix="""
+        Give the attribute the value that the version which wrote the file used:
+
+            gatewise repair OLD.pt -o NEW.pt --as module
+
+        By hand, after loading: None for a file of torch 1.6 to 1.10, and for every Upsample with a size; True for a scale of torch 1.5 or older.
+
+            for module in model.modules():
+                if isinstance(module, torch.nn.Upsample):
+                    module.recompute_scale_factor = None
+        """,
+        versions="Written by torch <= 1.10. Read by 1.11 to 2.0: this error at the call. Read by >= 2.1: other numbers, or the error about an explicit size.",
+        threads=("pytorch/pytorch#100935", "pytorch/pytorch#99977", "openai/DALL-E#71"),
+        tried="modules of torch 1.1.0 to 1.9.1 in 1.12.1, 2.0.1, 2.4.1 and 2.13.0: the messages, the other numbers, and both cures.",
     ),
 )  # fmt: skip
