@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .cell import run
     from .checkpoint import Checkpoint, Conversion, Layer, Proof, convert, diff, open, save, verify
     from .cursor import Limits
+    from .doctor import diagnose, repair
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
     from .weights import Dialect, Stack
@@ -28,6 +29,7 @@ _HOME = {
     "run": "cell",
     **dict.fromkeys(("Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"), "checkpoint"),
     "Limits": "cursor",
+    **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
     **dict.fromkeys(("Dialect", "Stack"), "weights"),
@@ -35,7 +37,7 @@ _HOME = {
 
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
-    "__version__", "convert", "diff", "layout", "layouts", "open", "run", "save", "verify",
+    "__version__", "convert", "diagnose", "diff", "layout", "layouts", "open", "repair", "run", "save", "verify",
 ]  # fmt: skip
 
 

@@ -1,22 +1,247 @@
-"""The doctor: runs the ailments over a file or an object in memory, and applies their remedies to a copy."""
+"""The doctor: runs the ailments over a file or an object in memory, and applies their remedies to a copy.
+
+Diagnose fully, then treat: every remedy works on a draft (see :class:`.containers.Draft`), the draft is written beside
+the target, read again and examined again, and only a file that is well takes the output's name.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from .ailments import Finding, Patient, Target, examine
+from .ailments import CALL, FRAMEWORKS, LOAD, Finding, Outcome, Patient, Target, cases, examine
 from .checkpoint import Checkpoint, open
+from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
+from .containers._write import atomic
+from .errors import NotRepresentable, ProofFailed, UsageError, WriteRefused
+from .tensors import StoredTensor, Tensors
+
+FORMS = ("module", "state-dict")  # what ``--as`` may ask for
+_BLOCKS = ("breaks", "unsafe")  # a repaired file must have none of these left
 
 
 def diagnose(subject: Any, *, target: str | None = None) -> list[Finding]:
-    """What will break, be slow, be unsafe or give wrong numbers.  ``subject``: a path, a Checkpoint, or a live module.
+    """What will break, be slow, be unsafe or give wrong numbers, the worst first.  Nothing is changed, nothing is run.
 
-    ``target``: ``torch==2.13``, ``keras==3``: only what matters there.  Diagnosis changes nothing and runs nothing.
+    ``subject``  a path, a Checkpoint, or a live module or layer
+    ``target``   ``torch==2.13``, ``keras==3``: only what matters there
     """
+    return list(examine(_patient(subject, target)))
+
+
+def _patient(subject: Any, target: str | None) -> Patient:
     wanted = Target.parse(target) if target else None
     if isinstance(subject, (str, os.PathLike)):
         subject = open(subject)
     if isinstance(subject, Checkpoint):
-        return list(examine(Patient(checkpoint=subject, target=wanted)))
-    return list(examine(Patient(live=subject, target=wanted)))
+        return Patient(checkpoint=subject, target=wanted)
+    return Patient(live=subject, target=wanted)
+
+
+def prediction(findings: Sequence[Finding], target: str) -> Outcome:
+    """What the target does with the file: the first failure there, of loading before calling, or that all is well."""
+    wanted = Target.parse(target)
+    told = [mine for finding in findings if (mine := finding.in_version(wanted))]
+    for stage in (LOAD, CALL):
+        for finding in told:
+            for outcome in finding.outcomes:
+                if outcome.stage == stage:
+                    return replace(outcome, versions=_exactly(wanted))
+    return Outcome(_exactly(wanted), "loads and computes the same")
+
+
+def _exactly(target: Target) -> str:
+    return "==" + ".".join(map(str, target.version)) if target.version else ""
+
+
+# Treating.
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """One remedy that was applied, and what it did."""
+
+    finding: Finding | None
+    what: str
+    exactness: str
+
+    def as_dict(self) -> dict[str, Any]:
+        code, where = (self.finding.code, self.finding.where) if self.finding else (None, "")
+        return {"code": code, "where": where, "what": self.what, "exactness": self.exactness}
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was done.  ``left``: findings about the result that have no cure or need none (``note``, ``slow`` …).
+
+    ``output`` is None after a dry run; ``result`` is the repaired object where an object in memory was repaired.
+    """
+
+    path: str
+    output: str | None
+    form: str
+    container: str
+    applied: tuple[Treatment, ...]
+    left: tuple[Finding, ...]
+    dry_run: bool = False
+    result: Any = None
+
+    @property
+    def healthy(self) -> bool:
+        """Was there nothing to do?"""
+        return not self.applied
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "path": self.path, "output": self.output, "as": self.form, "container": self.container,
+            "nothing_to_do": self.healthy, "dry_run": self.dry_run,
+            "remedies": [each.as_dict() for each in self.applied], "left": [each.as_dict() for each in self.left],
+        }  # fmt: skip
+
+
+def repair(
+    subject: Any,
+    out: str | os.PathLike[str] | None = None,
+    as_: str | None = None,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    in_place: bool = False,
+) -> Repair:
+    """Apply every remedy to a copy: a file is written to ``out``, an object in memory is copied unless ``in_place``.
+
+    ``as_``      ``module`` or ``state-dict`` for torch's pickles; None: what the file is
+    ``dry_run``  say what would be done, write nothing
+    A healthy file is copied as it is.  Raises NotRepresentable, WriteRefused, ProofFailed, ContainerError.
+    """
+    if not isinstance(subject, (str, os.PathLike, Checkpoint)):
+        return _repair_object(subject, dry_run, in_place)
+    path = subject.path if isinstance(subject, Checkpoint) else os.fspath(subject)
+    if out is None and not dry_run:
+        raise UsageError("a repaired file is a new file.", path=path, next="Name it: -o OUT.")
+    if as_ is not None and as_ not in FORMS:
+        raise UsageError(f"nothing can be written as {as_!r}.", path=path, next=f"Say one of {', '.join(FORMS)}.")
+    if out is not None and Path(out).exists() and Path(out).samefile(path):
+        raise WriteRefused("is the input, which is never touched.", path=out, next="Choose another name.")
+    return _repair_file(path, out, as_, dry_run, force)
+
+
+def _repair_object(subject: Any, dry_run: bool, in_place: bool) -> Repair:
+    draft = subject if in_place and not dry_run else copy.deepcopy(subject)
+    applied = _treat(Patient(live=subject, draft=draft), "module")
+    left = tuple(examine(Patient(live=draft)))
+    name = type(subject).__name__
+    return Repair(f"<{name}>", None, "module", "memory", applied, left, dry_run, None if dry_run else draft)
+
+
+def _treat(patient: Patient, form: str) -> tuple[Treatment, ...]:
+    """Every remedy that this form of the result needs, applied to the draft."""
+    applied = []
+    for ailment, finding in list(cases(patient)):
+        if ailment.treat is not None and finding.remedy is not None and (not ailment.forms or form in ailment.forms):
+            done = ailment.treat(patient, finding)
+            if done:
+                applied.append(Treatment(finding, done, finding.remedy.exactness))
+    return tuple(applied)
+
+
+def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None, dry_run: bool, force: bool) -> Repair:
+    checkpoint, draft = open(path), open_draft(path)
+    chosen = _chosen(out, draft)
+    form = _form(path, draft, as_, chosen)
+    applied = _treat(Patient(checkpoint=checkpoint, draft=draft), form)
+    rewrites = chosen.name != checkpoint.tensors.container and checkpoint.tensors.container in _writable()
+    if form == draft.form and not applied and not rewrites:
+        return _as_it_is(checkpoint, out, form, dry_run, force)
+    applied += tuple(Treatment(None, what, exactness) for what, exactness in draft.losses(form))
+    if out is None or dry_run:
+        return Repair(path, None, form, chosen.name, applied, (), dry_run=True)
+    with atomic(out, force) as temporary:
+        if chosen.name in draft.writes:
+            draft.write(temporary, chosen.name, form)
+        else:
+            _export(chosen, temporary, draft.tensors(form))
+        left = _proved(temporary, draft.tensors(form))
+    return Repair(path, os.fspath(out), form, chosen.name, applied, left)
+
+
+def _writable() -> set[str]:
+    return {known.name for known in containers() if known.write}
+
+
+def _chosen(out: str | os.PathLike[str] | None, draft: Draft) -> Container:
+    """The format that the output's suffix asks for; the draft's own where the suffix says nothing (``.pth.tar``)."""
+    if out is not None:
+        with contextlib.suppress(UsageError):
+            return container_for_writing(out)
+    return container(draft.writes[0])
+
+
+def _form(path: str, draft: Draft, as_: str | None, chosen: Container) -> str:
+    """What is written: the form asked for or the file's own; a format of nothing but tensors holds a state dict."""
+    forms = draft.forms if chosen.name in draft.writes else tuple(form for form in draft.forms if form != "module")
+    form = as_ or (draft.form if draft.form in forms else forms[0])
+    if form not in forms:
+        raise NotRepresentable(
+            f"is a {draft.form} file, which {chosen.name} cannot hold as {form}.", path=path,
+            next=f"What can be written: {', '.join(f'--as {able}' for able in forms if able in FORMS) or 'no --as'}.",
+        )  # fmt: skip
+    return form
+
+
+def _as_it_is(
+    checkpoint: Checkpoint, out: str | os.PathLike[str] | None, form: str, dry_run: bool, force: bool
+) -> Repair:
+    """A healthy file: the same bytes under the new name."""
+    left = tuple(examine(Patient(checkpoint=checkpoint)))
+    _refuse_ill(left, checkpoint.path)
+    if out is not None and not dry_run:
+        with atomic(out, force) as temporary:
+            shutil.copyfile(checkpoint.path, temporary)
+    output = None if out is None or dry_run else os.fspath(out)
+    return Repair(checkpoint.path, output, form, checkpoint.tensors.container, (), left, dry_run)
+
+
+def _export(chosen: Container, path: Path, tensors: Tensors) -> None:
+    assert chosen.write is not None  # container_for_writing gives no other
+    chosen.write(path, tensors)
+
+
+def _proved(path: Path, expected: Tensors) -> tuple[Finding, ...]:
+    """Read the new file again: the same tensors, and nothing left that breaks.  What else it has is returned."""
+    fresh = open(path)
+    stored = open_tensors(path)
+    for name in expected:
+        if name not in stored or stored[name].dtype != expected[name].dtype or not _same(stored[name], expected[name]):
+            raise ProofFailed(
+                f"tensor {name!r} does not come back from the repaired file as it was; nothing was kept.",
+                next="This is a fault of gatewise: please report it, with the file if you can.",
+            )
+    left = tuple(examine(Patient(checkpoint=fresh)))
+    _refuse_ill(left, None)
+    return left
+
+
+def _same(one: StoredTensor, other: StoredTensor) -> bool:
+    mine, theirs = one.array(), other.array()
+    return mine.shape == theirs.shape and mine.tobytes() == theirs.tobytes()
+
+
+def _refuse_ill(findings: Sequence[Finding], path: str | None) -> None:
+    """A repaired file must open and run in today's framework."""
+    for finding in findings:
+        if finding.severity in _BLOCKS and _matters_today(finding):
+            raise NotRepresentable(
+                f"{finding.code}: {finding.what}", path=path, where=finding.where or None,
+                next=finding.remedy.what if finding.remedy else "No remedy is known; nothing was written.",
+            )  # fmt: skip
+
+
+def _matters_today(finding: Finding) -> bool:
+    return any(finding.in_version(Target(framework)) is not None for framework in FRAMEWORKS)

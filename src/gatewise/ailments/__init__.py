@@ -1,4 +1,4 @@
-"""Known sicknesses: one file each; diagnosis never changes anything, a remedy makes a new object.
+"""Known sicknesses: one file each; diagnosis never changes anything, a remedy changes a draft, never the file.
 
 An ailment is a module of this folder whose name has no leading underscore and which holds ``AILMENT``.  The folder is
 walked: adding an ailment is adding a file, and its test, whose first cases are what it must leave alone.
@@ -10,13 +10,14 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..checkpoint import Checkpoint
-from ..errors import UsageError
+from ._versions import FRAMEWORKS, Target, contains, matters
 
 SEVERITIES = ("note", "slow", "breaks", "wrong-results", "unsafe")  # mildest first
+LOAD, CALL, SCRIPT = "load", "call", "script"  # stages at which something fails, in the order in which they come
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,29 @@ class Remedy:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What happens in some versions.
+
+    ``versions``  a specifier without the framework's name: ``>=1.4,<2.0``
+    ``what``      for people: ``loads, fails at the call``
+    ``stage``     where it fails: LOAD (the framework's ordinary loading call), CALL, SCRIPT; "" where nothing fails
+    ``error``     the framework's own words: ``AttributeError: 'LSTM' object has no attribute '_flat_weights'``
+    """
+
+    versions: str
+    what: str
+    stage: str = ""
+    error: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        return {"versions": self.versions, "outcome": self.what, "stage": self.stage, "error": self.error}
+
+
+@dataclass(frozen=True)
 class Finding:
     """One thing the doctor saw.  ``code`` is stable and documented; ``where`` a layer, tensor or module path;
-    ``affects`` a specifier of the versions that suffer (``torch>=1.4``); ``outcomes`` what happens in which versions,
-    for people: (("torch 1.4-1.13", "loads, fails at the call"), ("torch >=2.0", "fails in torch.load"))."""
+    ``affects`` a specifier of the versions that suffer (``torch>=1.4``; "" for all); ``outcomes`` what happens in
+    which versions.  ``remedy`` is None where there is no cure."""
 
     code: str
     severity: str
@@ -43,38 +63,29 @@ class Finding:
     why: str
     affects: str
     remedy: Remedy | None = None
-    outcomes: tuple[tuple[str, str], ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "code": self.code, "severity": self.severity, "where": self.where, "what": self.what, "why": self.why,
             "remedy": self.remedy.as_dict() if self.remedy else None, "affects": self.affects,
-            "outcomes": [{"versions": versions, "outcome": outcome} for versions, outcome in self.outcomes],
+            "outcomes": [outcome.as_dict() for outcome in self.outcomes],
         }  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Target:
-    """The framework and version that the user asks about: ``--for torch==2.13``."""
-
-    framework: str
-    version: tuple[int, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> Target:
-        """``torch==2.13``, ``keras==3``, ``torch``.  Raises UsageError."""
-        framework, _, version = text.replace("~=", "==").partition("==")
-        numbers = tuple(int(piece) for piece in version.split(".") if piece.isdigit())
-        if framework.strip() not in ("torch", "keras", "tensorflow") or (version and not numbers):
-            raise UsageError(f"cannot tell what {text!r} asks for.", next="Say it as torch==2.13 or keras==3.")
-        return cls(framework.strip(), numbers)
+    def in_version(self, target: Target) -> Finding | None:
+        """The finding as it concerns one version: that version's outcome alone, or None if it does not suffer."""
+        if not matters(self.affects, target):
+            return None
+        told = tuple(outcome for outcome in self.outcomes if contains(outcome.versions, target.version))
+        return replace(self, outcomes=told)
 
 
 @dataclass(frozen=True)
 class Patient:
     """What is examined: an opened file, or an object in memory; and for which framework, where the user said so.
 
-    ``draft`` is what a treatment works on: a deep copy of what the file holds, never the file or the object itself.
+    ``draft`` is what a treatment works on: for a file what its container's ``draft`` made (:class:`..containers.Draft`:
+    TorchDraft …), for an object in memory a copy of it.  Never the file or, unless asked, the object itself.
     """
 
     checkpoint: Checkpoint | None = None
@@ -87,15 +98,19 @@ class Patient:
 class Ailment:
     """One known sickness: what it looks at, and what cures it.
 
-    ``examine(patient)`` yields findings and changes nothing.  ``treat(patient, finding)`` changes ``patient.draft`` and
-    returns a sentence about what it did; None where there is no cure.  ``codes`` it may report.
+    ``codes`` what it may report: code → its meaning in one sentence (docs/findings.md is made from them).
+    ``examine(patient)`` yields findings and changes nothing; it looks at ``checkpoint`` or ``live``, never at the draft.
+    ``treat(patient, finding)`` changes ``patient.draft`` and returns a sentence about what it did, or "" where there was
+    nothing left to do (another treatment did it).  None where nothing that it finds has a cure.
+    ``forms`` the forms of a result in which the ailment exists (a state dict has no module's attributes); () for all.
     """
 
     name: str
     title: str
-    codes: tuple[str, ...]
+    codes: dict[str, str]
     examine: Callable[[Patient], Iterable[Finding]]
     treat: Callable[[Patient, Finding], str] | None = None
+    forms: tuple[str, ...] = ()
     source: str = ""
 
 
@@ -107,6 +122,24 @@ def ailments() -> tuple[Ailment, ...]:
 
 
 def examine(patient: Patient) -> Iterator[Finding]:
-    """Every finding of every ailment, the worst first."""
-    found = [finding for ailment in ailments() for finding in ailment.examine(patient)]
-    yield from sorted(found, key=lambda finding: (-SEVERITIES.index(finding.severity), finding.code, finding.where))
+    """Every finding of every ailment, the worst first; with a target, only what matters there."""
+    yield from sorted((finding for _, finding in cases(patient)), key=worst_first)
+
+
+def cases(patient: Patient) -> Iterator[tuple[Ailment, Finding]]:
+    """Every finding with the ailment that made it, in the order in which they are treated."""
+    for ailment in ailments():
+        for finding in ailment.examine(patient):
+            told = finding if patient.target is None else finding.in_version(patient.target)
+            if told is not None:
+                yield ailment, told
+
+
+def worst_first(finding: Finding) -> tuple[int, str, str]:
+    return (-SEVERITIES.index(finding.severity), finding.code, finding.where)
+
+
+__all__ = [
+    "CALL", "FRAMEWORKS", "LOAD", "SCRIPT", "SEVERITIES", "Ailment", "Finding", "Outcome", "Patient", "Remedy", "Target", "ailments",
+    "cases", "examine", "worst_first",
+]  # fmt: skip

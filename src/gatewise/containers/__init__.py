@@ -14,11 +14,43 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from ..cursor import DEFAULT_LIMITS, Limits, Source
 from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, nearest
 from ..tensors import Tensors
+
+
+class Draft(Protocol):
+    """A copy of everything a file holds, which remedies may change and which is then written as a new file.
+
+    ``form``     what the file is: ``module``, ``state-dict``, ``checkpoint`` (torch), ``model`` (Keras), ``tensors`` …
+    ``forms``    what it can be written as
+    ``writes``   the containers that ``write`` can make, the usual one first; into others go the ``tensors`` alone
+    Each family of containers has a class of its own, with whatever its ailments' remedies need.
+    """
+
+    @property
+    def form(self) -> str: ...
+
+    @property
+    def forms(self) -> tuple[str, ...]: ...
+
+    @property
+    def writes(self) -> tuple[str, ...]: ...
+
+    def tensors(self, form: str) -> Tensors:
+        """The tensors that a file written in this form holds."""
+        ...
+
+    def losses(self, form: str) -> list[tuple[str, str]]:
+        """What writing in this form changes or leaves out, and how exact that is."""
+        ...
+
+    def write(self, path: Path, container: str, form: str) -> None:
+        """Write a new file.  Raises NotRepresentable."""
+        ...
+
 
 HEAD = 512  # bytes shown to every format's ``claims``: the tar magic lies at 257
 
@@ -30,6 +62,7 @@ class Container:
     ``claims(source)``            does the file look like this format?  Cheap: the head, or an archive's member names
     ``read(source)``              its Tensors; reads headers only
     ``write(path, tensors)``      writes a new file at ``path`` (which the caller makes atomic), tensor by tensor
+    ``draft(source)``             a copy of what the file holds that can be treated and written back; see :class:`Draft`
     ``suffixes``                  those that choose this format when writing; ``naming`` the naming scheme it wants
     ``frameworks``                whose layouts it can hold when writing; empty: anybody's
     """
@@ -43,6 +76,7 @@ class Container:
     suffixes: tuple[str, ...] = ()
     naming: str = ""
     frameworks: tuple[str, ...] = ()
+    draft: Callable[[Source], Draft] | None = None
     rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
 
 
@@ -94,15 +128,34 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None)
 def open_tensors(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Tensors:
     """Read a file's headers.  Which format it is, its bytes tell.  Raises ContainerError, UsageError."""
     source = Source(path, limits)
+    known = _claimed(source)
+    return _guarded(known, source, known.read)
+
+
+def open_draft(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Draft:
+    """A fresh copy of what a file holds, to be treated.  Raises ContainerError, UsageError."""
+    source = Source(path, limits)
+    known = _claimed(source)
+    if known.draft:
+        return _guarded(known, source, known.draft)
+    from ._plain_draft import PlainDraft
+
+    return PlainDraft(_guarded(known, source, known.read), known)
+
+
+def _claimed(source: Source) -> Container:
     for known in containers():
         if known.claims(source):
-            return _read(known, source)
+            return known
     raise _unknown(source)
 
 
-def _read(known: Container, source: Source) -> Tensors:
+_Read = TypeVar("_Read")
+
+
+def _guarded(known: Container, source: Source, read: Callable[[Source], _Read]) -> _Read:
     try:
-        return known.read(source)
+        return read(source)
     except GatewiseError as error:
         raise error.at(source.path) from error.__cause__
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:

@@ -57,7 +57,9 @@ class _Scope:
         """The names of the nested models around this one's layers."""
         if self.parent is None or self.outer is None:
             return ()
-        own = () if self.outer.name.startswith("?") else (self.outer.name,)  # Keras 2.2 left a nested Sequential unnamed
+        own = (
+            () if self.outer.name.startswith("?") else (self.outer.name,)
+        )  # Keras 2.2 left a nested Sequential unnamed
         return (*self.parent.names_above, *own)
 
     def inputs_of(self, layer: Layer) -> list[tuple[_Scope, str]]:
