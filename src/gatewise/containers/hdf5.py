@@ -27,8 +27,9 @@ from . import Container
 from ._hdf5 import SIGNATURE, Bytes, Dataset, Group, natural
 from ._keras_config import lambdas, model_of, parse
 from ._keras_declared import declare
+from ._keras_draft import draft_of_h5
 from ._keras_names import LegacyNames, Names
-from ._keras_write import write_weights_h5
+from ._keras_write import write_keras_h5, write_weights_h5
 
 _LEGACY, _VARS, _FOREIGN = "keras-h5", "keras-weights-h5", ""
 _PROBES = 2_000  # groups looked at to find one called "vars"
@@ -89,7 +90,7 @@ def read_legacy(source: Source) -> Tensors:
         groups, tensors = _legacy_tensors(weights, notes)
         version = root.text("keras_version") or weights.text("keras_version")
         backend = root.text("backend") or weights.text("backend")
-        text = root.text("model_config")
+        text, compiled = root.text("model_config"), root.text("training_config") is not None
         if "optimizer_weights" in root:
             notes.append("The optimizer's state (optimizer_weights) is in the file and is not read.")
     config = parse(text, source.limits, "attribute model_config") if text is not None else None
@@ -102,7 +103,9 @@ def read_legacy(source: Source) -> Tensors:
         declared=declared_of(config, LegacyNames(groups), version, source, notes),
         written_by=[_legacy_writer(version, backend)],
         notes=notes,
-        metadata=_metadata(keras_version=version, backend=backend, config=config),
+        metadata=_metadata(
+            keras_version=version, backend=backend, config=config, groups=tuple(groups), compiled=compiled or None
+        ),
     )
 
 
@@ -263,6 +266,11 @@ CONTAINERS = (
         source="files of Keras 1.2 to 3.15; keras/src/legacy/saving/legacy_h5_format.py",
         claims=functools.partial(_claims, _LEGACY),
         read=read_legacy,
+        write=write_keras_h5,
+        draft=lambda source: draft_of_h5(read_legacy(source), source.limits),
+        suffixes=(".h5", ".hdf5"),
+        naming="keras-vars",
+        frameworks=("keras",),
         rank=30,
     ),
     Container(

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..cursor import Source
-from ..errors import BrokenFile
+from ..errors import BrokenFile, NotRepresentable
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container
 from ._hdf5 import Bytes
 from ._keras_config import parse
+from ._keras_draft import KerasDraft, draft_of_zip
 from ._keras_names import VarsNames
 from ._keras_write import write_keras_zip
 from ._zip import ZipFile, looks_like_zip, zip_of
@@ -61,6 +62,16 @@ def read(source: Source) -> Tensors:
     )
 
 
+def draft(source: Source) -> KerasDraft:
+    archive = zip_of(source)
+    others = [name for name in archive if name not in (CONFIG, METADATA, WEIGHTS) and not name.endswith("/")]
+    if others:
+        raise NotRepresentable(f"the archive also holds {others[0]}, which a draft would lose.")
+    tensors = read(source)
+    _, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), [])
+    return draft_of_zip(tensors, groups, source.limits)
+
+
 def _json(archive: ZipFile, name: str) -> dict[str, Any]:
     return parse(bytes(archive.header(name)), archive.source.limits, f"member {name}")
 
@@ -86,6 +97,7 @@ CONTAINERS = (
         claims=claims,
         read=read,
         write=write_keras_zip,
+        draft=draft,
         suffixes=(".keras",),
         naming="keras-vars",
         frameworks=("keras",),
