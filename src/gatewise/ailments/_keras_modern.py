@@ -75,7 +75,7 @@ def _model(node: Node, keras_1: bool, name: str) -> None:
     if not isinstance(node.get("config"), dict):
         node["config"] = {"name": node.get("name") or name.lower() or "sequential", "layers": node["config"]}
     body = node["config"]
-    nodes = nodes_in(node)
+    nodes, old = nodes_in(node), not is_of_keras_3(node)
     for inner in nodes:
         _node(inner, keras_1)
     if node["class_name"] == "Sequential":
@@ -84,15 +84,15 @@ def _model(node: Node, keras_1: bool, name: str) -> None:
         if nodes and nodes[0]["class_name"] != "InputLayer" and "batch_input_shape" in nodes[0]:
             body["layers"].insert(0, _input(nodes[0], nodes))
     else:
-        _references(node, nodes)
+        _references(node, nodes, old)
         node.update(_FUNCTIONAL)
     for inner in nodes_in(node):
         inner.pop("batch_input_shape", None)
 
 
-def _references(model: Node, nodes: list[Node]) -> None:
+def _references(model: Node, nodes: list[Node], old: bool) -> None:
     """Calls and outputs, counted as Keras 3 counts them; see :func:`counted_from`."""
-    body, old = model["config"], not is_of_keras_3(model)
+    body = model["config"]
     nested = {node_name(inner) for inner in nodes if inner["class_name"] in MODELS} if old else set()
     sequential = {node_name(inner) for inner in nodes if inner["class_name"] == "Sequential"} if old else set()
     for inner in nodes:
