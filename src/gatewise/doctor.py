@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,13 +48,34 @@ def _patient(subject: Any, target: str | None) -> Patient:
 def prediction(findings: Sequence[Finding], target: str) -> Outcome:
     """What the target does with the file: the first failure there, of loading before calling, or that all is well."""
     wanted = Target.parse(target)
-    told = [mine for finding in findings if (mine := finding.in_version(wanted))]
-    for stage in (LOAD, CALL):
-        for finding in told:
-            for outcome in finding.outcomes:
-                if outcome.stage == stage:
-                    return replace(outcome, versions=_exactly(wanted))
-    return Outcome(_exactly(wanted), "loads and computes the same")
+    told = [(mine, outcome) for each in findings if (mine := each.in_version(wanted)) for outcome in mine.outcomes]
+    loads = [(mine.order, outcome) for mine, outcome in told if outcome.stage == LOAD]
+    # A forward asks for its own attributes before it calls its parts.
+    calls = [((_depth(mine.where), mine.order), outcome) for mine, outcome in told if outcome.stage == CALL]
+    first = Outcome("", "loads and computes the same")
+    for failures in (calls, loads):
+        first = min(failures, key=lambda failure: failure[0], default=(0, first))[1]
+    return replace(first, versions=_exactly(wanted))
+
+
+def _depth(path: str) -> int:
+    return len([piece for piece in path.split(".") if piece])
+
+
+def is_ill(findings: Sequence[Finding]) -> bool:
+    """Is anything worse than a note?"""
+    return any(finding.severity != "note" for finding in findings)
+
+
+def repair_command(checkpoint: Checkpoint, findings: Sequence[Finding]) -> str:
+    """The command line that applies the remedies there are, or ""."""
+    if not any(finding.remedy and finding.severity != "note" for finding in findings):
+        return ""
+    form = open_draft(checkpoint.path).form
+    path = Path(checkpoint.path)
+    unsafe = any(finding.severity == "unsafe" for finding in findings)
+    wanted = f" --as {'state-dict' if unsafe else form}" if form in FORMS else ""
+    return f"gatewise repair {shlex.quote(path.name)} -o NEW{path.suffix}{wanted}"
 
 
 def _exactly(target: Target) -> str:

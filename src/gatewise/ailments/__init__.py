@@ -54,7 +54,8 @@ class Outcome:
 class Finding:
     """One thing the doctor saw.  ``code`` is stable and documented; ``where`` a layer, tensor or module path;
     ``affects`` a specifier of the versions that suffer (``torch>=1.4``; "" for all); ``outcomes`` what happens in
-    which versions.  ``remedy`` is None where there is no cure."""
+    which versions.  ``remedy`` is None where there is no cure.  ``order`` is the place in the file's own order: of two
+    failures the first one is what the user sees."""
 
     code: str
     severity: str
@@ -64,6 +65,7 @@ class Finding:
     affects: str
     remedy: Remedy | None = None
     outcomes: tuple[Outcome, ...] = ()
+    order: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -135,8 +137,8 @@ def cases(patient: Patient) -> Iterator[tuple[Ailment, Finding]]:
                 yield ailment, told
 
 
-def worst_first(finding: Finding) -> tuple[int, str, str]:
-    return (-SEVERITIES.index(finding.severity), finding.code, finding.where)
+def worst_first(finding: Finding) -> tuple[int, str, int, str]:
+    return (-SEVERITIES.index(finding.severity), finding.code, finding.order, finding.where)
 
 
 __all__ = [

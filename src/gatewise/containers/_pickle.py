@@ -15,15 +15,18 @@ from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
 from ._pickle_machine import Machine
 from ._pickle_opcodes import OPCODES
-from ._pickled import Persistent
+from ._pickled import Persistent, Stub
 
 
-def load(cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None) -> Any:
+def load(
+    cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None, calls: list[Stub] | None = None
+) -> Any:
     """One pickle, from where the cursor stands to its STOP.  Raises BrokenFile, LimitExceeded.
 
-    Every persistent id met is added to ``persistent``, in the pickle's order.
+    Every persistent id met is added to ``persistent``, and everything that the pickle would have called to ``calls``,
+    in the pickle's order.
     """
-    machine = Machine(cursor, limits, persistent)
+    machine = Machine(cursor, limits, persistent, calls)
     try:
         return _run(machine)
     except BrokenFile as error:

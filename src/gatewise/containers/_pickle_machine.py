@@ -20,12 +20,19 @@ _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
 class Machine:
-    """One pickle being read.  ``persistent`` collects every persistent id met, in order."""
+    """One pickle being read.  ``persistent`` collects every persistent id met, in order.
 
-    def __init__(self, cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None):
+    ``calls`` collects every object that the pickle would have made by calling something, also those it drops again.
+    """
+
+    def __init__(
+        self, cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None,
+        calls: list[Stub] | None = None,
+    ):  # fmt: skip
         self.cursor = cursor
         self.limits = limits
         self.persistent = [] if persistent is None else persistent
+        self.calls = [] if calls is None else calls
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -149,7 +156,10 @@ class Machine:
         build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None
         self.count_objects(cost(args) if build else 0)
         built = build(args) if build else NOT_PLAIN
-        self.push(Stub(cls, args, kwargs, how) if built is NOT_PLAIN else built)
+        if built is NOT_PLAIN:
+            built = Stub(cls, args, kwargs, how)
+            self.calls.append(built)
+        self.push(built)
 
     def set_items(self, pairs: list[Any]) -> None:
         target = self.top()

@@ -17,13 +17,18 @@ from ..errors import NotRepresentable
 from ._pickled import MISSING, DefaultDict, Global, LegacyStr, Persistent, Stub
 
 
-def dumps(value: Any) -> bytes:
-    """The protocol-2 pickle of a tree.  Raises NotRepresentable for an object the machine would not make."""
-    return _Writer().dump(value)
+def dumps(value: Any, rewrite: Callable[[Any], Any] | None = None) -> bytes:
+    """The protocol-2 pickle of a tree.  Raises NotRepresentable for an object the machine would not make.
+
+    ``rewrite`` is asked for what to write in place of each persistent id and each Stub; for the same object it must
+    give the same one, or what is shared would not be.
+    """
+    return _Writer(rewrite).dump(value)
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, rewrite: Callable[[Any], Any] | None = None) -> None:
+        self.rewrite = rewrite
         self.out = bytearray(b"\x80\x02")
         self.memo: dict[Any, int] = {}
         self.kept: list[Any] = []  # what the memo knows by id() must live as long as the memo
@@ -70,6 +75,8 @@ class _Writer:
     # The kinds of object.
 
     def save(self, value: Any) -> None:
+        if self.rewrite is not None and isinstance(value, Persistent | Stub):
+            value = self.rewrite(value)
         if value is None or isinstance(value, bool | int | float):
             self.out += _scalar(value)
         elif value == () and type(value) is tuple:

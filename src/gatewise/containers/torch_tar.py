@@ -20,8 +20,9 @@ from ..errors import BrokenFile
 from ..tensors import Tensors
 from . import Container
 from ._pickle import load
-from ._pickled import Persistent
+from ._pickled import Persistent, Stub
 from ._tar import looks_like_tar, members, walk
+from ._torch_draft import TorchDraft
 from ._torch_history import older_than, written_by
 from ._torch_tensor import Dense, Storage, dense, storage_type
 from ._torch_tree import Walk
@@ -34,6 +35,7 @@ class _Tar:
 
     def __init__(self, source: Source):
         self.source = source
+        self.calls: list[Stub] = []
         self.limits = source.limits
         self.members = members(source)
         missing = [name for name in _MEMBERS if name not in self.members]
@@ -43,19 +45,19 @@ class _Tar:
         self.tensors: dict[int, Dense] = {}
         self._read_storages(self._cursor("storages"))
         self._read_tensors(self._cursor("tensors"))
-        self.root = load(self._cursor("pickle"), self.limits)
+        self.root = load(self._cursor("pickle"), self.limits, None, self.calls)
 
     def _cursor(self, name: str) -> Cursor:
         return self.source.cursor(*self.members[name], where=f"member {name}")
 
     def _count(self, cursor: Cursor, what: str) -> int:
-        count = load(cursor, self.limits)
+        count = load(cursor, self.limits, None, self.calls)
         if type(count) is not int or count < 0:
             raise cursor.fail(f"the number of {what} is {count!r}.")
         return self.limits.check(what, count, path=cursor.path, where=cursor.where)
 
     def _triple(self, cursor: Cursor) -> tuple[int, Any, Any]:
-        found = load(cursor, self.limits)
+        found = load(cursor, self.limits, None, self.calls)
         if not isinstance(found, tuple) or len(found) != 3 or type(found[0]) is not int:
             raise cursor.fail("an entry is not (key, …, class).")
         if found[0] in self.storages or found[0] in self.tensors:
@@ -73,7 +75,7 @@ class _Tar:
             place = f"byte {cursor.base + cursor.at}"
             data = cursor.take(count * item_bytes, f"bytes of storage {key}")
             self.storages[key] = Storage(str(key), dtype, count, item_bytes, data, place)
-        views = load(cursor, self.limits)
+        views = load(cursor, self.limits, None, self.calls)
         if not isinstance(views, list):
             raise cursor.fail("the storages' views are no list.")
         for view in views:
@@ -142,8 +144,13 @@ def read(source: Source) -> Tensors:
         bytes=source.size,
         declared=walk.declared,
         written_by=written_by(((module.kind, module.attributes) for module in walk.modules), bounds),
-        metadata={"tree": tar.root},
+        metadata={"tree": tar.root, "calls": tar.calls},
     )
+
+
+def draft(source: Source) -> TorchDraft:
+    tar = _Tar(source)
+    return TorchDraft(tar.root, tar, source.path)
 
 
 CONTAINERS = (
@@ -154,5 +161,6 @@ CONTAINERS = (
         claims,
         read,
         frameworks=("torch",),
+        draft=draft,
     ),
 )

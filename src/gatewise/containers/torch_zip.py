@@ -23,6 +23,7 @@ from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
 from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
+from ._torch_draft import TorchDraft
 from ._torch_history import Bound, at_least, older_than, written_by
 from ._torch_tensor import STORAGE_DTYPES
 from ._torch_tree import Walk
@@ -75,7 +76,8 @@ def _bounds(archive: Archive) -> Iterator[Bound]:
 
 def read(source: Source) -> Tensors:
     archive = Archive(source)
-    root = archive.unpickle("data.pkl")
+    calls: list[Stub] = []
+    root = archive.unpickle("data.pkl", calls)
     walk = Walk(root, archive, source.path)
     records_said = {name: archive.text(name) for name in ("version", *_RECORDS) if name in archive.records}
     return Tensors(
@@ -85,13 +87,18 @@ def read(source: Source) -> Tensors:
         bytes=source.size,
         declared=walk.declared,
         written_by=written_by(((m.kind, m.attributes) for m in walk.modules), _bounds(archive)),
-        metadata={"tree": root, "records": records_said},
+        metadata={"tree": root, "calls": calls, "records": records_said},
     )
+
+
+def draft(source: Source) -> TorchDraft:
+    archive = Archive(source)
+    return TorchDraft(archive.unpickle("data.pkl"), archive, source.path)
 
 
 # The writer.
 
-_CLASSES = {dtype: name for name, dtype in STORAGE_DTYPES.items() if name != "UntypedStorage"}
+CLASSES = {dtype: name for name, dtype in STORAGE_DTYPES.items() if name != "UntypedStorage"}
 _UNTYPED = ("uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz")
 _FOLDER = "archive"
 
@@ -128,8 +135,8 @@ def _rebuild(tensor: StoredTensor, key: str) -> Stub:
     """The call that torch would pickle for a plain tensor (``_rebuild_tensor_v2``, ``_v3`` for newer dtypes)."""
     hooks: OrderedDict[Any, Any] = OrderedDict()
     view = (0, tensor.shape, contiguous_strides(tensor.shape), False, hooks)
-    if tensor.dtype in _CLASSES:
-        storage = ("storage", Global("torch", _CLASSES[tensor.dtype]), key, "cpu", tensor.size)
+    if tensor.dtype in CLASSES:
+        storage = ("storage", Global("torch", CLASSES[tensor.dtype]), key, "cpu", tensor.size)
         return Stub(Global("torch._utils", "_rebuild_tensor_v2"), (Persistent(storage), *view))
     if tensor.dtype not in _UNTYPED:
         raise NotRepresentable(f"torch has no dtype {tensor.dtype} (tensor {tensor.name!r}).")
@@ -158,5 +165,6 @@ CONTAINERS = (
         write,
         suffixes=(".pt", ".pth", ".bin", ".ckpt"),
         frameworks=("torch",),
+        draft=draft,
     ),
 )

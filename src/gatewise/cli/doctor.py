@@ -1,0 +1,71 @@
+"""``gatewise doctor``: what will break, be slow, be unsafe or give wrong numbers, and on which versions."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ._command import DIFFERS, DONE, Answer, Command
+from ._parse import add_file
+
+if TYPE_CHECKING:
+    from ._screen import Screen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_file(parser, "file", "the checkpoint to examine; nothing in it is run")
+    parser.add_argument(
+        "--for", dest="target", metavar="TARGET", help="what happens in this version: torch==2.13, keras==3"
+    )
+
+
+def run(arguments: argparse.Namespace) -> Answer:
+    from ..checkpoint import open
+    from ..doctor import diagnose, is_ill, prediction, repair_command
+
+    checkpoint = open(arguments.file)
+    findings = diagnose(checkpoint, target=arguments.target)
+    document: dict[str, Any] = {
+        "path": checkpoint.path,
+        "container": checkpoint.tensors.container,
+        "for": arguments.target,
+        "healthy": not is_ill(findings),
+        "findings": [each.as_dict() for each in findings],
+    }
+    if arguments.target:
+        document["prediction"] = prediction(findings, arguments.target).as_dict()
+    command = repair_command(checkpoint, findings)
+    if command:
+        document["fix"] = command
+    return Answer(document, lambda screen: _lines(screen, document), DIFFERS if is_ill(findings) else DONE)
+
+
+def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
+    from ._findings import counted, finding_lines
+    from ._screen import visible
+
+    findings = document["findings"]
+    yield from finding_lines(screen, findings)
+    if document["for"]:
+        told = document["prediction"]
+        what = told["outcome"] + (f": {told['error']}" if told["error"] else "")
+        yield from screen.wrap(f"in {document['for']}: {what}", "  ")
+    if "fix" in document:
+        yield f"fix: {screen.paint(visible(document['fix']), 'bold')}"
+    well = screen.paint("healthy", "green")
+    summary = counted(findings)
+    yield (
+        f"{visible(document['path'])}: {f'{well} ({summary})' if summary else well}"
+        if document["healthy"]
+        else (f"{visible(document['path'])}: {summary}")
+    )
+
+
+COMMAND = Command(
+    name="doctor",
+    help="what will break, be slow, be unsafe or give wrong numbers, and in which versions",
+    example="gatewise doctor model.pt --for torch==2.13",
+    add_arguments=add_arguments,
+    run=run,
+)
