@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..containers._keras_config import references
-from ..containers._keras_draft import node_name
+from ..containers._keras_draft import node_name, nodes_below
 from ..containers._keras_tree import MODELS, Node, nodes_in
 from ._keras3_table import CELLS, INITIALIZERS, LAYERS, RECURRENT, required, takes
 
-KERAS_1, ARGUMENT, INITIALIZER, WRAPPED, CUDNN, CUSTOM, MOVED, CALL_FORM = (
-    "keras1", "argument", "initializer", "wrapped", "cudnn", "custom", "moved", "call",
+KERAS_1, ARGUMENT, INITIALIZER, WRAPPED, CUDNN, CUSTOM, MOVED, CALL_FORM, INPUT_SHAPE, NAME, RESET, LAMBDA = (
+    "keras1", "argument", "initializer", "wrapped", "cudnn", "custom", "moved", "call", "input shape", "name", "reset", "lambda",
 )  # fmt: skip
 OLD_CUDNN = ("CuDNNLSTM", "CuDNNGRU")
 _LOCATED = ("keras", "keras.layers", "keras.models", "keras.src.models.functional", "keras.src.models.sequential")
@@ -39,10 +39,17 @@ class Refusal:
 
 def refusals(root: Node) -> Iterator[Refusal]:
     """Every reason why ``load_model`` refuses a config, as Keras would meet them."""
-    if "module" in root:
-        yield from _modern(root, "")
-    else:
-        yield from _legacy(root, "")
+    yield from _modern(root, "") if "module" in root else _legacy(root, "")
+    yield from _gru_biases(root)  # met last of all, when the weights are loaded
+
+
+def _gru_biases(root: Node) -> Iterator[Refusal]:
+    for node in nodes_below(root):
+        config = node.get("config")
+        if node.get("class_name") in ("GRU", "GRUCell") and isinstance(config, dict) and "units" in config:
+            if "reset_after" not in config and config.get("use_bias", True):
+                name = node_name(node)
+                yield Refusal(RESET, name, "ValueError: Shape mismatch in layer #", name)
 
 
 def _legacy(node: Node, above: str) -> Iterator[Refusal]:
@@ -52,7 +59,7 @@ def _legacy(node: Node, above: str) -> Iterator[Refusal]:
         yield Refusal(KERAS_1, where, "TypeError: pop expected at most 1 argument, got 2", kind)
         config = {}
     if kind in MODELS:
-        yield from _model(node, where if above or nodes_in(node) is None else "")
+        yield from _model(node, where if above else "")
     elif kind not in LAYERS:
         sort = CUDNN if kind in OLD_CUDNN else CUSTOM
         yield Refusal(sort, where, f"ValueError: Unknown layer: '{kind}'. Please ensure you are using a `keras.utils.custom_object_scope`", kind)
@@ -109,10 +116,32 @@ def _model(model: Node, where: str) -> Iterator[Refusal]:
     body = model.get("config")
     if isinstance(body, dict) and model.get("class_name") == "Sequential" and "name" not in body:
         yield Refusal(KERAS_1, where, "ValueError: A Sequential model configuration must be a dictionary", "Sequential")
-    for node in nodes_in(model):
+    nodes = nodes_in(model)
+    deeper = _taken_too_deep(nodes) if model.get("class_name") == "Sequential" else ""
+    for node in nodes:
         yield from (_modern if "module" in node else _legacy)(node, where)
+        if deeper and node_name(node) == deeper:
+            said = f"ValueError: Input 0 with name 'None' of layer '{deeper}' is incompatible with the layer: expected ndim=3, found ndim=4."
+            yield Refusal(INPUT_SHAPE, f"{where}/{deeper}".strip("/"), said, "batch_input_shape")
     for node in nodes_in(model):
         yield from _call_form(node, where)
+
+
+_KEEP_RANK = ("Embedding", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "Masking", "Dense", "Activation")
+
+
+def _taken_too_deep(nodes: list[Node]) -> str:
+    """A Sequential that says batch_input_shape at its first layer: Keras 3 adds a batch axis to it once more, and the
+    first recurrent layer minds.  Its name, or "" where that does not happen."""
+    first = nodes[0] if nodes else {}
+    if "module" in first or "batch_input_shape" not in (first.get("config") or {}) or first.get("class_name") == "InputLayer":
+        return ""
+    for node in nodes:
+        if node.get("class_name") in (*RECURRENT[:3], "RNN", "Bidirectional"):
+            return node_name(node)
+        if node.get("class_name") not in _KEEP_RANK:
+            break
+    return ""
 
 
 def _call_form(node: Node, above: str) -> Iterator[Refusal]:
@@ -143,9 +172,26 @@ def _built(kind: str, config: Mapping[str, Any], where: str, modern: bool) -> It
         missing = f"TypeError: {kind}.__init__() missing 1 required positional argument: '{required(kind)}'"
         yield Refusal(KERAS_1, where, missing, kind)
         return
-    found = [*_initializers(config, where), *_unknown_arguments(kind, config, where, modern)]
+    yield from _lambda(kind, config, where)
+    found = [*_initializers(config, where), *_name(config, where), *_unknown_arguments(kind, config, where, modern)]
     # An RNN makes its cell, with the initializers, before it looks at what it does not know; other layers after.
-    yield from found if kind in RECURRENT else reversed(found)
+    yield from found if kind in RECURRENT else [*found[1:], *found[:1]] if found and found[0].sort == INITIALIZER else found
+
+
+def _lambda(kind: str, config: Mapping[str, Any], where: str) -> Iterator[Refusal]:
+    function = config.get("function")
+    code = isinstance(function, list) or (isinstance(function, dict) and function.get("class_name") == "__lambda__")
+    if kind == "Lambda" and code:
+        said = "ValueError: Requested the deserialization of a `Lambda` layer whose `function` is a Python lambda."
+        yield Refusal(LAMBDA, where, said, "Lambda")
+    elif kind == "Lambda" and isinstance(function, str):
+        yield Refusal(CUSTOM, where, "TypeError: Could not parse config:", f"Lambda({function})")
+
+
+def _name(config: Mapping[str, Any], where: str) -> Iterator[Refusal]:
+    name = config.get("name")
+    if isinstance(name, str) and "/" in name:
+        yield Refusal(NAME, where, "ValueError: Argument `name` must be a string and cannot contain character `/`.", name)
 
 
 def _initializers(config: Mapping[str, Any], where: str) -> Iterator[Refusal]:
@@ -167,6 +213,4 @@ def _unknown_arguments(kind: str, config: Mapping[str, Any], where: str, modern:
     unknown = {key: value for key, value in config.items() if key not in takes(kind) and key not in passed_over}
     if unknown:
         said = f"ValueError: Unrecognized keyword arguments passed to {kind}: {unknown}"
-        if kind in ("RNN", "Bidirectional", "TimeDistributed"):
-            said = f"ValueError: Unrecognized keyword arguments passed to {kind}: {unknown}"
         yield Refusal(ARGUMENT, where, said, ", ".join(unknown))

@@ -38,11 +38,57 @@ _WORDS_OF_KERAS_1 = {
 _FUNCTIONAL = {"module": "keras.src.models.functional", "class_name": "Functional", "registered_name": "Functional"}
 
 
-def modernise(root: Node, keras_1: bool) -> None:
-    """The whole model.  Raises NotRepresentable and leaves the node half done: work on a draft."""
+def modernise(root: Node, keras_1: bool) -> dict[str, str]:
+    """The whole model.  Returns the layers of the outermost model that had to be renamed: old name → new.
+
+    Raises NotRepresentable and leaves the node half done: work on a draft.
+    """
     _node(root, keras_1, "model")
     for key in ("compile_config", "build_config"):
         root.pop(key, None)
+    return _plain_names(root)
+
+
+def _plain_names(model: Node) -> dict[str, str]:
+    """Keras 3 allows no slash in a name."""
+    nodes = nodes_in(model)
+    taken = {node_name(node) for node in nodes}
+    renamed: dict[str, str] = {}
+    for name in [name for name in taken if "/" in name]:
+        fresh = name.replace("/", "_")
+        while fresh in taken:
+            fresh += "_"
+        taken.add(fresh)
+        renamed[name] = fresh
+    body = model["config"]
+    for node in nodes:
+        if node_name(node) in renamed:
+            new = renamed[node_name(node)]
+            node["config"]["name"] = new
+            if "name" in node:
+                node["name"] = new
+        if node["class_name"] in MODELS:
+            _plain_names(node)
+        for wrapped in (node["config"].get(key) for key in ("layer", "backward_layer", "cell")):
+            if isinstance(wrapped, dict) and "/" in node_name(wrapped):
+                wrapped["config"]["name"] = node_name(wrapped).replace("/", "_")
+        node["inbound_nodes"] = _with_names(node["inbound_nodes"], renamed) if "inbound_nodes" in node else []
+        if node["inbound_nodes"] == [] and model["class_name"] == "Sequential":
+            del node["inbound_nodes"]
+    for key in ("input_layers", "output_layers"):
+        if key in body:
+            body[key] = _with_names(body[key], renamed)
+    return renamed
+
+
+def _with_names(value: Any, renamed: Mapping[str, str]) -> Any:
+    """References to layers under their new names."""
+    if isinstance(value, dict):
+        return {key: _with_names(item, renamed) for key, item in value.items()}
+    if isinstance(value, list):
+        is_reference = len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int
+        return [renamed.get(value[0], value[0]) if is_reference and index == 0 else _with_names(item, renamed) for index, item in enumerate(value)]
+    return value
 
 
 def _node(node: Node, keras_1: bool, name: str = "") -> None:
@@ -166,6 +212,8 @@ def _layer(node: Node, keras_1: bool, place: str) -> None:
             node["batch_input_shape"] = shape
     if keras_1:
         _from_keras_1(kind, config, place)
+    if kind in ("GRU", "GRUCell"):
+        config.setdefault("reset_after", False)  # what it was before there was a choice
     for key in ("layer", "backward_layer", "cell"):
         if isinstance(config.get(key), dict):
             _node(config[key], keras_1, place)

@@ -8,17 +8,22 @@ canonical form here; of them only the slope is changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..checkpoint import Checkpoint, Layer
 from ..containers._keras_draft import KerasDraft, Leaf
-from ..conventions import ONE_ROUNDING, Expressed, express
+from ..conventions import Expressed, express
 from ..errors import NotRepresentable
 from ..layouts import layout
 from ..layouts._code import encode
 from ..layouts._layout import version_numbers
 from ..tensors import StoredTensor, numpy_dtype
+from ..weights import Stack
+from ._keras3 import OLD_CUDNN
+from ._keras3_table import CELLS, RECURRENT
+from ._keras_modern import modernise
 
 _TARGETS = {"lstm": "keras.LSTM", "gru": "keras.GRU", "rnn": "keras.SimpleRNN"}
 OLD_SLOPE = "hard_sigmoid(0.2)"
@@ -40,31 +45,42 @@ def version_of(checkpoint: Checkpoint) -> tuple[int, ...]:
     return version_numbers(said)
 
 
-def expressed(layer: Layer) -> Expressed:
-    """A layer as Keras 3 can say it.  Raises NotRepresentable."""
-    return express(layer, layout(_TARGETS[layer.cell]))
+def expressed(layer: Layer, direction: str = "forward", stored_only: bool = False) -> Expressed:
+    """One direction of a layer as Keras 3 can say it; ``stored_only``: where it lies alone, the activations being told
+    by nothing in the file.  Raises NotRepresentable."""
+    dialect = replace(layer.dialect, merge="concat")
+    if stored_only and dialect.recurrent_activation is not None:
+        dialect = replace(dialect, recurrent_activation="sigmoid")
+    one = Stack(layer.cell, {(0, "forward"): layer.cells[0, direction]}, dialect, name=layer.name, layout=layer.layout)
+    return express(one, layout(_TARGETS[layer.cell]))
+
+
+def has_old_slope(layer: Layer) -> bool:
+    """Does the layer compute the hard_sigmoid of Keras before 3?"""
+    said = layer.dialect
+    return OLD_SLOPE in (said.recurrent_activation, said.activation, said.output_activation)
 
 
 def is_today(layer: Layer) -> bool:
-    return layer.layout == _TARGETS[layer.cell] and not expressed(layer).changes
+    return layer.layout == _TARGETS[layer.cell] and not has_old_slope(layer)
 
 
-def renew(draft: KerasDraft, layer: Layer) -> tuple[str, ...]:
-    """Put a layer's weights and settings into today's form.  Returns what was changed; () where nothing was."""
-    said = expressed(layer)
-    names = {name for _, _, name in layer.match.places()}
-    homes = [leaf for leaf in draft.leaves if any(tensor.name in names for tensor in leaf.tensors)]
-    if is_today(layer) or not homes:
-        return ()
-    new = encode(said.stack, said.layout, said.form)
+def renew(draft: KerasDraft, layer: Layer) -> None:
+    """Put a layer's weights and settings into today's form, where they are not.  Raises NotRepresentable."""
     directions = {name: found.direction for _, found, name in layer.match.places()}
+    homes = [leaf for leaf in draft.leaves if any(tensor.name in directions for tensor in leaf.tensors)]
+    stored_only = draft.config is None
+    if layer.layout == _TARGETS[layer.cell] and (stored_only or not has_old_slope(layer)):
+        return
+    said = {direction: expressed(layer, direction, stored_only) for direction in layer.directions}
     for leaf in homes:
-        leaf.tensors = list(_replaced(leaf, directions, new, layer))
-        _say(leaf.node, said)
-    return tuple(change.what for change in said.changes)
+        leaf.tensors = list(_replaced(leaf, directions, said, layer))
+        _say(leaf.node, said["forward"])
 
 
-def _replaced(leaf: Leaf, directions: dict[str, str], new: list[StoredTensor], layer: Layer) -> Iterator[StoredTensor]:
+def _replaced(
+    leaf: Leaf, directions: dict[str, str], said: Mapping[str, Expressed], layer: Layer
+) -> Iterator[StoredTensor]:
     """The leaf's tensors, each run of a direction's old ones replaced by the new ones of that direction."""
     done: set[str] = set()
     for tensor in leaf.tensors:
@@ -73,19 +89,18 @@ def _replaced(leaf: Leaf, directions: dict[str, str], new: list[StoredTensor], l
             yield tensor
         elif direction not in done:
             done.add(direction)
-            for fresh in new:
-                if fresh.where.endswith(direction):
-                    yield fresh.renamed(_name(fresh, tensor, leaf, direction, layer))
+            new = said[direction]
+            for fresh in encode(new.stack, new.layout, new.form):
+                yield fresh.renamed(_name(fresh, tensor, leaf, layer))
 
 
-def _name(fresh: StoredTensor, old: StoredTensor, leaf: Leaf, direction: str, layer: Layer) -> str:
+def _name(fresh: StoredTensor, old: StoredTensor, leaf: Leaf, layer: Layer) -> str:
     """Below the same scope as the old tensors; Keras 1's names have none, so the layer's name becomes it."""
     role = fresh.name.rpartition("/")[2]
     stem = old.name.rpartition("/")[0]
     if layer.layout.startswith("keras1."):
         base = re.sub(r"_[WUb](_[a-z])?(:0)?$", "", old.name.rpartition("/")[2])
         stem = f"{leaf.owner}/{leaf.owner}/{base}" if len(layer.directions) == 2 else f"{leaf.owner}/{base}"
-    del direction
     member = re.search(r"/kernel(_\d+)?(:0)?$", f"/{old.name}")
     tail = "".join(filter(None, member.groups())) if member else ""
     return f"{stem}/{role}{tail}"
@@ -158,4 +173,33 @@ def _columns(tensor: StoredTensor) -> StoredTensor:
     return StoredTensor(tensor.name, tensor.dtype, tensor.shape, read, tensor.where)
 
 
-__all__ = ["ONE_ROUNDING", "expressed", "is_today", "keras_layers", "renew", "scale_leaf", "version_of"]
+
+# All at once.
+
+
+def make_modern(draft: KerasDraft, checkpoint: Checkpoint) -> None:
+    """Everything that Keras 3 needs: weights, settings, config.  A second time it finds nothing to do.
+
+    Raises NotRepresentable where it cannot be the same function.
+    """
+    if draft.is_modern:
+        return
+    version = version_of(checkpoint)
+    for layer in keras_layers(checkpoint):
+        renew(draft, layer)
+    if draft.config is not None:
+        if version < (3,):
+            for leaf in old_slopes_elsewhere(draft):
+                scale_leaf(leaf)
+        renamed = modernise(draft.config, keras_1=version < (2,))
+        draft.rename_owners(renamed)
+    draft.is_modern = True
+
+
+def old_slopes_elsewhere(draft: KerasDraft) -> Iterator[Leaf]:
+    """Leaves of no recurrent layer, or of a convolutional one, whose activation is the old hard_sigmoid."""
+    for leaf in draft.leaves:
+        config = leaf.node.get("config")
+        if isinstance(config, dict) and leaf.kind not in (*RECURRENT[:3], *CELLS, *OLD_CUDNN):
+            if "hard_sigmoid" in (config.get("activation"), config.get("recurrent_activation")):
+                yield leaf

@@ -35,6 +35,7 @@ class KerasDraft:
         self.leaves = leaves
         self.container = container
         self.compiled = compiled
+        self.is_modern = False  # a remedy that makes it Keras 3's says so here
         self._written = container
 
     # What a Draft is.
@@ -80,6 +81,16 @@ class KerasDraft:
         """Every node of the config: models, layers, wrapped layers and cells."""
         if self.config is not None:
             yield from nodes_below(self.config)
+
+    def rename_owners(self, names: Mapping[str, str]) -> None:
+        """Layers of the outermost model were given other names: their weights follow."""
+        for leaf in self.leaves:
+            if leaf.owner in names:
+                old, leaf.owner = leaf.owner, names[leaf.owner]
+                leaf.tensors = [
+                    tensor.renamed(f"{leaf.owner}/{tensor.name.removeprefix(f'{old}/')}") if tensor.name.startswith(f"{old}/") else tensor
+                    for tensor in leaf.tensors
+                ]
 
     # The two ways to lie.
 
