@@ -21,9 +21,11 @@ from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
 from .containers._write import atomic
 from .errors import NotRepresentable, ProofFailed, UsageError, WriteRefused
+from .proof import prove
 from .tensors import StoredTensor, Tensors
 
 FORMS = ("module", "state-dict")  # what ``--as`` may ask for
+_RUN = 50_000_000  # parameters of a layer that is run to compare it with the repaired one
 _BLOCKS = ("breaks", "unsafe")  # a repaired file must have none of these left
 
 
@@ -52,7 +54,8 @@ def prediction(findings: Sequence[Finding], target: str) -> Outcome:
     loads = [(mine.order, outcome) for mine, outcome in told if outcome.stage == LOAD]
     # A forward asks for its own attributes before it calls its parts.
     calls = [((_depth(mine.where), mine.order), outcome) for mine, outcome in told if outcome.stage == CALL]
-    first = Outcome("", "loads and computes the same")
+    wrong = [outcome for mine, outcome in told if mine.severity == "wrong-results" and not outcome.stage]
+    first = wrong[0] if wrong else Outcome("", "loads and computes the same")
     for failures in (calls, loads):
         first = min(failures, key=lambda failure: failure[0], default=(0, first))[1]
     return replace(first, versions=_exactly(wanted))
@@ -189,7 +192,7 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
             draft.write(temporary, chosen.name, form)
         else:
             _export(chosen, temporary, draft.tensors(form))
-        left = _proved(temporary, draft.tensors(form))
+        left = _proved(temporary, draft.tensors(form), checkpoint)
     return Repair(path, os.fspath(out), form, chosen.name, applied, left)
 
 
@@ -235,8 +238,9 @@ def _export(chosen: Container, path: Path, tensors: Tensors) -> None:
     chosen.write(path, tensors)
 
 
-def _proved(path: Path, expected: Tensors) -> tuple[Finding, ...]:
-    """Read the new file again: the same tensors, and nothing left that breaks.  What else it has is returned."""
+def _proved(path: Path, expected: Tensors, before: Checkpoint) -> tuple[Finding, ...]:
+    """Read the new file again: the same tensors, the same function, and nothing left that breaks.  What else it has is
+    returned."""
     fresh = open(path)
     stored = open_tensors(path)
     for name in expected:
@@ -245,9 +249,30 @@ def _proved(path: Path, expected: Tensors) -> tuple[Finding, ...]:
                 f"tensor {name!r} does not come back from the repaired file as it was; nothing was kept.",
                 next="This is a fault of gatewise: please report it, with the file if you can.",
             )
+    _refuse_another_function(before, fresh)
     left = tuple(examine(Patient(checkpoint=fresh)))
     _refuse_ill(left, None)
     return left
+
+
+def _refuse_another_function(before: Checkpoint, after: Checkpoint) -> None:
+    """Run each recurrent layer that both files name, as the reference computes it, unless the file is of bare weights
+    and what they compute is the model's to say."""
+    mine = {layer.name: layer for layer in before.layers if layer.sure and not layer.assumed}
+    for layer in after.layers:
+        source = mine.get(layer.name)
+        if source is None or layer.assumed or source.parameters > _RUN:
+            continue
+        try:
+            proof = prove(source, layer)
+        except NotRepresentable:  # an activation of the user's own
+            continue
+        if not proof.same and proof.max_abs_error == proof.max_abs_error:
+            raise ProofFailed(
+                f"{layer.name or 'the layer'} of the repaired file does not compute what it did: max |Δ| = "
+                f"{proof.max_abs_error:.3g}; nothing was kept.",
+                next="This is a fault of gatewise: please report it, with the file if you can.",
+            )
 
 
 def _same(one: StoredTensor, other: StoredTensor) -> bool:

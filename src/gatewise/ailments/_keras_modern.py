@@ -15,7 +15,7 @@ from ..containers._keras_config import references
 from ..containers._keras_draft import node_name
 from ..containers._keras_tree import MODELS, TODAY, Node, is_of_keras_3, nodes_in
 from ..errors import NotRepresentable
-from ._keras3_table import ACTIVATIONS, CELLS, CONSTRAINTS, INITIALIZERS, LAYERS, RECURRENT, REGULARIZERS, takes
+from ._keras3_table import ACTIVATIONS, CELLS, CONSTRAINTS, INITIALIZERS, LAYERS, RECURRENT, REGULARIZERS, required, takes
 
 # Settings that Keras 3 does not know, and the values with which they say nothing; None: they never say anything.
 _SILENT: Mapping[str, tuple[Any, ...] | None] = {
@@ -212,6 +212,8 @@ def _layer(node: Node, keras_1: bool, place: str) -> None:
             node["batch_input_shape"] = shape
     if keras_1:
         _from_keras_1(kind, config, place)
+    if required(kind) and required(kind) not in config:
+        raise _no(place, f"its config does not say {required(kind)}: that Keras did not write a cell's settings down")
     if kind in ("GRU", "GRUCell"):
         config.setdefault("reset_after", False)  # what it was before there was a choice
     for key in ("layer", "backward_layer", "cell"):

@@ -24,6 +24,7 @@ from ._keras_write import put, put_legacy, put_zip
 
 MODEL, WEIGHTS = "model", "weights"
 _H5, _ZIP = "keras-h5", "keras-zip"
+_OF_TRAINING = ("metrics/", "_loss_tracker/", "_compile_metrics/", "compile_metrics/", "loss_tracker/")
 
 
 class KerasDraft:
@@ -215,10 +216,11 @@ def draft_of_zip(tensors: Tensors, groups: Mapping[str, str | None], limits: Lim
         where = old[stem] + leaf.path.removeprefix(stem)
         leaf.tensors = [tensors[name] for name in sorted(_below(tensors, where, leaf.known), key=natural)]
         claimed |= {tensor.name for tensor in leaf.tensors}
-    spare = [name for name in tensors if name not in claimed]
+    spare = [name for name in tensors if name not in claimed and not name.startswith(_OF_TRAINING)]
     if spare:
         raise NotRepresentable(f"{len(spare)} weights belong to no layer that gatewise can place, the first is {spare[0]!r}.")
-    return KerasDraft(config, leaves, _ZIP, "compile_config" in config)
+    trained = "compile_config" in config or any(name.startswith(_OF_TRAINING) for name in tensors)
+    return KerasDraft(config, leaves, _ZIP, trained)
 
 
 def _below(tensors: Tensors, where: str, known: bool) -> Iterator[str]:
