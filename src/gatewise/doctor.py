@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .ailments import CALL, FRAMEWORKS, LOAD, Finding, Outcome, Patient, Target, cases, examine
+from .ailments import CALL, FRAMEWORKS, LOAD, Finding, Outcome, Patient, Target, ailments, cases, examine
 from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
 from .containers._write import atomic
@@ -74,11 +74,18 @@ def repair_command(checkpoint: Checkpoint, findings: Sequence[Finding]) -> str:
     """The command line that applies the remedies there are, or ""."""
     if not any(finding.remedy and finding.severity != "note" for finding in findings):
         return ""
-    form = open_draft(checkpoint.path).form
+    draft = open_draft(checkpoint.path)
+    cured = {finding for finding in findings if finding.remedy and finding.code in _curable(draft.form)}
+    weights_only = any(finding.severity in _BLOCKS and finding not in cured for finding in findings)
+    form = "state-dict" if weights_only and "state-dict" in draft.forms else draft.form
     path = Path(checkpoint.path)
-    unsafe = any(finding.severity == "unsafe" for finding in findings)
-    wanted = f" --as {'state-dict' if unsafe else form}" if form in FORMS else ""
-    return f"gatewise repair {shlex.quote(path.name)} -o NEW{path.suffix}{wanted}"
+    return f"gatewise repair {shlex.quote(path.name)} -o NEW{path.suffix}{f' --as {form}' if form in FORMS else ''}"
+
+
+def _curable(form: str) -> set[str]:
+    """The codes that a treatment may cure in this form of a result."""
+    able = [each for each in ailments() if each.treat and (not each.forms or form in each.forms)]
+    return {code for each in able for code in each.codes}
 
 
 def _exactly(target: Target) -> str:
@@ -180,6 +187,8 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
     checkpoint, draft = open(path), open_draft(path)
     chosen = _chosen(out, draft)
     form = _form(path, draft, as_, chosen)
+    if form != "state-dict":
+        _refuse_unsafe(checkpoint)
     applied = _treat(Patient(checkpoint=checkpoint, draft=draft), form)
     rewrites = chosen.name != checkpoint.tensors.container and checkpoint.tensors.container in _writable()
     if form == draft.form and not applied and not rewrites:
@@ -194,6 +203,13 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
             _export(chosen, temporary, draft.tensors(form))
         left = _proved(temporary, draft.tensors(form), checkpoint)
     return Repair(path, os.fspath(out), form, chosen.name, applied, left)
+
+
+def _refuse_unsafe(checkpoint: Checkpoint) -> None:
+    """What would run code is never carried over into a new file."""
+    _refuse_ill(
+        [each for each in examine(Patient(checkpoint=checkpoint)) if each.severity == "unsafe"], checkpoint.path
+    )
 
 
 def _writable() -> set[str]:
@@ -286,7 +302,7 @@ def _refuse_ill(findings: Sequence[Finding], path: str | None) -> None:
         if finding.severity in _BLOCKS and _matters_today(finding):
             raise NotRepresentable(
                 f"{finding.code}: {finding.what}", path=path, where=finding.where or None,
-                next=finding.remedy.what if finding.remedy else "No remedy is known; nothing was written.",
+                next=f"Remedy: {finding.remedy.what}." if finding.remedy else "No remedy is known; nothing was written.",
             )  # fmt: skip
 
 

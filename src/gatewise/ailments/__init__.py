@@ -17,7 +17,9 @@ from ..checkpoint import Checkpoint
 from ._versions import FRAMEWORKS, Target, contains, matters
 
 SEVERITIES = ("note", "slow", "breaks", "wrong-results", "unsafe")  # mildest first
-LOAD, CALL, SCRIPT = "load", "call", "script"  # stages at which something fails, in the order in which they come
+# Stages at which something fails: loading, calling, scripting; and the loading call with its defaults, where another
+# choice of options works (torch.load's weights_only).
+LOAD, CALL, SCRIPT, DEFAULT_LOAD = "load", "call", "script", "default load"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Outcome:
 
     ``versions``  a specifier without the framework's name: ``>=1.4,<2.0``
     ``what``      for people: ``loads, fails at the call``
-    ``stage``     where it fails: LOAD (the framework's ordinary loading call), CALL, SCRIPT; "" where nothing fails
+    ``stage``     where it fails: LOAD, CALL, SCRIPT, DEFAULT_LOAD; "" where nothing fails
     ``error``     the framework's own words: ``AttributeError: 'LSTM' object has no attribute '_flat_weights'``
     """
 
@@ -142,6 +144,6 @@ def worst_first(finding: Finding) -> tuple[int, str, int, str]:
 
 
 __all__ = [
-    "CALL", "FRAMEWORKS", "LOAD", "SCRIPT", "SEVERITIES", "Ailment", "Finding", "Outcome", "Patient", "Remedy", "Target", "ailments",
+    "CALL", "DEFAULT_LOAD", "FRAMEWORKS", "LOAD", "SCRIPT", "SEVERITIES", "Ailment", "Finding", "Outcome", "Patient", "Remedy", "Target", "ailments",
     "cases", "examine", "worst_first",
 ]  # fmt: skip

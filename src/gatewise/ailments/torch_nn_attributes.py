@@ -130,14 +130,18 @@ def examine(patient: Patient) -> Iterable[Finding]:
 
 
 def _outcomes(each: Found, row: Row) -> tuple[Outcome, ...]:
-    """An encoder's layer of 2.0 and later looks at its attention's batch_first before its own norm_first."""
-    attention = _submodule(each.attributes, "self_attn")
-    if each.name == "TransformerEncoderLayer" and row.attribute == "norm_first" and "batch_first" not in attention:
-        return (
-            *missing_attribute(each.name, row.attribute, row.since, "2.0"),
-            *missing_attribute("MultiheadAttention", "batch_first", "2.0", row.until),
-        )
-    return missing_attribute(each.name, row.attribute, row.since, row.until)
+    """An encoder's layer of 2.0 and later asks for other things before its own norm_first."""
+    if each.name != "TransformerEncoderLayer" or row.attribute != "norm_first":
+        return missing_attribute(each.name, row.attribute, row.since, row.until)
+    owner, first = each.name, row.attribute
+    if "batch_first" not in _submodule(each.attributes, "self_attn"):
+        owner, first = "MultiheadAttention", "batch_first"
+    elif "activation_relu_or_gelu" not in each.attributes and not _time_first()(each.attributes):
+        first = "activation_relu_or_gelu"
+    return (
+        *missing_attribute(each.name, row.attribute, row.since, "2.0"),
+        *missing_attribute(owner, first, "2.0", row.until),
+    )
 
 
 def _renamed(each: Found) -> Finding:

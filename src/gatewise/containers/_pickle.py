@@ -13,20 +13,18 @@ from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
-from ._pickle_machine import Machine
+from ._pickle_machine import Machine, Record
 from ._pickle_opcodes import OPCODES
-from ._pickled import Persistent, Stub
+
+__all__ = ["Record", "load"]
 
 
-def load(
-    cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None, calls: list[Stub] | None = None
-) -> Any:
+def load(cursor: Cursor, limits: Limits, record: Record | None = None) -> Any:
     """One pickle, from where the cursor stands to its STOP.  Raises BrokenFile, LimitExceeded.
 
-    Every persistent id met is added to ``persistent``, and everything that the pickle would have called to ``calls``,
-    in the pickle's order.
+    Persistent ids, calls and names are added to ``record``, in the pickle's order.
     """
-    machine = Machine(cursor, limits, persistent, calls)
+    machine = Machine(cursor, limits, record)
     try:
         return _run(machine)
     except BrokenFile as error:

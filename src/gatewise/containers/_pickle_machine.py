@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..cursor import Cursor, Limits
@@ -19,20 +20,27 @@ _LONGEST_NAME = 4096  # characters of a class's full name
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
-class Machine:
-    """One pickle being read.  ``persistent`` collects every persistent id met, in order.
+@dataclass
+class Record:
+    """What pickles would do, in their order, also what they drop again before they end.
 
-    ``calls`` collects every object that the pickle would have made by calling something, also those it drops again.
+    ``persistent``  every persistent id met
+    ``calls``       every object made by calling something that no builder stands for
+    ``names``       every class and function named (a dict for its order)
     """
 
-    def __init__(
-        self, cursor: Cursor, limits: Limits, persistent: list[Persistent] | None = None,
-        calls: list[Stub] | None = None,
-    ):  # fmt: skip
+    persistent: list[Persistent] = field(default_factory=list)
+    calls: list[Stub] = field(default_factory=list)
+    names: dict[Global, None] = field(default_factory=dict)
+
+
+class Machine:
+    """One pickle being read; what is met on the way goes into ``record``."""
+
+    def __init__(self, cursor: Cursor, limits: Limits, record: Record | None = None):
         self.cursor = cursor
         self.limits = limits
-        self.persistent = [] if persistent is None else persistent
-        self.calls = [] if calls is None else calls
+        self.record = record or Record()
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
@@ -143,7 +151,9 @@ class Machine:
             raise self.broken("names its class by something else than text")
         if len(module) + len(name) > _LONGEST_NAME or "\n" in module + name:
             raise self.broken("names a class in more characters than any has, or over several lines")
-        self.push(Global(module, name))
+        found = Global(module, name)
+        self.record.names.setdefault(found, None)
+        self.push(found)
 
     def call(self, cls: Any, args: Any, kwargs: Any = None, how: str = "reduce") -> None:
         if not isinstance(args, tuple):
@@ -158,7 +168,7 @@ class Machine:
         built = build(args) if build else NOT_PLAIN
         if built is NOT_PLAIN:
             built = Stub(cls, args, kwargs, how)
-            self.calls.append(built)
+            self.record.calls.append(built)
         self.push(built)
 
     def set_items(self, pairs: list[Any]) -> None:
@@ -223,5 +233,5 @@ class Machine:
 
     def keep(self, id: Any) -> None:
         found = Persistent(id)
-        self.persistent.append(found)
+        self.record.persistent.append(found)
         self.push(found)

@@ -25,6 +25,7 @@ from ._zip import ZipWriter
 MODULE, STATE_DICT, CHECKPOINT = "module", "state-dict", "checkpoint"
 _DEAD = ("_backend",)  # attributes that no torch since 1.3 reads, and whose classes may go
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
+_PACKED = ("torch._C.ScriptObject", "torch.ScriptObject", "torch._utils._rebuild_qtensor")
 _EXACT = "exact"
 _BLOCK = 1 << 22  # bytes that are byte-swapped at a time
 
@@ -83,6 +84,12 @@ class TorchDraft:
     def _named(self) -> Iterator[tuple[str, Any]]:
         """(name, tensor) of the state dict: the only module's, or that of the only state dict."""
         found = tops(self.root)
+        packed = next((each for each in objects(self.root) if each.kind in _PACKED), None) if found else None
+        if packed:
+            raise NotRepresentable(
+                "its quantised weights are packed in objects that no plain state dict can hold.", path=self.path,
+                where=packed.path, next="Quantise again from the float model's state dict.",
+            )  # fmt: skip
         if len(found) == 1:
             return state_of(found[0].stub)
         if found:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from ..cursor import Cursor, Limits, Source
 from ..errors import BrokenFile
-from ._pickle import load
-from ._pickled import Persistent, Stub
+from ._pickle import Record, load
+from ._pickled import Persistent
 from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
 from ._zip import ZipFile, looks_like_zip, zip_of
 
@@ -64,13 +64,13 @@ class Archive:
         self.limits.check("header_bytes", size, path=self.source.path, where=f"member {name}")
         return self.zip.read(name)
 
-    def unpickle(self, record: str, calls: list[Stub] | None = None) -> object:
-        references: list[Persistent] = []
+    def unpickle(self, record: str, met: Record | None = None) -> object:
+        met = met or Record()
         cursor = Cursor(self.header(record), path=self.source.path, where=f"member {self.records[record]}")
-        root = load(cursor, self.limits, references, calls)
+        root = load(cursor, self.limits, met)
         if record == "constants.pkl":
-            self._references = references
-            self._constants = set(map(id, references))
+            self._references = met.persistent
+            self._constants = set(map(id, met.persistent))
         return root
 
     def member(self, *candidates: str) -> tuple[str, int] | None:

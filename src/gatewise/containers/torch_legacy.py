@@ -21,8 +21,8 @@ from ..cursor import Cursor, Source
 from ..errors import BrokenFile
 from ..tensors import Tensors
 from . import Container
-from ._pickle import load
-from ._pickled import Persistent, Stub
+from ._pickle import Record, load
+from ._pickled import Persistent
 from ._torch_draft import TorchDraft
 from ._torch_history import written_by
 from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
@@ -83,14 +83,14 @@ class _Stream:
     def __init__(self, source: Source):
         self.limits = source.limits
         self.source = source
-        self.calls: list[Stub] = []
+        self.met = Record()
         cursor = source.cursor(where="torch stream")
         self.sys_info = self._head(cursor)
-        references: list[Persistent] = []
-        self.root = load(cursor, self.limits, references, self.calls)
-        self.references = {id(found): _reference(found) for found in references}
-        self._kept = references  # the dict above knows them by id()
-        keys = load(cursor, self.limits, None, self.calls)
+        self.root = load(cursor, self.limits, self.met)
+        self.references = {  # the record keeps them alive
+            id(found): _reference(found) for found in self.met.persistent
+        }
+        keys = load(cursor, self.limits, self.met)
         if not isinstance(keys, list):
             raise cursor.fail("the list of storages is none.")
         self.storages: dict[str, tuple[int, memoryview, str]] = {}
@@ -102,7 +102,7 @@ class _Stream:
         self.left = cursor.left
 
     def _head(self, cursor: Cursor) -> dict[Any, Any]:
-        magic, protocol, sys_info = (load(cursor, self.limits, None, self.calls) for _ in range(3))
+        magic, protocol, sys_info = (load(cursor, self.limits, self.met) for _ in range(3))
         if magic != MAGIC or protocol != PROTOCOL or not isinstance(sys_info, dict):
             raise cursor.fail(f"its head is not torch's: protocol version {protocol!r}, {PROTOCOL} expected.")
         return sys_info
@@ -155,7 +155,7 @@ def read(source: Source) -> Tensors:
         declared=walk.declared,
         notes=[f"{stream.left:,} bytes behind the last storage are not read."] if stream.left else (),
         written_by=written_by(((module.kind, module.attributes) for module in walk.modules), otherwise=_STREAM),
-        metadata={"tree": stream.root, "calls": stream.calls, "sys_info": stream.sys_info},
+        metadata={"tree": stream.root, "met": stream.met, "sys_info": stream.sys_info},
     )
 
 

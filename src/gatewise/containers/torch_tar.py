@@ -19,8 +19,8 @@ from ..cursor import Cursor, Source
 from ..errors import BrokenFile
 from ..tensors import Tensors
 from . import Container
-from ._pickle import load
-from ._pickled import Persistent, Stub
+from ._pickle import Record, load
+from ._pickled import Persistent
 from ._tar import looks_like_tar, members, walk
 from ._torch_draft import TorchDraft
 from ._torch_history import older_than, written_by
@@ -35,7 +35,7 @@ class _Tar:
 
     def __init__(self, source: Source):
         self.source = source
-        self.calls: list[Stub] = []
+        self.met = Record()
         self.limits = source.limits
         self.members = members(source)
         missing = [name for name in _MEMBERS if name not in self.members]
@@ -45,19 +45,19 @@ class _Tar:
         self.tensors: dict[int, Dense] = {}
         self._read_storages(self._cursor("storages"))
         self._read_tensors(self._cursor("tensors"))
-        self.root = load(self._cursor("pickle"), self.limits, None, self.calls)
+        self.root = load(self._cursor("pickle"), self.limits, self.met)
 
     def _cursor(self, name: str) -> Cursor:
         return self.source.cursor(*self.members[name], where=f"member {name}")
 
     def _count(self, cursor: Cursor, what: str) -> int:
-        count = load(cursor, self.limits, None, self.calls)
+        count = load(cursor, self.limits, self.met)
         if type(count) is not int or count < 0:
             raise cursor.fail(f"the number of {what} is {count!r}.")
         return self.limits.check(what, count, path=cursor.path, where=cursor.where)
 
     def _triple(self, cursor: Cursor) -> tuple[int, Any, Any]:
-        found = load(cursor, self.limits, None, self.calls)
+        found = load(cursor, self.limits, self.met)
         if not isinstance(found, tuple) or len(found) != 3 or type(found[0]) is not int:
             raise cursor.fail("an entry is not (key, …, class).")
         if found[0] in self.storages or found[0] in self.tensors:
@@ -75,7 +75,7 @@ class _Tar:
             place = f"byte {cursor.base + cursor.at}"
             data = cursor.take(count * item_bytes, f"bytes of storage {key}")
             self.storages[key] = Storage(str(key), dtype, count, item_bytes, data, place)
-        views = load(cursor, self.limits, None, self.calls)
+        views = load(cursor, self.limits, self.met)
         if not isinstance(views, list):
             raise cursor.fail("the storages' views are no list.")
         for view in views:
@@ -144,7 +144,7 @@ def read(source: Source) -> Tensors:
         bytes=source.size,
         declared=walk.declared,
         written_by=written_by(((module.kind, module.attributes) for module in walk.modules), bounds),
-        metadata={"tree": tar.root, "calls": tar.calls},
+        metadata={"tree": tar.root, "met": tar.met},
     )
 
 

@@ -21,6 +21,7 @@ from ..cursor import Source
 from ..errors import NotRepresentable
 from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
+from ._pickle import Record
 from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_draft import TorchDraft
@@ -76,8 +77,8 @@ def _bounds(archive: Archive) -> Iterator[Bound]:
 
 def read(source: Source) -> Tensors:
     archive = Archive(source)
-    calls: list[Stub] = []
-    root = archive.unpickle("data.pkl", calls)
+    met = Record()
+    root = archive.unpickle("data.pkl", met)
     walk = Walk(root, archive, source.path)
     records_said = {name: archive.text(name) for name in ("version", *_RECORDS) if name in archive.records}
     return Tensors(
@@ -87,7 +88,7 @@ def read(source: Source) -> Tensors:
         bytes=source.size,
         declared=walk.declared,
         written_by=written_by(((m.kind, m.attributes) for m in walk.modules), _bounds(archive)),
-        metadata={"tree": root, "calls": calls, "records": records_said},
+        metadata={"tree": root, "met": met, "records": records_said},
     )
 
 
