@@ -100,7 +100,8 @@ def _with_slope(stack: Stack, layout: Layout, field: str, gates: str) -> tuple[S
     new, target = next(iter(slopes.items()))
     factor = slope / target
     scaled = _each(stack, lambda weights: _scaled(weights, gates, factor))
-    dialect = replace(stack.dialect, **{field: new})
+    gated = field == "recurrent_activation"
+    dialect = replace(stack.dialect, recurrent_activation=new) if gated else replace(stack.dialect, activation=new)
     if "f" in gates:
         dialect = replace(dialect, forget_bias=dialect.forget_bias * factor)
     rows = " ".join(gates)

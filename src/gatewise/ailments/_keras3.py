@@ -46,10 +46,11 @@ def refusals(root: Node) -> Iterator[Refusal]:
 def _gru_biases(root: Node) -> Iterator[Refusal]:
     for node in nodes_below(root):
         config = node.get("config")
-        if node.get("class_name") in ("GRU", "GRUCell") and isinstance(config, dict) and "units" in config:
-            if "reset_after" not in config and config.get("use_bias", True):
-                name = node_name(node)
-                yield Refusal(RESET, name, "ValueError: Shape mismatch in layer #", name)
+        if node.get("class_name") not in ("GRU", "GRUCell") or not isinstance(config, dict) or "units" not in config:
+            continue
+        if "reset_after" not in config and config.get("use_bias", True):
+            name = node_name(node)
+            yield Refusal(RESET, name, "ValueError: Shape mismatch in layer #", name)
 
 
 def _legacy(node: Node, above: str) -> Iterator[Refusal]:
@@ -62,7 +63,12 @@ def _legacy(node: Node, above: str) -> Iterator[Refusal]:
         yield from _model(node, where if above else "")
     elif kind not in LAYERS:
         sort = CUDNN if kind in OLD_CUDNN else CUSTOM
-        yield Refusal(sort, where, f"ValueError: Unknown layer: '{kind}'. Please ensure you are using a `keras.utils.custom_object_scope`", kind)
+        yield Refusal(
+            sort,
+            where,
+            f"ValueError: Unknown layer: '{kind}'. Please ensure you are using a `keras.utils.custom_object_scope`",
+            kind,
+        )
     else:
         yield from _built(kind, config, where, modern=False)
 
@@ -109,7 +115,11 @@ def _wrapped(refusal: Refusal, kind: str) -> Refusal:
 
 
 def _home(kind: str) -> str:
-    return "layers.rnn" if kind in (*RECURRENT, *CELLS, "RNN", "Bidirectional", "TimeDistributed", "StackedRNNCells") else "layers"
+    return (
+        "layers.rnn"
+        if kind in (*RECURRENT, *CELLS, "RNN", "Bidirectional", "TimeDistributed", "StackedRNNCells")
+        else "layers"
+    )
 
 
 def _model(model: Node, where: str) -> Iterator[Refusal]:
@@ -127,14 +137,27 @@ def _model(model: Node, where: str) -> Iterator[Refusal]:
         yield from _call_form(node, where)
 
 
-_KEEP_RANK = ("Embedding", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "Masking", "Dense", "Activation")
+_KEEP_RANK = (
+    "Embedding",
+    "Dropout",
+    "SpatialDropout1D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "Masking",
+    "Dense",
+    "Activation",
+)
 
 
 def _taken_too_deep(nodes: list[Node]) -> str:
     """A Sequential that says batch_input_shape at its first layer: Keras 3 adds a batch axis to it once more, and the
     first recurrent layer minds.  Its name, or "" where that does not happen."""
     first = nodes[0] if nodes else {}
-    if "module" in first or "batch_input_shape" not in (first.get("config") or {}) or first.get("class_name") == "InputLayer":
+    if (
+        "module" in first
+        or "batch_input_shape" not in (first.get("config") or {})
+        or first.get("class_name") == "InputLayer"
+    ):
         return ""
     for node in nodes:
         if node.get("class_name") in (*RECURRENT[:3], "RNN", "Bidirectional"):
@@ -175,7 +198,9 @@ def _built(kind: str, config: Mapping[str, Any], where: str, modern: bool) -> It
     yield from _lambda(kind, config, where)
     found = [*_initializers(config, where), *_name(config, where), *_unknown_arguments(kind, config, where, modern)]
     # An RNN makes its cell, with the initializers, before it looks at what it does not know; other layers after.
-    yield from found if kind in RECURRENT else [*found[1:], *found[:1]] if found and found[0].sort == INITIALIZER else found
+    yield from (
+        found if kind in RECURRENT else [*found[1:], *found[:1]] if found and found[0].sort == INITIALIZER else found
+    )
 
 
 def _lambda(kind: str, config: Mapping[str, Any], where: str) -> Iterator[Refusal]:
@@ -191,7 +216,9 @@ def _lambda(kind: str, config: Mapping[str, Any], where: str) -> Iterator[Refusa
 def _name(config: Mapping[str, Any], where: str) -> Iterator[Refusal]:
     name = config.get("name")
     if isinstance(name, str) and "/" in name:
-        yield Refusal(NAME, where, "ValueError: Argument `name` must be a string and cannot contain character `/`.", name)
+        yield Refusal(
+            NAME, where, "ValueError: Argument `name` must be a string and cannot contain character `/`.", name
+        )
 
 
 def _initializers(config: Mapping[str, Any], where: str) -> Iterator[Refusal]:

@@ -209,7 +209,11 @@ ACTIVATIONS = frozenset((
 ))  # fmt: skip
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D")
 CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell")
-_REQUIRED = {**dict.fromkeys((*RECURRENT[:3], *CELLS, "Dense"), "units"), **dict.fromkeys(RECURRENT[3:], "filters"), "Dropout": "rate"}
+_REQUIRED = {
+    **dict.fromkeys((*RECURRENT[:3], *CELLS, "Dense"), "units"),
+    **dict.fromkeys(RECURRENT[3:], "filters"),
+    "Dropout": "rate",
+}
 
 
 @functools.cache

@@ -15,7 +15,17 @@ from ..containers._keras_config import references
 from ..containers._keras_draft import node_name
 from ..containers._keras_tree import MODELS, TODAY, Node, is_of_keras_3, nodes_in
 from ..errors import NotRepresentable
-from ._keras3_table import ACTIVATIONS, CELLS, CONSTRAINTS, INITIALIZERS, LAYERS, RECURRENT, REGULARIZERS, required, takes
+from ._keras3_table import (
+    ACTIVATIONS,
+    CELLS,
+    CONSTRAINTS,
+    INITIALIZERS,
+    LAYERS,
+    RECURRENT,
+    REGULARIZERS,
+    required,
+    takes,
+)
 
 # Settings that Keras 3 does not know, and the values with which they say nothing; None: they never say anything.
 _SILENT: Mapping[str, tuple[Any, ...] | None] = {
@@ -87,7 +97,10 @@ def _with_names(value: Any, renamed: Mapping[str, str]) -> Any:
         return {key: _with_names(item, renamed) for key, item in value.items()}
     if isinstance(value, list):
         is_reference = len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int
-        return [renamed.get(value[0], value[0]) if is_reference and index == 0 else _with_names(item, renamed) for index, item in enumerate(value)]
+        return [
+            renamed.get(value[0], value[0]) if is_reference and index == 0 else _with_names(item, renamed)
+            for index, item in enumerate(value)
+        ]
     return value
 
 
@@ -111,7 +124,9 @@ def _node(node: Node, keras_1: bool, name: str = "") -> None:
 
 
 def _no(place: str, reason: str, next: str | None = None) -> NotRepresentable:
-    return NotRepresentable(f"Keras 3 cannot be given this model: {reason}.", where=f"layer {place}" if place else None, next=next)
+    return NotRepresentable(
+        f"Keras 3 cannot be given this model: {reason}.", where=f"layer {place}" if place else None, next=next
+    )
 
 
 # Models.
@@ -156,7 +171,12 @@ def _input(first: Node, nodes: list[Node]) -> Node:
     names = {node_name(node) for node in nodes}
     name = next(word for word in ("input_layer", "input_layer_0", "input_layer_of_model") if word not in names)
     dtype = first["config"].get("dtype") if first["class_name"] not in ("Embedding",) else "float32"
-    config = {"batch_shape": shape, "dtype": dtype if isinstance(dtype, str) else "float32", "sparse": False, "name": name}
+    config = {
+        "batch_shape": shape,
+        "dtype": dtype if isinstance(dtype, str) else "float32",
+        "sparse": False,
+        "name": name,
+    }
     return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
 
 
@@ -172,12 +192,16 @@ def _call(node: Node, call: Any, nodes: list[Node], nested: set[str]) -> Any:
     if not isinstance(call, list):
         return call
     taken = [_moved(reference, nested) for reference in call]
-    said = {key: value for each in taken for key, value in (each[3] if len(each) > 3 else {}).items() if value is not None}
+    said = {
+        key: value for each in taken for key, value in (each[3] if len(each) > 3 else {}).items() if value is not None
+    }
     plain = [each[:3] for each in taken]
     states = node["class_name"] in (*RECURRENT, "RNN", "Bidirectional") and len(plain) > 1
     if not states and not any(list(references(value)) for value in said.values()):
         return [[*each, said if index == 0 else {}] for index, each in enumerate(plain)]
-    shapes = {node_name(inner): inner["config"].get("batch_shape") for inner in nodes if inner["class_name"] == "InputLayer"}
+    shapes = {
+        node_name(inner): inner["config"].get("batch_shape") for inner in nodes if inner["class_name"] == "InputLayer"
+    }
 
     def tensor(reference: list[Any]) -> dict[str, Any]:
         # Keras makes a placeholder of this shape and at once puts the layer's real output in its place.
@@ -201,7 +225,8 @@ def _tensors_in(value: Any, tensor: Callable[[list[Any]], dict[str, Any]], neste
 
 
 def _layer(node: Node, keras_1: bool, place: str) -> None:
-    node["class_name"] = kind = TODAY.get(node["class_name"], node["class_name"])
+    kind = str(node["class_name"])
+    node["class_name"] = kind = TODAY.get(kind, kind)
     config = node["config"]
     node.update({"module": "keras.layers", "registered_name": None})
     if "batch_input_shape" in config:
@@ -223,9 +248,17 @@ def _layer(node: Node, keras_1: bool, place: str) -> None:
         _node(cell, keras_1, place)
     for key in list(config):
         _setting(kind, config, key, place)
-    if kind in ("BatchNormalization", "LayerNormalization") and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+    if (
+        kind in ("BatchNormalization", "LayerNormalization")
+        and isinstance(config.get("axis"), list)
+        and len(config["axis"]) == 1
+    ):
         config["axis"] = config["axis"][0]
-    if kind == "RNN" and isinstance(config.get("cell"), dict) and config["cell"]["class_name"] not in (*CELLS, "StackedRNNCells"):
+    if (
+        kind == "RNN"
+        and isinstance(config.get("cell"), dict)
+        and config["cell"]["class_name"] not in (*CELLS, "StackedRNNCells")
+    ):
         raise _no(place, f"its cell is a {config['cell']['class_name']}")
 
 
@@ -266,7 +299,11 @@ def _check_known(value: dict[str, Any], known: frozenset[str], key: str, place: 
 
 def _check_activation(value: Any, key: str, place: str) -> None:
     name = value.get("config", value.get("class_name")) if isinstance(value, dict) else value
-    if isinstance(name, str) and name not in ACTIVATIONS and (not isinstance(value, dict) or value.get("class_name") == "function"):
+    if (
+        isinstance(name, str)
+        and name not in ACTIVATIONS
+        and (not isinstance(value, dict) or value.get("class_name") == "function")
+    ):
         raise _no(place, f"its {key} is {name}, a function of the user's own")
 
 

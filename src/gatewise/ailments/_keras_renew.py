@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..checkpoint import Checkpoint, Layer
-from ..containers._keras_draft import KerasDraft, Leaf
+from ..containers._keras_draft import KerasDraft
+from ..containers._keras_tree import Leaf
 from ..conventions import Expressed, express
 from ..errors import NotRepresentable
 from ..layouts import layout
@@ -173,7 +174,6 @@ def _columns(tensor: StoredTensor) -> StoredTensor:
     return StoredTensor(tensor.name, tensor.dtype, tensor.shape, read, tensor.where)
 
 
-
 # All at once.
 
 
@@ -200,6 +200,7 @@ def old_slopes_elsewhere(draft: KerasDraft) -> Iterator[Leaf]:
     """Leaves of no recurrent layer, or of a convolutional one, whose activation is the old hard_sigmoid."""
     for leaf in draft.leaves:
         config = leaf.node.get("config")
-        if isinstance(config, dict) and leaf.kind not in (*RECURRENT[:3], *CELLS, *OLD_CUDNN):
-            if "hard_sigmoid" in (config.get("activation"), config.get("recurrent_activation")):
-                yield leaf
+        if not isinstance(config, dict) or leaf.kind in (*RECURRENT[:3], *CELLS, *OLD_CUDNN):
+            continue
+        if "hard_sigmoid" in (config.get("activation"), config.get("recurrent_activation")):
+            yield leaf

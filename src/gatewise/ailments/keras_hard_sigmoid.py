@@ -21,12 +21,23 @@ from ..errors import GatewiseError, NotRepresentable
 from ..proof import largest, random_input
 from ..weights import Dialect
 from . import Ailment, Finding, Outcome, Patient, Remedy
-from ._keras_renew import OLD_SLOPE, expressed, has_old_slope, keras_layers, make_modern, old_slopes_elsewhere, scale_leaf, version_of
+from ._keras_renew import (
+    OLD_SLOPE,
+    expressed,
+    has_old_slope,
+    keras_layers,
+    make_modern,
+    old_slopes_elsewhere,
+    scale_leaf,
+    version_of,
+)
 
 OLD, BARE = "GW220", "GW219"
 _NEW_SLOPE = "hard_sigmoid(1/6)"
 _LARGEST = 4_000_000  # parameters of a layer that is run to measure the difference
-_REMEDY = Remedy("the gates' weights and biases times 1.2, with which Keras 3's hard_sigmoid computes the old one", ONE_ROUNDING)
+_REMEDY = Remedy(
+    "the gates' weights and biases times 1.2, with which Keras 3's hard_sigmoid computes the old one", ONE_ROUNDING
+)
 _WHY = "Keras 1 and 2 compute clip(0.2 x + 0.5, 0, 1), Keras 3 under the same name clip(x/6 + 0.5, 0, 1)."
 
 
@@ -65,9 +76,10 @@ def _elsewhere(checkpoint: Checkpoint) -> Iterator[tuple[str, str]]:
     gated = ("LSTM", "GRU", "SimpleRNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "CuDNNLSTM", "CuDNNGRU")
     for node in nodes_below(config):
         body = node.get("config")
-        if isinstance(body, dict) and node.get("class_name") not in gated:
-            if "hard_sigmoid" in (body.get("activation"), body.get("recurrent_activation")):
-                yield str(body.get("name") or node.get("name")), str(node["class_name"])
+        if not isinstance(body, dict) or node.get("class_name") in gated:
+            continue
+        if "hard_sigmoid" in (body.get("activation"), body.get("recurrent_activation")):
+            yield str(body.get("name") or node.get("name")), str(node["class_name"])
 
 
 def _cure(checkpoint: Checkpoint) -> tuple[Remedy | None, str]:
@@ -86,8 +98,12 @@ def _cure(checkpoint: Checkpoint) -> tuple[Remedy | None, str]:
 
 
 def _with_slope(dialect: Dialect, new: str) -> Dialect:
-    fields = ("recurrent_activation", "activation", "output_activation")
-    return replace(dialect, **{field: new for field in fields if getattr(dialect, field) == OLD_SLOPE})
+    return replace(
+        dialect,
+        recurrent_activation=new if dialect.recurrent_activation == OLD_SLOPE else dialect.recurrent_activation,
+        activation=new if dialect.activation == OLD_SLOPE else dialect.activation,
+        output_activation=new if dialect.output_activation == OLD_SLOPE else dialect.output_activation,
+    )
 
 
 def _measured(layer: Layer, other: Dialect) -> float | None:
@@ -107,7 +123,9 @@ def _in_bare_weights(checkpoint: Checkpoint) -> Iterator[Finding]:
         if layer.dialect.recurrent_activation != OLD_SLOPE or layer.layout.startswith("keras.CuDNN"):
             continue
         gap = _measured(layer, replace(layer.dialect, recurrent_activation="sigmoid"))
-        size = f" A layer of Keras 3's defaults differs by up to {gap:.2g} on a random input." if gap is not None else ""
+        size = (
+            f" A layer of Keras 3's defaults differs by up to {gap:.2g} on a random input." if gap is not None else ""
+        )
         yield Finding(
             BARE, "wrong-results", layer.name, f"The weights of {layer.name} are of a Keras whose gates had hard_sigmoid by default.",
             f"The file does not say the activations. Keras 3's default is sigmoid, and its hard_sigmoid has another slope.{size} "

@@ -50,17 +50,17 @@ def examine(patient: Patient) -> Iterable[Finding]:
     checkpoint = patient.checkpoint
     if checkpoint is None or not checkpoint.tensors.container.startswith("keras"):
         return
-    order = 0
-    for order, finding in enumerate(_by_name(checkpoint)):
-        yield finding
-    yield from _by_config(checkpoint, order + 1)
+    yield from _by_name(checkpoint)
+    yield from _by_config(checkpoint)
 
 
 def _by_name(checkpoint: Checkpoint) -> Iterator[Finding]:
     """Keras 3 believes a file's suffix."""
     path, container = checkpoint.path, checkpoint.tensors.container
     if container == "keras-h5" and path.endswith(".keras"):
-        error = f"ValueError: File not found: filepath={path}. Please ensure the file is an accessible `.keras` zip file."
+        error = (
+            f"ValueError: File not found: filepath={path}. Please ensure the file is an accessible `.keras` zip file."
+        )
         yield Finding(
             "GW235", "breaks", "", "The file is called .keras and is HDF5.",
             "tf.keras before 2.13 wrote HDF5 whatever the suffix; Keras 3 takes .keras for a zip archive.", AFFECTS,
@@ -72,7 +72,7 @@ def _fails(error: str) -> Outcome:
     return Outcome(">=3", "fails in load_model", LOAD, error)
 
 
-def _by_config(checkpoint: Checkpoint, order: int) -> Iterator[Finding]:
+def _by_config(checkpoint: Checkpoint) -> Iterator[Finding]:
     config = checkpoint.tensors.metadata.get("config")
     if not isinstance(config, dict):
         return
@@ -84,7 +84,7 @@ def _by_config(checkpoint: Checkpoint, order: int) -> Iterator[Finding]:
             grouped.setdefault(_CODES[refusal.sort], []).append(refusal)
     reason = _hopeless(checkpoint) if grouped else ""
     for code, same in grouped.items():
-        yield _finding(code, same, same[0] is first, reason, order)
+        yield _finding(code, same, same[0] is first, reason)
 
 
 def _hopeless(checkpoint: Checkpoint) -> str:
@@ -96,7 +96,7 @@ def _hopeless(checkpoint: Checkpoint) -> str:
     return ""
 
 
-def _finding(code: str, same: list[Refusal], is_first: bool, hopeless: str, order: int) -> Finding:
+def _finding(code: str, same: list[Refusal], is_first: bool, hopeless: str) -> Finding:
     refusal = same[0]
     what, why = _TOLD[refusal.sort]
     kind = refusal.error.partition("passed to ")[2].partition(":")[0]
@@ -106,7 +106,7 @@ def _finding(code: str, same: list[Refusal], is_first: bool, hopeless: str, orde
         remedy = Remedy(_CURES.get(refusal.sort, _OTHER), _EXACT.get(refusal.sort, "exact"))
     return Finding(
         code, "breaks", refusal.where, what.format(subject=refusal.subject, kind=kind or "a layer") + more,
-        f"{why} {hopeless}".strip(), AFFECTS, remedy, (_fails(refusal.error),) if is_first else (), order,
+        f"{why} {hopeless}".strip(), AFFECTS, remedy, (_fails(refusal.error),) if is_first else (), order=1,
     )  # fmt: skip
 
 

@@ -103,7 +103,9 @@ def _dead(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     cells = {(index, direction): weights for (index, direction), weights in layer}
     for (index, direction, gate), roles in zero.items():
         if len(roles) == 2 and _others_live(cells[index, direction], gate):
-            place = next(p for p in places if (p.index, p.direction, p.gate, p.role) == (index, direction, gate, "kernel"))
+            place = next(
+                p for p in places if (p.index, p.direction, p.gate, p.role) == (index, direction, gate, "kernel")
+            )
             yield Finding(
                 DEAD, "note", layer.name, f"{place.said.removeprefix('kernel ')}: both kernels are zero throughout.",
                 "The gate is the same at every step, whatever comes in: it was pruned, never trained, or not loaded.", "",

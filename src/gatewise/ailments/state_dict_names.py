@@ -41,7 +41,10 @@ def examine(patient: Patient) -> Iterable[Finding]:
 def _stored(checkpoint: Checkpoint) -> list[str]:
     """The names as they stand in the file."""
     return [name for name, tensor in checkpoint.tensors.items() if not tensor.made_from] + [
-        source for tensor in checkpoint.tensors.values() for source in tensor.sources if source not in checkpoint.tensors
+        source
+        for tensor in checkpoint.tensors.values()
+        for source in tensor.sources
+        if source not in checkpoint.tensors
     ]
 
 
@@ -103,7 +106,9 @@ def _half(names: list[str]) -> Iterator[Finding]:
     found: dict[str, dict[bool, set[int]]] = {}
     for name in names:
         if match := _KERNEL.fullmatch(name):
-            found.setdefault(match["path"], {False: set(), True: set()})[bool(match["reverse"])].add(int(match["layer"]))
+            found.setdefault(match["path"], {False: set(), True: set()})[bool(match["reverse"])].add(
+                int(match["layer"])
+            )
     for path, has in found.items():
         if has[True] and has[True] != has[False]:
             missing = [f"weight_ih_l{layer}_reverse" for layer in sorted(has[False] - has[True])]

@@ -65,7 +65,12 @@ class KerasDraft:
         del form
         if not self.compiled:
             return []
-        return [("left out: how the model was compiled, and the optimizer's state; compile it again to train on", "exact for its outputs")]
+        return [
+            (
+                "left out: how the model was compiled, and the optimizer's state; compile it again to train on",
+                "exact for its outputs",
+            )
+        ]
 
     def write(self, path: Path, container: str, form: str) -> None:
         del form
@@ -89,7 +94,9 @@ class KerasDraft:
             if leaf.owner in names:
                 old, leaf.owner = leaf.owner, names[leaf.owner]
                 leaf.tensors = [
-                    tensor.renamed(f"{leaf.owner}/{tensor.name.removeprefix(f'{old}/')}") if tensor.name.startswith(f"{old}/") else tensor
+                    tensor.renamed(f"{leaf.owner}/{tensor.name.removeprefix(f'{old}/')}")
+                    if tensor.name.startswith(f"{old}/")
+                    else tensor
                     for tensor in leaf.tensors
                 ]
 
@@ -141,7 +148,11 @@ def nodes_below(node: Node) -> Iterator[Node]:
     body = node.get("config")
     held: list[Any] = list(body) if isinstance(body, list) else []
     if isinstance(body, dict):
-        held = [*_listed(body.get("layers")), *(body.get(key) for key in ("layer", "backward_layer", "cell")), *_listed(body.get("cells"))]
+        held = [
+            *_listed(body.get("layers")),
+            *(body.get(key) for key in ("layer", "backward_layer", "cell")),
+            *_listed(body.get("cells")),
+        ]
     for inner in held:
         if isinstance(inner, dict) and "class_name" in inner:
             yield from nodes_below(inner)
@@ -160,13 +171,24 @@ def _all_placed(model: Node, container: str) -> Iterator[tuple[str, Node]]:
 
 def _renamed(leaf: Leaf) -> Leaf:
     """A leaf from a ``.keras``, its variables under names such as Keras 3 gives them in ``.h5``."""
-    names = [name for name, setting in VARIABLES.get(leaf.kind, ()) if not setting or (leaf.node.get("config") or {}).get(setting, True)]
+    names = [
+        name
+        for name, setting in VARIABLES.get(leaf.kind, ())
+        if not setting or (leaf.node.get("config") or {}).get(setting, True)
+    ]
     inner = snake_case(leaf.kind.removesuffix("Cell"))
-    words = {"forward_layer": f"forward_{inner}", "backward_layer": f"backward_{inner}", "cell": f"{inner}_cell", "layers": "", "layer": ""}
+    words = {
+        "forward_layer": f"forward_{inner}",
+        "backward_layer": f"backward_{inner}",
+        "cell": f"{inner}_cell",
+        "layers": "",
+        "layer": "",
+    }
     tail = "/".join(filter(None, (words.get(word, word) for word in leaf.path.split("/")[2:])))
     stem = "/".join(filter(None, (leaf.owner, tail)))
     tensors = [
-        tensor.renamed(f"{stem}/{names[index] if len(names) == len(leaf.tensors) else index}") for index, tensor in enumerate(leaf.tensors)
+        tensor.renamed(f"{stem}/{names[index] if len(names) == len(leaf.tensors) else index}")
+        for index, tensor in enumerate(leaf.tensors)
     ]
     return Leaf(leaf.node, leaf.path, leaf.owner, leaf.trainable, tensors)
 
@@ -179,7 +201,10 @@ def draft_of_h5(tensors: Tensors, limits: Limits) -> KerasDraft:
     config = copy.deepcopy(tensors.metadata.get("config"))
     compiled = bool(tensors.metadata.get("compiled"))
     if config is None:
-        leaves = [Leaf({}, group, group, tensors=list(own)) for group, own in _by_group(tensors, list(tensors.metadata["groups"])).items()]
+        leaves = [
+            Leaf({}, group, group, tensors=list(own))
+            for group, own in _by_group(tensors, list(tensors.metadata["groups"])).items()
+        ]
         return KerasDraft(None, leaves, _H5)
     leaves = leaves_of(config) if model_of(config, limits) else []
     if not leaves and tensors:
@@ -218,7 +243,9 @@ def draft_of_zip(tensors: Tensors, groups: Mapping[str, str | None], limits: Lim
         claimed |= {tensor.name for tensor in leaf.tensors}
     spare = [name for name in tensors if name not in claimed and not name.startswith(_OF_TRAINING)]
     if spare:
-        raise NotRepresentable(f"{len(spare)} weights belong to no layer that gatewise can place, the first is {spare[0]!r}.")
+        raise NotRepresentable(
+            f"{len(spare)} weights belong to no layer that gatewise can place, the first is {spare[0]!r}."
+        )
     trained = "compile_config" in config or any(name.startswith(_OF_TRAINING) for name in tensors)
     return KerasDraft(config, leaves, _ZIP, trained)
 
@@ -241,4 +268,3 @@ def _old_places(node: Node, names: VarsNames, scope: str, limits: Limits) -> Ite
         if inner.get("class_name") in MODELS:
             for below, old in _old_places(inner, names, names.within(place), limits):
                 yield f"{path}/{below}", old
-

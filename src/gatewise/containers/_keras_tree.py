@@ -103,7 +103,9 @@ def _leaves(node: Node, path: str, owner: str, trainable: bool) -> Iterator[Leaf
     if kind == "Bidirectional" and wrapped is not None:
         backward = config.get("backward_layer")
         yield from _leaves(wrapped, f"{path}/forward_layer", owner, trainable)
-        yield from _leaves(backward if isinstance(backward, dict) else wrapped, f"{path}/backward_layer", owner, trainable)
+        yield from _leaves(
+            backward if isinstance(backward, dict) else wrapped, f"{path}/backward_layer", owner, trainable
+        )
     elif kind == "TimeDistributed" and wrapped is not None:
         yield from _leaves(wrapped, f"{path}/layer", owner, trainable)
     elif kind == "RNN" and wrapped is not None:

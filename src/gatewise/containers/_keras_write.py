@@ -82,7 +82,9 @@ def _as_listed(layer: _Layer) -> Iterator[StoredTensor]:
         yield tensor.renamed("/".join((layer.name, *words, roles[int(index)])))
 
 
-def put_zip(file: IO[bytes], folder: Path, config: Mapping[str, Any], weights_into: Callable[[IO[bytes]], None]) -> None:
+def put_zip(
+    file: IO[bytes], folder: Path, config: Mapping[str, Any], weights_into: Callable[[IO[bytes]], None]
+) -> None:
     """A ``.keras`` of any config; ``weights_into(file)`` writes its model.weights.h5."""
     import tempfile
 
