@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from .ailments import CALL, FRAMEWORKS, LOAD, Finding, Outcome, Patient, Target, ailments, cases, examine
+from .ailments._keras_renew import make_modern
 from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
+from .containers._keras_draft import KerasDraft
 from .containers._write import atomic
 from .errors import NotRepresentable, ProofFailed, UsageError, WriteRefused
 from .proof import prove
@@ -193,6 +195,8 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
     rewrites = chosen.name != checkpoint.tensors.container and checkpoint.tensors.container in _writable()
     if form == draft.form and not applied and not rewrites:
         return _as_it_is(checkpoint, out, form, dry_run, force)
+    if rewrites and isinstance(draft, KerasDraft):  # .h5 and .keras are read by different rules: old words fit one
+        make_modern(draft, checkpoint)
     applied += tuple(Treatment(None, what, exactness) for what, exactness in draft.losses(form))
     if out is None or dry_run:
         return Repair(path, None, form, chosen.name, applied, (), dry_run=True)

@@ -39,7 +39,7 @@ class Refusal:
 
 def refusals(root: Node) -> Iterator[Refusal]:
     """Every reason why ``load_model`` refuses a config, as Keras would meet them."""
-    yield from _modern(root, "") if "module" in root else _legacy(root, "")
+    yield from _modern(root, None) if "module" in root else _legacy(root, None)
     yield from _gru_biases(root)  # met last of all, when the weights are loaded
 
 
@@ -53,14 +53,19 @@ def _gru_biases(root: Node) -> Iterator[Refusal]:
             yield Refusal(RESET, name, "ValueError: Shape mismatch in layer #", name)
 
 
-def _legacy(node: Node, above: str) -> Iterator[Refusal]:
+def _place(node: Node, above: str | None) -> str:
+    """The layer's name behind those of the models and wrappers around it; "" for the model itself."""
+    return "" if above is None else f"{above}/{node_name(node)}".strip("/")
+
+
+def _legacy(node: Node, above: str | None) -> Iterator[Refusal]:
     kind, config = str(node.get("class_name")), node.get("config")
-    where = f"{above}/{node_name(node)}".strip("/")
+    where = _place(node, above)
     if not isinstance(config, dict):
         yield Refusal(KERAS_1, where, "TypeError: pop expected at most 1 argument, got 2", kind)
         config = {}
     if kind in MODELS:
-        yield from _model(node, where if above else "")
+        yield from _model(node, where)
     elif kind not in LAYERS:
         sort = CUDNN if kind in OLD_CUDNN else CUSTOM
         yield Refusal(
@@ -73,15 +78,15 @@ def _legacy(node: Node, above: str) -> Iterator[Refusal]:
         yield from _built(kind, config, where, modern=False)
 
 
-def _modern(node: Node, above: str) -> Iterator[Refusal]:
+def _modern(node: Node, above: str | None) -> Iterator[Refusal]:
     """A node for ``deserialize_keras_object``.  Around a TypeError of what a node holds it puts words of its own."""
     kind, config, module = str(node.get("class_name")), node.get("config"), node.get("module")
-    where = f"{above}/{node_name(node)}".strip("/")
+    where = _place(node, above)
     lost = _lost(kind, module)
     if lost is not None:
         yield Refusal(lost[0], where, lost[1], kind)
     if kind in MODELS:
-        inside = _model(node, where if above else "")
+        inside = _model(node, where)
     elif kind in LAYERS:
         inside = _built(kind, config if isinstance(config, dict) else {}, where, modern=True)
     else:

@@ -34,7 +34,8 @@ def examine(patient: Patient) -> Iterable[Finding]:
     config = checkpoint.tensors.metadata.get("config")
     if isinstance(config, dict):
         legacy = checkpoint.tensors.container == "keras-h5"
-        for order, (path, value) in enumerate(_dicts(config, "")):
+        yield from _named("", config, 0)
+        for order, (path, value) in enumerate(_dicts(config.get("config"), "")):
             yield from _code(path, value, legacy, order)
             yield from _named(path, value, order)
 

@@ -105,7 +105,7 @@ def _finding(code: str, same: list[Refusal], is_first: bool, hopeless: str) -> F
     if not hopeless:
         remedy = Remedy(_CURES.get(refusal.sort, _OTHER), _EXACT.get(refusal.sort, "exact"))
     return Finding(
-        code, "breaks", refusal.where, what.format(subject=refusal.subject, kind=kind or "a layer") + more,
+        code, "breaks", refusal.where, f"{what.format(subject=refusal.subject, kind=kind or 'a layer')}{more} {hopeless}".strip(),
         f"{why} {hopeless}".strip(), AFFECTS, remedy, (_fails(refusal.error),) if is_first else (), order=1,
     )  # fmt: skip
 
