@@ -34,7 +34,11 @@ CASES = {
     "the gates of a GRU that resets after": ("gru", {"recurrent_activation": OLD}, "rz"),
     "the gates of a GRU that resets before": ("gru", {"recurrent_activation": OLD, "reset": "before"}, "rz"),
     "the candidate of a GRU": ("gru", {"activation": OLD}, "n"),
-    "all of a GRU that resets before": ("gru", {"recurrent_activation": OLD, "activation": OLD, "reset": "before"}, "rzn"),
+    "all of a GRU that resets before": (
+        "gru",
+        {"recurrent_activation": OLD, "activation": OLD, "reset": "before"},
+        "rzn",
+    ),
     "a plain RNN": ("rnn", {"activation": OLD}, "h"),
 }
 
@@ -47,7 +51,9 @@ def test_the_slope_changes_and_the_function_stays(cell, said, gates):
     assert done.changes[0].exactness == ONE_ROUNDING
     for gate in GATES[cell]:
         factor = 1.2 if gate in gates else 1.0
-        assert np.allclose(done.stack[0, "forward"].kernel[gate], factor * source[0, "forward"].kernel[gate], rtol=1e-15)
+        assert np.allclose(
+            done.stack[0, "forward"].kernel[gate], factor * source[0, "forward"].kernel[gate], rtol=1e-15
+        )
     assert OLD not in (done.stack.dialect.recurrent_activation, done.stack.dialect.activation)
 
 

@@ -48,7 +48,9 @@ def test_a_dry_run_writes_nothing_and_says_the_same(tmp_path):
     path = OLD / "lstm.h5"
     planned = gw.repair(path, tmp_path / "out.h5", dry_run=True)
     assert list(tmp_path.iterdir()) == []
-    assert [each.what for each in planned.applied] == [each.what for each in gw.repair(path, tmp_path / "out.h5").applied]
+    assert [each.what for each in planned.applied] == [
+        each.what for each in gw.repair(path, tmp_path / "out.h5").applied
+    ]
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):
@@ -69,7 +71,8 @@ def test_the_repaired_model_loads_and_computes_what_was_recorded(path, suffix, t
     gw.repair(path, out)
     happened, gap = cases.outcome_in_keras(out, path)
     assert happened == "loads"
-    assert gap is not None and gap < 1e-6
+    assert gap is not None
+    assert gap < 1e-6
     assert [finding.code for finding in gw.diagnose(out, target="keras==3") if finding.severity != "note"] == []
 
 
@@ -81,7 +84,10 @@ def test_every_layer_keeps_its_name_and_class(path, tmp_path):
     gw.repair(path, tmp_path / "out.keras")
     model = keras.saving.load_model(tmp_path / "out.keras", compile=False)
     old = cases.config_of(path)
-    names = [node["config"]["name"] for node in (old["config"] if isinstance(old["config"], list) else old["config"]["layers"])]
+    names = [
+        node["config"]["name"]
+        for node in (old["config"] if isinstance(old["config"], list) else old["config"]["layers"])
+    ]
     assert [layer.name for layer in model.layers if layer.name in names] == names
 
 
@@ -195,7 +201,9 @@ def test_leaves_lie_where_keras_keeps_its_variables(tmp_path):
     model_of_many(keras, 4).save(tmp_path / "in.keras")
     with zipfile.ZipFile(tmp_path / "in.keras") as archive, archive.open("model.weights.h5") as member:
         stored: set[str] = set()
-        h5py.File(member, "r").visititems(lambda name, found: stored.add(name.rpartition("/vars/")[0]) if isinstance(found, h5py.Dataset) else None)
+        h5py.File(member, "r").visititems(
+            lambda name, found: stored.add(name.rpartition("/vars/")[0]) if isinstance(found, h5py.Dataset) else None
+        )
     paths = {leaf.path for leaf in leaves_of(cases.config_of(tmp_path / "in.keras"))}
     assert stored <= paths
 

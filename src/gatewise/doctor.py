@@ -16,7 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .ailments import CALL, FRAMEWORKS, LOAD, Finding, Outcome, Patient, Target, ailments, cases, examine
+from .ailments import (
+    CALL,
+    FRAMEWORKS,
+    LOAD,
+    NUMBERS,
+    Finding,
+    Outcome,
+    Patient,
+    Target,
+    ailments,
+    cases,
+    contains,
+    examine,
+)
 from .ailments._keras_renew import make_modern
 from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
@@ -49,15 +62,22 @@ def _patient(subject: Any, target: str | None) -> Patient:
     return Patient(live=subject, target=wanted)
 
 
-def prediction(findings: Sequence[Finding], target: str) -> Outcome:
-    """What the target does with the file: the first failure there, of loading before calling, or that all is well."""
+def prediction(findings: Sequence[Finding], target: str, checkpoint: Checkpoint | None = None) -> Outcome:
+    """What the target does with the file: the first failure there, of loading before calling, or that all is well.
+
+    For torch, of ``torch.load(path, weights_only=False)`` and of running the module.  What a version older than the one
+    that wrote the file does with it nobody tells.
+    """
     wanted = Target.parse(target)
+    for writer in checkpoint.written_by if checkpoint else ():
+        lower = ",".join(clause for clause in writer.version.split(",") if clause.startswith(">="))
+        if writer.framework == wanted.framework and not contains(lower, wanted.version):
+            return Outcome(_exactly(wanted), f"not known: the file was written by a newer {writer.framework} ({lower})")
     told = [(mine, outcome) for each in findings if (mine := each.in_version(wanted)) for outcome in mine.outcomes]
     loads = [(mine.order, outcome) for mine, outcome in told if outcome.stage == LOAD]
     # A forward asks for its own attributes before it calls its parts.
-    calls = [((_depth(mine.where), mine.order), outcome) for mine, outcome in told if outcome.stage == CALL]
-    wrong = [outcome for mine, outcome in told if mine.severity == "wrong-results" and not outcome.stage]
-    first = wrong[0] if wrong else Outcome("", "loads and computes the same")
+    calls = [((_depth(mine.where), mine.order), outcome) for mine, outcome in told if outcome.stage in (CALL, NUMBERS)]
+    first = Outcome("", "loads and computes the same")
     for failures in (calls, loads):
         first = min(failures, key=lambda failure: failure[0], default=(0, first))[1]
     return replace(first, versions=_exactly(wanted))

@@ -66,7 +66,10 @@ CALLS = {
         "keras.config.enable_unsafe_deserialization",
     ),
     "a download": ({"module": "keras.utils", "class_name": "function", "config": "get_file"}, "keras.utils.get_file"),
-    "a class of another package": ({"module": "mypackage.layers", "class_name": "Attention", "config": {}}, "mypackage.layers.Attention"),
+    "a class of another package": (
+        {"module": "mypackage.layers", "class_name": "Attention", "config": {}},
+        "mypackage.layers.Attention",
+    ),
 }
 
 

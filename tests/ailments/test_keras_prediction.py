@@ -58,7 +58,9 @@ def test_bare_weights_that_are_said_not_to_fit_do_not(path, tmp_path):
     if not layers or path.name.startswith(("nested", "rnn_stacked")):
         pytest.skip("no model of plain layers")
     [layer] = layers
-    plain = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[layer.cell](layer.spec.hidden_size, return_sequences=True)
+    plain = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU}[layer.cell](
+        layer.spec.hidden_size, return_sequences=True
+    )
     whole = keras.layers.Bidirectional(plain) if layer.spec.directions == 2 else plain
     model = keras.Sequential([keras.Input((4, layer.spec.input_size)), whole])
     copy = tmp_path / "w.h5"

@@ -36,7 +36,9 @@ def test_every_layer_takes_what_the_table_says():
 
     if ".".join(keras.__version__.split(".")[:2]) != table.VERSION:
         pytest.skip(f"the table is of Keras {table.VERSION}, this is {keras.__version__}")
-    classes = {name: cls for name, cls in vars(keras.layers).items() if inspect.isclass(cls) and issubclass(cls, keras.Layer)}
+    classes = {
+        name: cls for name, cls in vars(keras.layers).items() if inspect.isclass(cls) and issubclass(cls, keras.Layer)
+    }
     del classes["Layer"], classes["Wrapper"]
     wrong = {name: sorted(accepted(cls) ^ (table.takes(name) - table.COMMON)) for name, cls in classes.items()}
     assert {name: names for name, names in wrong.items() if set(names) - table.COMMON} == {}

@@ -11,7 +11,13 @@ from gatewise.containers import container
 from gatewise.errors import NotRepresentable
 from gatewise.tensors import StoredTensor, Tensors
 
-LAYERS = [f"{kind}_{way}_l{layer}{side}" for layer in (0, 1) for side in ("", "_reverse") for kind in ("weight", "bias") for way in ("ih", "hh")]
+LAYERS = [
+    f"{kind}_{way}_l{layer}{side}"
+    for layer in (0, 1)
+    for side in ("", "_reverse")
+    for kind in ("weight", "bias")
+    for way in ("ih", "hh")
+]
 
 
 def shape(name, unit=4, feature=3):
@@ -39,7 +45,11 @@ def codes(path):
 HEALTHY = {
     "a bare layer": LAYERS,
     "a layer in a model": [f"encoder.rnn.{name}" for name in LAYERS],
-    "a model with a part called module": [*(f"module.rnn.{name}" for name in LAYERS), "head.weight_ih", "head.weight_hh"],
+    "a model with a part called module": [
+        *(f"module.rnn.{name}" for name in LAYERS),
+        "head.weight_ih",
+        "head.weight_hh",
+    ],
     "a one-way layer": [name for name in LAYERS if "reverse" not in name],
     "a cell": ["weight_ih", "weight_hh", "bias_ih", "bias_hh"],
 }
@@ -51,7 +61,11 @@ def test_ordinary_names_are_left_alone(tmp_path, names, kind):
     assert [code for code in codes(written(tmp_path, arrays(names), kind)) if code.startswith("GW3")] == []
 
 
-WRAPPED = {"DataParallel's": ("module.", "GW303"), "compile's": ("_orig_mod.", "GW304"), "both": ("_orig_mod.module.", "GW304")}
+WRAPPED = {
+    "DataParallel's": ("module.", "GW303"),
+    "compile's": ("_orig_mod.", "GW304"),
+    "both": ("_orig_mod.module.", "GW304"),
+}
 
 
 @pytest.mark.parametrize(("prefix", "code"), WRAPPED.values(), ids=WRAPPED)
@@ -121,7 +135,9 @@ def test_healing_twice_is_healing_once(tmp_path):
     assert (tmp_path / "once.pt").read_bytes() == (tmp_path / "twice.pt").read_bytes()
 
 
-@pytest.mark.parametrize("names", [[], ["a"], ["module.a", "b"]], ids=["no names", "a plain name", "some with, some without"])
+@pytest.mark.parametrize(
+    "names", [[], ["a"], ["module.a", "b"]], ids=["no names", "a plain name", "some with, some without"]
+)
 def test_a_prefix_is_one_only_where_all_names_have_it(names):
     assert _prefix(names) == ""
     assert _renames(names) == {}

@@ -18,8 +18,8 @@ from ._versions import FRAMEWORKS, Target, contains, matters
 
 SEVERITIES = ("note", "slow", "breaks", "wrong-results", "unsafe")  # mildest first
 # Stages at which something fails: loading, calling, scripting; and the loading call with its defaults, where another
-# choice of options works (torch.load's weights_only).
-LOAD, CALL, SCRIPT, DEFAULT_LOAD = "load", "call", "script", "default load"
+# choice of options works (torch.load's weights_only).  NUMBERS: nothing fails, the results are other ones.
+LOAD, CALL, NUMBERS, SCRIPT, DEFAULT_LOAD = "load", "call", "numbers", "script", "default load"
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,6 @@ def worst_first(finding: Finding) -> tuple[int, str, int, str]:
 
 
 __all__ = [
-    "CALL", "DEFAULT_LOAD", "FRAMEWORKS", "LOAD", "SCRIPT", "SEVERITIES", "Ailment", "Finding", "Outcome", "Patient", "Remedy", "Target", "ailments",
-    "cases", "examine", "worst_first",
+    "CALL", "DEFAULT_LOAD", "FRAMEWORKS", "LOAD", "NUMBERS", "SCRIPT", "SEVERITIES", "Ailment", "Finding", "Outcome", "Patient", "Remedy", "Target", "ailments",
+    "cases", "contains", "examine", "worst_first",
 ]  # fmt: skip

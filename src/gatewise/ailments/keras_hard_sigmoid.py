@@ -20,7 +20,7 @@ from ..conventions import ONE_ROUNDING
 from ..errors import GatewiseError, NotRepresentable
 from ..proof import largest, random_input
 from ..weights import Dialect
-from . import Ailment, Finding, Outcome, Patient, Remedy
+from . import NUMBERS, Ailment, Finding, Outcome, Patient, Remedy
 from ._keras_renew import (
     OLD_SLOPE,
     expressed,
@@ -66,7 +66,7 @@ def _finding(where: str, what: str, gap: float | None, remedy: Remedy | None, ho
     size = f" Its outputs differ by up to {gap:.2g} on a random input." if gap is not None else ""
     return Finding(
         OLD, "wrong-results", where, what, f"{_WHY}{size} {hopeless}".strip(), "keras>=3", remedy,
-        (Outcome(">=3", "loads without an error, and computes other numbers"),),
+        (Outcome(">=3", "loads without an error, and computes other numbers", NUMBERS),),
     )  # fmt: skip
 
 
@@ -130,7 +130,7 @@ def _in_bare_weights(checkpoint: Checkpoint) -> Iterator[Finding]:
             BARE, "wrong-results", layer.name, f"The weights of {layer.name} are of a Keras whose gates had hard_sigmoid by default.",
             f"The file does not say the activations. Keras 3's default is sigmoid, and its hard_sigmoid has another slope.{size} "
             "`gatewise convert` to keras.LSTM or keras.GRU writes a model of the same function.", "keras>=2.3", None,
-            (Outcome(">=2.3", "load_weights into default layers gives other numbers"),),
+            (Outcome(">=2.3", "load_weights into default layers gives other numbers", NUMBERS),),
         )  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def _finding(code: str, same: list[Refusal], is_first: bool, hopeless: str) -> F
         remedy = Remedy(_CURES.get(refusal.sort, _OTHER), _EXACT.get(refusal.sort, "exact"))
     return Finding(
         code, "breaks", refusal.where, f"{what.format(subject=refusal.subject, kind=kind or 'a layer')}{more} {hopeless}".strip(),
-        f"{why} {hopeless}".strip(), AFFECTS, remedy, (_fails(refusal.error),) if is_first else (), order=1,
+        why, AFFECTS, remedy, (_fails(refusal.error),) if is_first else (), order=1,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ def examine(patient: Patient) -> Iterable[Finding]:
     for found in recurrent(patient):
         if type(found.attributes.get("dropout")) is int:
             yield Finding(
-                CODE, "breaks", found.path,
+                CODE, "note", found.path,
                 f"This pickled {found.name} keeps dropout as an int, {found.attributes['dropout']}.",
                 "PyTorch 1.0 kept the number as it was given. Calling the module works; torch.jit.script wants a float.",
                 "torch>=1.1", _REMEDY, (Outcome(">=1.1", "torch.jit.script fails", SCRIPT, _SAYS),), found.order,

@@ -14,7 +14,8 @@ from typing import Any
 
 from ..containers._pickled import Global, Stub
 from ..containers._torch_objects import Found
-from . import LOAD, Ailment, Finding, Outcome, Patient, Remedy
+from ..containers._torch_tree import class_name
+from . import LOAD, SCRIPT, Ailment, Finding, Outcome, Patient, Remedy
 from ._torch import TORCH_NN, found, missing_attribute, treated
 
 _Attributes = Mapping[Any, Any]
@@ -36,6 +37,7 @@ class Row:
     unless: Callable[[_Attributes], bool] = lambda _attributes: False
     exactness: str = "exact"
     until: str = ""  # the first version that no longer asks
+    script: bool = False  # only torch.jit.script asks
 
     @property
     def affects(self) -> str:
@@ -54,6 +56,13 @@ def _old_circular(attributes: _Attributes) -> tuple[int, ...]:
     halves = ((size + 1) // 2 if size // 2 else 0 for size in reversed(attributes["padding"]))
     behind = (size // 2 for size in reversed(attributes["padding"]))
     return tuple(size for pair in zip(halves, behind, strict=True) for size in pair)
+
+
+def _todays_padding(attributes: _Attributes) -> tuple[int, ...]:
+    """What __init__ sets: each axis's padding twice, last axis first; zeros where the padding is a name."""
+    padding = attributes.get("padding")
+    sizes = padding if isinstance(padding, tuple) else (0,) * len(attributes.get("kernel_size") or ())
+    return tuple(size for size in reversed(sizes) for _ in range(2))
 
 
 def _activation(attributes: _Attributes) -> int:
@@ -87,6 +96,9 @@ TABLE = (
     Row("GW125", ("Conv1d", "Conv2d", "Conv3d"), "_reversed_padding_repeated_twice", "1.5", _old_circular,
         "the padding that the version that wrote it used, which is not what a module made today with padding_mode="
         "'circular' uses", unless=_zero_padded, exactness="exact: what torch 1.1 to 1.4 computed"),
+    Row("GW125", ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"),
+        "_reversed_padding_repeated_twice", "1.5", _todays_padding, "which padding_mode='zeros' does not use",
+        unless=lambda attributes: not _zero_padded(attributes), script=True),
     Row("GW118", ("CrossEntropyLoss",), "label_smoothing", "1.10", 0.0, "no smoothing"),
     Row("GW119", ("EmbeddingBag",), "include_last_offset", "1.5", False, "the offsets as they were"),
     Row("GW119", ("EmbeddingBag",), "padding_idx", "1.9", None, "no padding index"),
@@ -98,6 +110,8 @@ TABLE = (
     Row("GW117", _LAYERS, "norm_first", "1.10", False, "the norm after, as it was"),
     Row("GW117", ("TransformerEncoderLayer",), "activation_relu_or_gelu", "1.12", _activation,
         "as the layer's activation is", unless=_time_first()),
+    Row("GW117", ("TransformerEncoderLayer",), "activation_relu_or_gelu", "1.12", _activation,
+        "as the layer's activation is", unless=lambda attributes: not _time_first()(attributes), script=True),
     Row("GW117", ("TransformerEncoder",), "enable_nested_tensor", "1.12", False, "no nested tensors, as it was",
         unless=_time_first("layers", "0"), until="2.1"),
     Row("GW126", ("ParameterList",), "_size", "1.12", lambda attributes: len(attributes["_parameters"]),
@@ -116,31 +130,54 @@ def rows(each: Found) -> Iterator[Row]:
 
 
 def examine(patient: Patient) -> Iterable[Finding]:
-    for each in found(patient):
+    objects = list(found(patient))
+    stacked = {id(layer) for each in objects if each.name in _STACKS for layer in _layers(each)}
+    for each in objects:
         if each.kind == str(RENAMED):
             yield _renamed(each)
         for row in rows(each):
             yield Finding(
-                row.code, "breaks", each.path, f"This pickled {each.name} has no {row.attribute}.",
-                f"The attribute came after the version that pickled the object; torch {row.since} and later ask for it.",
+                row.code, "note" if row.script else "breaks", each.path, f"This pickled {each.name} has no {row.attribute}.",
+                f"The attribute came after the version that pickled the object; torch {row.since} and later ask for it"
+                f"{', though only in torch.jit.script' if row.script else ''}.",
                 f"torch{row.affects}",
                 Remedy(f"set {row.attribute} to {_shown(row.value_for(each.attributes))}: {row.means}", row.exactness),
-                _outcomes(each, row), each.order,
+                _outcomes(each, row, id(each.stub) in stacked), each.order,
             )  # fmt: skip
 
 
-def _outcomes(each: Found, row: Row) -> tuple[Outcome, ...]:
-    """An encoder's layer of 2.0 and later asks for other things before its own norm_first."""
-    if each.name != "TransformerEncoderLayer" or row.attribute != "norm_first":
-        return missing_attribute(each.name, row.attribute, row.since, row.until)
-    owner, first = each.name, row.attribute
-    if "batch_first" not in _submodule(each.attributes, "self_attn"):
+_STACKS = ("TransformerEncoder", "TransformerDecoder")
+
+
+def _layers(each: Found) -> list[Any]:
+    return list((_submodule(each.attributes, "layers").get("_modules") or {}).values())
+
+
+def _outcomes(each: Found, row: Row, stacked: bool) -> tuple[Outcome, ...]:
+    """Which attribute is asked for first.  Measured: transformers of 1.2.0 to 1.9.1 in 1.9.1 to 2.13.0."""
+    if row.script:
+        says = f"RuntimeError: Module '{each.name}' has no attribute '{row.attribute}'"
+        return (Outcome(row.affects, "torch.jit.script fails", SCRIPT, says),)
+    attributes, owner, first = each.attributes, each.name, row.attribute
+    turn = "2.1" if stacked or each.name == "TransformerDecoderLayer" else "2.0"  # from then on others come first
+    if each.name == "TransformerEncoder":
+        layer = next((layer.attributes for layer in _layers(each) if isinstance(layer, Stub)), {})
+        asked = [name for name in ("norm_first", "activation_relu_or_gelu") if name not in layer]
+        owner, first = ("TransformerEncoderLayer", asked[0]) if asked else (owner, first)
+        return missing_attribute(owner, first, row.since, row.until)
+    if row.attribute != "norm_first" or (each.name == "TransformerDecoderLayer" and not stacked):
+        return missing_attribute(owner, first, row.since, row.until)
+    if "batch_first" not in _submodule(attributes, "self_attn"):
         owner, first = "MultiheadAttention", "batch_first"
-    elif "activation_relu_or_gelu" not in each.attributes and not _time_first()(each.attributes):
+    elif (
+        each.name == "TransformerEncoderLayer"
+        and "activation_relu_or_gelu" not in attributes
+        and not _time_first()(attributes)
+    ):
         first = "activation_relu_or_gelu"
     return (
-        *missing_attribute(each.name, row.attribute, row.since, "2.0"),
-        *missing_attribute(owner, first, "2.0", row.until),
+        *missing_attribute(each.name, row.attribute, row.since, turn),
+        *missing_attribute(owner, first, turn, row.until),
     )
 
 
@@ -162,16 +199,15 @@ def treat(patient: Patient, finding: Finding) -> str:
     stub = treated(patient, finding.where)
     if stub is None:
         return ""
-    here = Found(finding.where, stub, str(stub.cls))
     if finding.code == RENAMED_CODE:
         stub.cls = RENAMED_TO
         return f"its class is now {RENAMED_TO.name}"
-    done = []
-    for row in TABLE:
+    here = Found(finding.where, stub, class_name(stub.cls))
+    for row in rows(here):
         if row.code == finding.code and f"no {row.attribute}." in finding.what:
-            stub.attributes[row.attribute] = row.value_for(here.attributes)
-            done.append(f"{row.attribute} set to {_shown(stub.attributes[row.attribute])}")
-    return "; ".join(done)
+            stub.attributes[row.attribute] = row.value_for(stub.attributes)
+            return f"{row.attribute} set to {_shown(stub.attributes[row.attribute])}"
+    return ""
 
 
 AILMENT = Ailment(

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         "findings": [each.as_dict() for each in findings],
     }
     if arguments.target:
-        document["prediction"] = prediction(findings, arguments.target).as_dict()
+        document["prediction"] = prediction(findings, arguments.target, checkpoint).as_dict()
     command = repair_command(checkpoint, findings)
     if command:
         document["fix"] = command
