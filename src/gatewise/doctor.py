@@ -31,11 +31,12 @@ from .ailments import (
     examine,
 )
 from .ailments._keras_renew import make_modern
+from .ailments.tensorflow_files import kind_of
 from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
 from .containers._keras_draft import KerasDraft
 from .containers._write import atomic
-from .errors import NotRepresentable, ProofFailed, UsageError, WriteRefused
+from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError, WriteRefused
 from .proof import prove
 from .tensors import StoredTensor, Tensors
 
@@ -56,7 +57,12 @@ def diagnose(subject: Any, *, target: str | None = None) -> list[Finding]:
 def _patient(subject: Any, target: str | None) -> Patient:
     wanted = Target.parse(target) if target else None
     if isinstance(subject, (str, os.PathLike)):
-        subject = open(subject)
+        try:
+            subject = open(subject)
+        except (UsageError, ContainerError):
+            if not kind_of(os.fspath(subject)):
+                raise
+            return Patient(path=os.fspath(subject), target=wanted)
     if isinstance(subject, Checkpoint):
         return Patient(checkpoint=subject, target=wanted)
     return Patient(live=subject, target=wanted)

@@ -25,7 +25,8 @@ def test_every_sort_of_outcome_is_among_the_recorded_files():
 def test_keras_3_does_what_is_predicted(path):
     predicted, (happened, gap) = told(path), cases.outcome_in_keras(path)
     if predicted.stage:
-        assert happened.startswith(predicted.error) and predicted.error, f"{predicted.error!r} ≠ {happened[:300]!r}"
+        assert predicted.error
+        assert happened.startswith(predicted.error), f"{predicted.error!r} ≠ {happened[:300]!r}"
         return
     assert happened == "loads"
     assert gap is not None
