@@ -91,9 +91,8 @@ def _output(words: list[str]) -> str:
 
 def _support() -> str:
     """What is known: a row for each layout, then the formats."""
-    from gatewise.layouts import layouts
-
     from gatewise.containers import containers
+    from gatewise.layouts import layouts
 
     lines = ["| layout | cell | gate order | proven against |", "|---|---|---|---|"]
     lines += [f"| `{each.name}` | {each.cell} | {' '.join(each.gates)} | {each.proven or '–'} |" for each in layouts()]
@@ -104,7 +103,14 @@ def _support() -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES: dict[str, Callable[[], str]] = {"support": _support}
+def _symptoms() -> str:
+    """Every known symptom, as a section of its own."""
+    from docs_symptoms import page
+
+    return page()
+
+
+TABLES: dict[str, Callable[[], str]] = {"support": _support, "symptoms": _symptoms}
 
 
 def main(check: bool) -> int:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .doctor import diagnose, repair
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
+    from .symptoms import Explanation, explain
     from .weights import Dialect, Stack
 
 _HOME = {
@@ -32,12 +33,13 @@ _HOME = {
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
+    **dict.fromkeys(("Explanation", "explain"), "symptoms"),
     **dict.fromkeys(("Dialect", "Stack"), "weights"),
 }  # fmt: skip
 
 __all__ = [
-    "Checkpoint", "Conversion", "Dialect", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
-    "__version__", "convert", "diagnose", "diff", "layout", "layouts", "open", "repair", "run", "save", "verify",
+    "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
+    "__version__", "convert", "diagnose", "diff", "explain", "layout", "layouts", "open", "repair", "run", "save", "verify",
 ]  # fmt: skip
 
 

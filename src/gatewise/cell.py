@@ -181,13 +181,14 @@ def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ..
         raise UsageError(f"x has {value.shape[2]} features; the layer takes {features}.")
     start = _states(stack, state, value.shape[0])
     last: list[tuple[Array, ...]] = []
-    for layer in range(stack.num_layers):
-        outputs = []
-        for direction in stack.directions:
-            y, final = _scan(stack, layer, direction, value, start[len(last)])
-            outputs.append(y)
-            last.append(final)
-        value = _merged(outputs, stack.dialect.merge)
+    with np.errstate(over="ignore", invalid="ignore"):  # a NaN in the weights shows in what is returned
+        for layer in range(stack.num_layers):
+            outputs = []
+            for direction in stack.directions:
+                y, final = _scan(stack, layer, direction, value, start[len(last)])
+                outputs.append(y)
+                last.append(final)
+            value = joined_outputs(outputs, stack.dialect.merge)
     count = 2 if stack.cell == "lstm" else 1
     return value, tuple(_stacked([final[index] for final in last]) for index in range(count))
 
@@ -219,7 +220,8 @@ def _scan(
     return (y[:, ::-1] if direction == "reverse" else y), state
 
 
-def _merged(outputs: list[Array], merge: str) -> Array:
+def joined_outputs(outputs: list[Array], merge: str) -> Array:
+    """One direction's outputs as they are, two joined as the dialect's ``merge`` says."""
     import numpy as np
 
     if len(outputs) == 1:
@@ -247,6 +249,9 @@ def _states(stack: Stack, state: Any, batch: int) -> list[tuple[Array, ...]]:
     given = state if isinstance(state, (tuple, list)) else (state,)
     if len(given) != wanted:
         raise UsageError(f"{stack.cell} takes {wanted} initial state(s), {len(given)} were given.")
+    for each, name in zip(given, ("h0", "c0"), strict=False):
+        if len(each) != len(shapes):
+            raise UsageError(f"{name} holds {len(each)} state(s); this stack has {len(shapes)} (layers × directions).")
     cells = []
     for index, pair in enumerate(shapes):
         values = tuple(np.asarray(given[n][index], np.float64) for n in range(wanted))

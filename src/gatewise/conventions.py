@@ -128,6 +128,12 @@ def _cell(stack: Stack, layout: Layout) -> tuple[Stack, None]:
         raise _refuse(layout, "it has one direction, and this layer reads in both.")
     if len({weights.unit for weights in stack.cells.values()}) > 1 and layout.is_stack:
         raise _refuse(layout, "all its layers and directions have the same number of units, and these differ.")
+    if len({bool(weights.role("projection")) for weights in stack.cells.values()}) > 1 and layout.is_stack:
+        raise _refuse(layout, "it projects all its layers or none, and here only some of its layers have a projection.")
+    if len({weights.hidden for weights in stack.cells.values()}) > 1 and layout.is_stack:
+        raise _refuse(
+            layout, "all its layers and directions project to the same size, and these project to different sizes."
+        )
     for layer in range(stack.num_layers):
         if len({stack.cells[layer, d].unit for d in stack.directions}) > 1:
             raise _refuse(layout, f"the two directions of layer {layer} differ in size.")
@@ -184,18 +190,22 @@ def _hard_sigmoids(said: str, possible: list[Any]) -> str:
 
 
 def _clips(stack: Stack, layout: Layout) -> tuple[Stack, None]:
+    never = (None, float("inf"))
     for field in ("cell_clip", "proj_clip", "input_clip"):
         said, possible = getattr(stack.dialect, field), layout.sayable(field)
-        neutral = said is None or said == float("inf")
-        if not neutral and said not in possible:
-            raise _refuse(layout, f"the source clips ({field} = {said}).")
+        if said in possible or (said in never and any(value in never for value in possible)):
+            continue
+        if said in never:
+            raise _refuse(layout, f"it clips ({field} = {_listed(possible)}), and the source does not.")
+        raise _refuse(layout, f"the source clips ({field} = {said}).")
     return stack, None
 
 
 def _time(stack: Stack, layout: Layout) -> tuple[Stack, None]:
     dialect = stack.dialect
-    if len(stack.directions) == 1 and dialect.merge != "concat":
-        dialect = replace(dialect, merge="concat")  # says nothing where there is one direction
+    if len(stack.directions) == 1:  # how directions are joined says nothing where there is one
+        joins = layout.sayable("merge")
+        dialect = replace(dialect, merge="concat" if "concat" in joins else joins[0])
     if dialect.merge not in layout.sayable("merge"):
         raise _refuse(
             layout, f"the two directions are joined by {dialect.merge}, there by {_listed(layout.sayable('merge'))}."
@@ -213,6 +223,13 @@ def _update_gate(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     if wanted in layout.sayable("update"):
         return stack, None
     other = "writes" if wanted == "keeps" else "keeps"
+    gates = stack.dialect.recurrent_activation or ""
+    if gates != "sigmoid" and hard_sigmoid_slope(gates) is None:
+        raise _refuse(
+            layout,
+            f"its update gate {other} the old state, this one {wanted} it. Negating z turns a sigmoid round, 1 - s(x) = s(-x); "
+            f"these gates use {gates}.",
+        )
 
     def negate_z(gate: str, array: Array) -> Array:
         return -array if gate == "z" else array
@@ -243,18 +260,39 @@ def _forget_bias(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     )
 
 
-def _peephole_and_projection(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
+def _projection(stack: Stack, layout: Layout) -> tuple[Stack, None]:
+    parts = [part for part in layout.parts_given(layout.form_of(stack.dialect) or {}) if "projection" in part.roles]
+    has = any(weights.role("projection") for weights in stack.cells.values())
+    if has and not parts:
+        raise _refuse(layout, "the source has a projection, and this layout has no place for one.")
+    if not has and any(not part.optional for part in parts):
+        raise _refuse(layout, "it always has a projection, and the source has none.")
+    return stack, None
+
+
+def _peephole(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     form = layout.form_of(stack.dialect) or {}
-    roles = layout.roles_given(form)
-    dropped = None
-    for role in ("peephole", "projection"):
-        if role in roles or not any(weights.role(role) for weights in stack.cells.values()):
-            continue
-        if role == "projection" or not _all_zero(stack, role):
-            raise _refuse(layout, f"the source has a {role}, and this layout has no place for one.")
-        stack = _each(stack, lambda weights: weights.with_roles(peephole=None))
-        dropped = Change("peepholes: all zero, left out", EXACT)
-    return stack, dropped
+    parts = [part for part in layout.parts_given(form) if "peephole" in part.roles]
+    place = layout.gates_with("peephole", form)
+    mine = {gate for weights in stack.cells.values() for gate in weights.peephole}
+    for gate in layout.gates:
+        if gate in mine and gate not in place and not _all_zero(stack, "peephole", gate):
+            where = f" for gate {gate}" if place else ""
+            raise _refuse(layout, f"the source has a peephole{where}, and this layout has no place for one.")
+    if mine == set(place) or (not mine and all(part.optional for part in parts)):
+        return stack, None
+
+    def placed(weights: Weights) -> Weights:
+        absent = _zeros("peephole", weights, place)
+        gates = {gate: _getter(weights.peephole if gate in weights.peephole else absent, gate) for gate in place}
+        return weights.with_roles(peephole=Gates("peephole", gates) if gates else None)
+
+    moved = "all zero, left out" if not place else "none → zeros" if not mine else "zeros where there were none"
+    return _each(stack, placed), Change(f"peepholes: {moved}", EXACT)
+
+
+def _getter(gates: Gates, gate: str) -> Callable[[], Array]:
+    return lambda: gates[gate]
 
 
 def _biases(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
@@ -276,9 +314,7 @@ def _check_merge(stack: Stack, layout: Layout, place: Mapping[str, str]) -> None
     if stack.dialect.reset != "after":
         return
     for role, home in (("recurrent_bias", "bias"), ("bias", "recurrent_bias")):
-        if "n" not in place[role] and any(
-            "n" in w.role(role) and w.role(role)["n"].any() for w in stack.cells.values()
-        ):
+        if "n" not in place[role] and not _all_zero(stack, role, "n"):
             raise _refuse(
                 layout,
                 f"it has no {role} for gate n, and this one is not zero. Only the {home} is left there, which the reset "
@@ -340,8 +376,8 @@ def _zeros(role: str, weights: Weights, gates: str) -> Gates:
     return Gates(role, dict.fromkeys(gates, make))
 
 
-def _all_zero(stack: Stack, role: str) -> bool:
-    return not any(array.any() for weights in stack.cells.values() for array in weights.role(role).values())
+def _all_zero(stack: Stack, role: str, gate: str) -> bool:
+    return not any(gate in weights.role(role) and weights.role(role)[gate].any() for weights in stack.cells.values())
 
 
 def _wide(array: Array) -> Array:
@@ -364,6 +400,7 @@ STEPS: tuple[Step, ...] = (
     _time,
     _update_gate,
     _forget_bias,
-    _peephole_and_projection,
+    _projection,
+    _peephole,
     _biases,
 )

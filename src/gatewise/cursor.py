@@ -60,13 +60,20 @@ class Source:
                     path=path,
                     next="Name the file inside it (for example model.pt or model.keras).",
                 )
+            if self.path.exists() and not self.path.is_file():  # opening a pipe would wait, a device has no end
+                raise UsageError(
+                    "is a pipe or a device, not a file.", path=path, next="Pipe it in and name it -, or save it first."
+                )
             with open(self.path, "rb") as file:
                 self.size = os.fstat(file.fileno()).st_size
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
         except FileNotFoundError:
             raise UsageError("there is no such file.", path=path, next="Check the path.") from None
         except OSError as error:
-            raise UsageError(f"cannot be opened: {error.strerror}.", path=path) from None
+            reason = (error.strerror or str(error)).lower()
+            raise UsageError(
+                f"cannot be opened: {reason}.", path=path, next="Check the path and who may read it."
+            ) from None
         self.data = memoryview(mapped)
 
     def cursor(self, start: int = 0, end: int | None = None, where: str = "") -> Cursor:

@@ -4,7 +4,7 @@
     parametrizations.weight_hh_l0.original0/1      the same, since torch 1.12's parametrizations
     weight_hh_l0_orig, weight_hh_l0_mask           pruning:      orig * mask
     weight_hh_l0_orig, weight_hh_l0_u, _v          spectral norm: orig / (u W v)      (Miyato et al. 2018)
-    parametrizations.weight_hh_l0.original, .0._u  the same, as a parametrization
+    parametrizations.weight_hh_l0.original, .0._u  the same, as a parametrization (torch 1.9 to 1.11: .0.u)
     weight_hh_l0_raw                               weight drop (AWD-LSTM, fastai): at inference the raw matrix itself
 
 Each rule is a row of RULES.  A resolved tensor gets the plain name, so that every layout finds it, and says in
@@ -15,6 +15,7 @@ Not known here: parametrizations whose function the file does not tell (orthogon
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ class Rule:
     """One way of standing in for a matrix.
 
     ``found`` matches the name of the first source and gives path and base; ``others`` are the further sources'
-    names below the path; ``shape_of`` which source has the true shape; ``compute`` takes the sources in order.
+    names below the path; ``shape_of`` which source has the true shape; ``compute`` takes the sources in order;
+    ``fits`` takes their shapes, so that unrelated tensors which happen to be called alike are left alone.
     """
 
     what: str
@@ -43,7 +45,7 @@ class Rule:
     shape_of: int
     compute: Callable[..., Array]
     formula: str
-    at: str = "{path}{base}"
+    fits: Callable[..., bool]
 
 
 def _weight_norm(g: Array, v: Array) -> Array:
@@ -57,9 +59,19 @@ def _weight_norm(g: Array, v: Array) -> Array:
 
 
 def _spectral_norm(weight: Array, u: Array, v: Array) -> Array:
-    flat = weight if len(u) == weight.shape[0] else weight.T
-    result: Array = weight / (u @ flat.reshape(len(u), -1) @ v)
+    matrix = weight.reshape(len(weight), -1)
+    if len(u) != len(matrix) or (len(u) == len(v) and _aligned(matrix.T, u, v) > max(0.9, _aligned(matrix, u, v))):
+        matrix = matrix.T  # spectral_norm(dim=1); the file does not say, but u points where the true matrix sends v
+    result: Array = weight / (u @ matrix @ v)
     return result
+
+
+def _aligned(matrix: Array, u: Array, v: Array) -> float:
+    """The cosine of u and matrix·v: 1 where a power iteration made them."""
+    import numpy as np
+
+    sent = matrix @ v
+    return float(u @ sent / (np.linalg.norm(u) * np.linalg.norm(sent) or 1.0))
 
 
 def _raw(raw: Array) -> Array:
@@ -71,26 +83,43 @@ def _pruned(orig: Array, mask: Array) -> Array:
     return result
 
 
+Shape = tuple[int, ...]
+
+
+def _lengths_of(g: Shape, v: Shape) -> bool:
+    """One length for all of v, or one for each slice along some of its axes."""
+    return g in ((), (1,)) or (len(g) == len(v) and all(one in (1, size) for one, size in zip(g, v, strict=True)))
+
+
+def _vectors_of(weight: Shape, u: Shape, v: Shape) -> bool:
+    return len(u) == len(v) == 1 and len(weight) > 1 and (weight[0], math.prod(weight[1:])) in (u + v, v + u)
+
+
+def _alike(*shapes: Shape) -> bool:
+    return len(set(shapes)) == 1
+
+
 def _rule(what: str, first: str, others: tuple[str, ...], shape_of: int, compute: Callable[..., Array], formula: str,
-          at: str = "{path}{base}") -> Rule:  # fmt: skip
-    return Rule(what, _PATH + first.replace("BASE", _BASE), others, shape_of, compute, formula, at)
+          fits: Callable[..., bool]) -> Rule:  # fmt: skip
+    return Rule(what, _PATH + first.replace("BASE", _BASE), others, shape_of, compute, formula, fits)
 
 
+_OF_P = r"parametrizations\.BASE\.original"
 RULES = (
-    _rule("weight norm", r"BASE_g", ("{base}_v",), 1, _weight_norm, "{base}_g * {base}_v / |{base}_v|"),
-    _rule("weight norm", r"parametrizations\.BASE\.original0", ("parametrizations.{base}.original1",), 1, _weight_norm,
-          "original0 * original1 / |original1|"),
-    _rule("pruning", r"BASE_orig", ("{base}_mask",), 0, _pruned, "{base}_orig * {base}_mask"),
-    _rule("spectral norm", r"BASE_orig", ("{base}_u", "{base}_v"), 0, _spectral_norm, "{base}_orig / (u W v)"),
-    _rule("spectral norm", r"parametrizations\.BASE\.original",
-          ("parametrizations.{base}.0._u", "parametrizations.{base}.0._v"), 0, _spectral_norm, "original / (u W v)"),
-    _rule("spectral norm", r"parametrizations\.BASE\.original",  # as torch 1.9 to 1.11 named the two vectors
-          ("parametrizations.{base}.0.u", "parametrizations.{base}.0.v"), 0, _spectral_norm, "original / (u W v)"),
+    _rule("weight norm", r"BASE_g", ("{base}_v",), 1, _weight_norm, "{base}_g * {base}_v / |{base}_v|", _lengths_of),
+    _rule("weight norm", _OF_P + "0", ("parametrizations.{base}.original1",), 1, _weight_norm,
+          "original0 * original1 / |original1|", _lengths_of),
+    _rule("pruning", r"BASE_orig", ("{base}_mask",), 0, _pruned, "{base}_orig * {base}_mask", _alike),
+    _rule("spectral norm", r"BASE_orig", ("{base}_u", "{base}_v"), 0, _spectral_norm, "{base}_orig / (u W v)", _vectors_of),
+    _rule("spectral norm", _OF_P, ("parametrizations.{base}.0._u", "parametrizations.{base}.0._v"), 0, _spectral_norm,
+          "original / (u W v)", _vectors_of),
+    # torch 1.9 to 1.11 spelled the buffers without the underscore.
+    _rule("spectral norm", _OF_P, ("parametrizations.{base}.0.u", "parametrizations.{base}.0.v"), 0, _spectral_norm,
+          "original / (u W v)", _vectors_of),
     # AWD-LSTM keeps the raw matrix beside the others, fastai on the wrapper around `module`.
-    _rule("weight drop", r"module\.BASE_raw", (), 0, _raw, "{base}_raw", at="{path}module.{base}"),
-    _rule("weight drop", r"BASE_raw", (), 0, _raw, "{base}_raw"),
+    _rule("weight drop", r"(?=weight_[ih]h)BASE_raw", (), 0, _raw, "{base}_raw", _alike),
 )  # fmt: skip
-_UNKNOWN = _PATH + r"parametrizations\." + _BASE + r"\.original"
+_UNKNOWN = _PATH + r"parametrizations\." + _BASE + r"\.original0?"
 
 
 def resolve(tensors: Tensors) -> Tensors:
@@ -124,10 +153,10 @@ def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> Stored
     sources = [name, *(path + other.format(base=base) for other in rule.others)]
     if any(source not in tensors for source in sources):
         return None
-    target = rule.at.format(path=path, base=base)
-    if rule.what == "weight drop":
-        target = _beside(target, path, base, tensors)
+    target = _beside(path, base, tensors) if rule.what == "weight drop" else path + base
     stored = [tensors[source] for source in sources]
+    if not rule.fits(*(source.shape for source in stored)) or _more_to_it(path, base, sources, tensors):
+        return None
     shape = stored[rule.shape_of]
 
     def compute() -> Array:
@@ -144,10 +173,17 @@ def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> Stored
     )  # fmt: skip
 
 
-def _beside(target: str, path: str, base: str, tensors: Mapping[str, StoredTensor]) -> str:
+def _more_to_it(path: str, base: str, sources: list[str], tensors: Mapping[str, StoredTensor]) -> bool:
+    """Does a second parametrization of the same matrix keep tensors that no rule reads?"""
+    below = f"{path}parametrizations.{base}."
+    return any(name.startswith(below) and name not in sources for name in tensors)
+
+
+def _beside(path: str, base: str, tensors: Mapping[str, StoredTensor]) -> str:
     """fastai keeps ``weight_hh_l0_raw`` on the wrapper; the layer's other tensors lie below its ``module``."""
-    partner = f"{path}module.{base.replace('weight_hh', 'weight_ih')}"
-    return f"{path}module.{base}" if partner in tensors and not path.endswith("module.") else target
+    wrapped = re.compile(re.escape(path) + r"module\.(weight|bias)_[ih]h\w*")
+    inside = not path.endswith("module.") and any(wrapped.fullmatch(name) for name in tensors)
+    return f"{path}module.{base}" if inside else path + base
 
 
 def _in_place(tensors: Tensors, made: dict[str, StoredTensor]) -> list[StoredTensor]:

@@ -7,10 +7,10 @@ and compares outputs *and* final states: one step and a zero state would hide ev
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .cell import run
+from .cell import joined_outputs, run
 from .errors import UsageError
 from .weights import Stack
 
@@ -37,12 +37,8 @@ class Proof:
         return self.max_abs_error <= self.tolerance  # False for nan too
 
     def as_dict(self) -> dict[str, Any]:
-        import math
-
-        error = self.max_abs_error
         return {
-            # JSON has no nan and no infinity; a difference that is not a number is said as a text.
-            "max_abs_error": error if math.isfinite(error) else str(error),
+            "max_abs_error": self.max_abs_error,
             "tolerance": self.tolerance,
             "same": self.same,
             "compared": list(self.compared),
@@ -52,10 +48,15 @@ class Proof:
         }
 
     def worst(self, other: Proof) -> Proof:
-        """The proof that covers both: the larger error, every name."""
+        """The proof that covers both: the error that takes the larger share of its tolerance, and every name."""
+        loser = max(self, other, key=lambda proof: _badness(proof.max_abs_error / (proof.tolerance or 1e-300)))
         compared = tuple(dict.fromkeys((*self.compared, *other.compared)))
-        loser = self if not self.max_abs_error <= other.max_abs_error else other
-        return Proof(loser.max_abs_error, compared, self.time, self.batch, self.against, self.tolerance)
+        return replace(loser, compared=compared)
+
+
+def _badness(error: float) -> float:
+    """An order in which what is not a number is worse than anything."""
+    return float("inf") if error != error else error
 
 
 def names_of_states(cell: str) -> tuple[str, ...]:
@@ -84,7 +85,7 @@ def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
     x, state = random_input(one)
     y, final = run(one, x, state)
     y2, final2 = run(other, x, state)
-    error = max(largest(y, y2), *(largest(a, b) for a, b in zip(final, final2, strict=True)))
+    error = max((largest(y, y2), *(largest(a, b) for a, b in zip(final, final2, strict=True))), key=_badness)
     return Proof(error, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance)
 
 
@@ -93,7 +94,7 @@ def largest(one: Any, other: Any) -> float:
     import numpy as np
 
     if getattr(one, "dtype", None) == np.dtype(object):
-        return max(largest(a, b) for a, b in zip(one, other, strict=True))
+        return max((largest(a, b) for a, b in zip(one, other, strict=True)), key=_badness)
     difference = np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64))
     return float(difference.max(initial=0.0))
 
@@ -110,56 +111,94 @@ def prove_recorded(
     [layers·directions, batch, hidden/unit]; ``y`` [batch, time, hidden·directions] or only its last step
     [batch, hidden·directions].  ``time_major``: x and y are [time, batch, …].
     """
-    import numpy as np
-
     if "x" not in recorded:
         raise UsageError("the recorded run has no x.", next="It needs x [batch, time, feature] and y.")
-    x = np.asarray(recorded["x"], np.float64)
-    single_step = x.ndim == 2  # a cell's record: x [batch, feature], h0 [batch, unit]
-    if single_step:
-        x = x[:, None]
-    elif time_major and x.ndim == 3:
-        x = x.transpose(1, 0, 2)
-    y, final = run(stack, x, _recorded_state(stack, recorded, single_step))
+    x = _recorded_input(recorded["x"], time_major)
+    y, final = run(stack, x, _recorded_state(stack, recorded))
     errors = {}
     if "y" in recorded:
-        errors["y"] = largest(y, _like(np.asarray(recorded["y"]), y, stack, time_major))
+        errors["y"] = _output_error(recorded["y"], y, final[0], stack, time_major)
     for name, value in zip(names_of_states(stack.cell), final, strict=True):
         key = next((spelled for spelled in _SPELLED[name] if spelled in recorded), None)
         if key is not None:
-            errors[name] = largest(value, np.asarray(recorded[key]).reshape(value.shape))
+            errors[name] = largest(value, _recorded_final(key, recorded[key], value))
     if not errors:
         raise UsageError("the recorded run has no outputs.", next="It needs y, or h_n and c_n.")
-    worst = max(errors.values(), key=lambda error: (error != error, error))
+    worst = max(errors.values(), key=_badness)
     return Proof(worst, tuple(errors), x.shape[1], x.shape[0], "recorded", tolerance)
 
 
-def _recorded_state(stack: Stack, recorded: Mapping[str, Any], single_step: bool) -> Any:
+def _recorded_input(x: Any, time_major: bool) -> Array:
+    """x as [batch, time, feature].  A cell's record has no time axis: one step."""
     import numpy as np
 
-    if "h0" not in recorded:
-        return None
+    value = np.asarray(x, np.float64)
+    if value.ndim == 2:
+        return value[:, None]
+    return value.transpose(1, 0, 2) if time_major and value.ndim == 3 else value
+
+
+def _recorded_state(stack: Stack, recorded: Mapping[str, Any]) -> Any:
+    """The initial states [cells, batch, size]; a single cell's may lack the first axis.  None: zeros."""
+    import numpy as np
+
     names = ("h0", "c0") if stack.cell == "lstm" else ("h0",)
     missing = [name for name in names if name not in recorded]
+    if len(missing) == len(names):
+        return None
     if missing:
-        raise UsageError(f"the recorded run has h0 but no {missing[0]}.")
-    states = tuple(np.asarray(recorded[name]) for name in names)
-    return tuple(state[None] for state in states) if single_step and states[0].ndim == 2 else states
+        given = next(name for name in names if name in recorded)
+        raise UsageError(
+            f"the recorded run has {given} but no {missing[0]}.", next="An LSTM starts from both, or from zeros."
+        )
+    cells = len(stack.cells)
+    states = []
+    for name in names:
+        state = np.asarray(recorded[name])
+        state = state[None] if cells == 1 and state.ndim == 2 else state
+        if state.ndim not in (1, 3) or len(state) != cells:  # one axis: an object array, where sizes differ
+            raise UsageError(
+                f"the recorded {name} has shape {list(state.shape)}; this layer wants [{cells}, batch, size]: "
+                "one state for every layer and direction."
+            )
+        states.append(state)
+    return tuple(states)
 
 
-def _like(wanted: Array, y: Array, stack: Stack, time_major: bool) -> Array:
-    """A recorded y in the reference's shape; where only the last step was recorded, that step of ours is compared."""
-    if wanted.ndim == 3:
-        wanted = wanted.transpose(1, 0, 2) if time_major else wanted
-    elif wanted.ndim == 2:
-        expected: Array = y.copy()
-        width = stack[stack.num_layers - 1, "forward"].hidden
-        expected[:, -1, :width] = wanted[:, :width]
-        expected[:, 0 if len(stack.directions) == 2 else -1, width:] = wanted[:, width:]
-        return expected
+def _recorded_final(name: str, found: Any, value: Array) -> Array:
+    """A recorded final state in ours's shape; a single cell's may lack the first axis."""
+    import numpy as np
+
+    state = np.asarray(found)
+    state = state[None] if len(value) == 1 and state.ndim == value.ndim - 1 else state
+    if state.shape != value.shape:
+        raise UsageError(
+            f"the recorded {name} has shape {list(np.shape(found))}; this layer gives {list(value.shape)}.",
+            next="Is it another layer's? Then say --layer.",
+        )
+    return state
+
+
+def _output_error(found: Any, y: Array, final: Array, stack: Stack, time_major: bool) -> float:
+    """How far a recorded y is from ours.  One step of it, [batch, hidden·directions], may be torch's ``y[:, -1]`` or
+    what Keras returns without return_sequences, the last thing that each direction computed: these differ in the
+    reverse direction, and a record that is either is right."""
+    import numpy as np
+
+    wanted = np.asarray(found)
+    wanted = wanted.transpose(1, 0, 2) if wanted.ndim == 3 and time_major else wanted
+    if wanted.ndim == 2 and wanted.shape == (y.shape[0], y.shape[2]):
+        return min(largest(wanted, y[:, -1]), largest(wanted, _last_of_each(final, stack)), key=_badness)
     if wanted.shape != y.shape:
         raise UsageError(
-            f"the recorded y has shape {list(wanted.shape)}; this layer gives {list(y.shape)}.",
+            f"the recorded y has shape {list(np.shape(found))}; this layer gives {list(y.shape)}.",
             next="Is the record [time, batch, …]? Then say --time-major. Is it another layer's? Then say --layer.",
         )
-    return wanted
+    return largest(wanted, y)
+
+
+def _last_of_each(final: Array, stack: Stack) -> Array:
+    """The last layer's final states, joined as its outputs are."""
+    count = len(stack.directions)
+    last: Array = joined_outputs([final[index] for index in range(len(final) - count, len(final))], stack.dialect.merge)
+    return last

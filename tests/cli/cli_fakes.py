@@ -102,7 +102,11 @@ class Library:
     def open(self, path: str, **options: Any) -> SimpleNamespace:
         self._called("open", path, Path(path).read_bytes() if Path(path).is_file() else b"", **options)
         told = {**self.document, "path": path} if self.document["path"] == "model.pt" else self.document
-        return SimpleNamespace(inspect=lambda: told, gates=self.gates)
+
+        def inspect(name: str | None) -> dict[str, Any]:
+            return {**told, "layers": [each for each in told["layers"] if name in (None, each["name"])]}
+
+        return SimpleNamespace(inspect=inspect, gates=self.gates)
 
     def gates(self, name: str | None) -> list[dict[str, Any]]:
         self._called("gates", name)

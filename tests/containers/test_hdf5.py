@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gatewise import containers
-from gatewise.containers import _hdf5, hdf5, open_tensors
+from gatewise.containers import _hdf5, _keras_h5, hdf5, open_tensors
 from gatewise.cursor import Limits, Source
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable, UnknownContainer, UsageError
 from gatewise.tensors import Strided
@@ -144,7 +144,7 @@ WRITERS = {
     (TF23, "lstm.keras"): ("tf.keras", "2.4.0"),
     ("tfkeras-2.15.1", "lstm.h5"): ("tf.keras", "2.15.0"),
     (K3, "lstm.h5"): ("keras", "3.15.1"),
-    (K3, "lstm.weights.h5"): ("keras", ">=3"),
+    (K3, "lstm.weights.h5"): ("keras", ">=3.6"),
     ("tfkeras-2.15.1", "lstm.weights.h5"): ("keras", ""),
 }
 
@@ -296,7 +296,11 @@ def test_strings_are_read_from_old_and_new_object_headers(tmp_path, libver):
             file[name][f"{name}/kernel"] = np.zeros(2)
     tensors = open_tensors(tmp_path / "x.h5")
     assert list(tensors) == [f"{name}/{name}/kernel" for name in names]
-    assert tensors.metadata == {"keras_version": "3.0.0", "backend": "jax"}
+    assert {key: tensors.metadata[key] for key in ("keras_version", "backend")} == {
+        "keras_version": "3.0.0",
+        "backend": "jax",
+    }
+    assert "config" not in tensors.metadata
 
 
 def test_a_string_that_claims_to_be_huge_costs_nothing(tmp_path):
@@ -479,8 +483,9 @@ def test_a_written_weights_file_reads_back_and_is_the_same_twice(tmp_path):
 def test_the_suffix_chooses_the_writer():
     assert containers.container_for_writing("m.weights.h5").name == "keras-weights-h5"
     assert containers.container_for_writing("m.keras").name == "keras-zip"
+    assert containers.container_for_writing("m.h5").name == "keras-h5"
     with pytest.raises(UsageError):
-        containers.container_for_writing("m.h5")
+        containers.container_for_writing("m.hdf")
 
 
 WRONG = {
@@ -517,7 +522,7 @@ def test_names_are_sorted_as_keras_counts():
 
 def test_a_source_is_looked_at_once_for_both_schemes(monkeypatch):
     calls = []
-    monkeypatch.setattr(hdf5, "_has_vars", lambda root: calls.append(root) or True)
+    monkeypatch.setattr(_keras_h5, "_has_vars", lambda root: calls.append(root) or True)
     source = Source(helpers.KERAS / K3 / "lstm.weights.h5")
     assert [hdf5._claims(name, source) for name in ("keras-h5", "keras-weights-h5")] == [False, True]
     assert len(calls) == 1

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..conventions import express
 from ..errors import GatewiseError, NotRepresentable, UsageError
-from ..layouts import Layout, layout, layouts
+from ..layouts import Layout, layouts
 from ..proof import TOLERANCE, Proof, prove, prove_recorded
-from ..weights import Stack
-from ._open import Checkpoint, open
+from ..weights import Stack, joined
+from ._open import Checkpoint, Layer, open
 
 
 def verify(
@@ -65,9 +65,7 @@ def pairs(one: Checkpoint, other: Checkpoint, layer: str | None) -> Iterator[tup
     """What to compare with what: the named layer, the only ones, the ones of the same name, or all in order."""
     if layer is not None:
         mine = one[layer]
-        theirs = other.stacks()
-        named = [found for found in other.layers if found.name == layer]
-        yield mine, named[0] if named else theirs[0] if len(theirs) == 1 else other[layer]
+        yield mine, _counterpart(mine, other, layer)
         return
     left, right = _matched_stacks(one, other)
     by_name = {stack.name: stack for stack in right}
@@ -78,16 +76,54 @@ def pairs(one: Checkpoint, other: Checkpoint, layer: str | None) -> Iterator[tup
 
 
 def _matched_stacks(one: Checkpoint, other: Checkpoint) -> tuple[list[Stack], list[Stack]]:
-    """Both files' stacks, chains joined; or their single layers where only these are equal in number."""
-    left, right = one.stacks(), other.stacks()
-    if len(left) != len(right):
-        left, right = list(one.layers), list(other.layers)
-    if len(left) != len(right):
-        raise UsageError(
-            f"{one.path} has {len(left)} recurrent layer(s), {other.path} has {len(right)}.",
-            next="Name the one to compare with --layer.",
-        )
-    return left, right
+    """Both files' stacks, in equal number.  A file may tell which layers follow each other, or leave it open."""
+    mine, theirs = (list(one.layers), one.stacks()), (list(other.layers), other.stacks())
+    if len(mine[1]) == len(theirs[1]):
+        return mine[1], theirs[1]
+    for left, right in ((mine[1], _grouped_as(mine[1], theirs[0])), (_grouped_as(theirs[1], mine[0]), theirs[1])):
+        if left is not None and right is not None:
+            return left, right
+    if len(mine[0]) == len(theirs[0]):
+        return list(one.layers), list(other.layers)
+    raise UsageError(
+        f"{one.path} has {len(mine[0])} recurrent layer(s), {other.path} has {len(theirs[0])}.",
+        next="Name the one to compare with --layer.",
+    )
+
+
+def _counterpart(mine: Stack, other: Checkpoint, name: str) -> Stack:
+    """The other file's stack of the same name, its only one, or its layers that make up one such stack."""
+    named = [found for found in other.layers if found.name == name]
+    if named:
+        return named[0]
+    theirs = other.stacks()
+    grouped = [theirs[0]] if len(theirs) == 1 else _grouped_as([mine], list(other.layers))
+    return grouped[0] if grouped else other[name]
+
+
+def _grouped_as(wanted: list[Stack], pieces: Sequence[Stack]) -> list[Stack] | None:
+    """Single layers joined, in their order, into stacks of the wanted sizes; None where they do not come out even."""
+    left = list(pieces)
+    groups: list[Stack] = []
+    for stack in wanted:
+        group: list[Stack] = []
+        while left and sum(piece.num_layers for piece in group) < stack.num_layers:
+            group.append(left.pop(0))
+        if not group or not _alike(group) or _sizes(joined(group)) != _sizes(stack):
+            return None
+        groups.append(joined(group, group[0].name) if len(group) > 1 else group[0])
+    return None if left else groups
+
+
+def _alike(group: list[Stack]) -> bool:
+    return all(
+        (piece.cell, piece.dialect, piece.directions) == (group[0].cell, group[0].dialect, group[0].directions)
+        for piece in group
+    )
+
+
+def _sizes(stack: Stack) -> tuple[object, ...]:
+    return (stack.cell, *((weights.feature, weights.unit, weights.hidden) for _, weights in stack))
 
 
 def diff(
@@ -114,21 +150,22 @@ def _comparable(mine: Stack, theirs: Stack) -> tuple[Stack, Stack]:
     """Both in one convention: the poorer one, since what was merged cannot be taken apart again."""
     if mine.dialect == theirs.dialect and mine.spec.bias == theirs.spec.bias:
         return mine, theirs
-    known = {found.name: found for found in layouts()}
     kinds = ("none", "single", "double")
-    ordered = sorted((mine, theirs), key=lambda stack: kinds.index(stack.spec.bias))
-    for target in ordered:
-        if target.layout in known:
-            found = layout(target.layout)
+    for poorer in sorted((mine, theirs), key=lambda stack: kinds.index(stack.spec.bias)):
+        target = _layout_of(poorer)
+        if target is not None:
             try:
-                return _in(mine, found), _in(theirs, found)
+                return express(mine, target).stack, express(theirs, target).stack
             except NotRepresentable:
                 continue
     return mine, theirs
 
 
-def _in(stack: Stack, target: Layout) -> Stack:
-    return express(stack, target).stack
+def _layout_of(stack: Stack) -> Layout | None:
+    """The layout a stack was read with: the user's own is known to its layer only."""
+    if isinstance(stack, Layer):
+        return stack.match.layout
+    return next((known for known in layouts() if known.name == stack.layout), None)
 
 
 def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
@@ -153,7 +190,7 @@ def _difference(one: Any, two: Any) -> dict[str, Any]:
     at = int(np.argmax(np.where(np.isnan(gap), np.inf, gap)))
     worst = float(gap.reshape(-1)[at])
     where = [int(index) for index in np.unravel_index(at, gap.shape)] if worst else None
-    return {"max_abs": worst if np.isfinite(worst) else str(worst), "where": where}
+    return {"max_abs": worst, "where": where}
 
 
 def _matrices(stack: Stack) -> Iterator[tuple[tuple[int, str], str, str]]:

@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..containers import Container, container_for_writing
 from ..containers._write import atomic
-from ..conventions import Change, Expressed, can_say, express
-from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, nearest
+from ..conventions import Change
+from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, WriteRefused, nearest
 from ..layouts import Layout, layout, layouts
 from ..layouts._code import declared_as, encode
-from ..proof import Proof, prove
+from ..proof import TOLERANCE, Proof, prove
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
-from ..weights import Gates, Stack, Weights, joined
+from ..weights import Stack, joined
 from ._load_code import load_code
 from ._open import Checkpoint, Layer, open
-
-if TYPE_CHECKING:
-    from ..tensors import Array
+from ._unit import Unit, layout_framework, unit_of
 
 Progress = Callable[[int, int, str], None]
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One stack on its way: where it comes from, what it becomes, and the names of the layers that it becomes."""
-
-    source: Stack
-    names_of_source: tuple[str, ...]
-    said: Expressed
-    names: tuple[str, ...]
-
-    @property
-    def target(self) -> Layout:
-        return self.said.layout
-
-    def pieces(self) -> Iterator[tuple[str, Stack]]:
-        """(name, stack) of each object that the target stores: one, or one per layer."""
-        if len(self.names) == 1:
-            yield self.names[0], self.said.stack
-        else:
-            for index, name in enumerate(self.names):
-                yield name, self.said.stack.layer(index, name)
 
 
 @dataclass(frozen=True)
@@ -63,7 +38,7 @@ class Conversion:
     @property
     def code(self) -> str:
         """Python lines that load the output in its framework."""
-        return load_code(self.output, self.container, [piece for unit in self.units for piece in _described(unit)])
+        return load_code(self.output, self.container, [piece for unit in self.units for piece in unit.pieces()])
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -82,11 +57,6 @@ class Conversion:
             ],
             "outputs": [{"path": self.output, "container": self.container, "bytes": Path(self.output).stat().st_size}],
         }
-
-
-def _described(unit: Unit) -> Iterator[tuple[str, Layout, Stack]]:
-    for name, stack in unit.pieces():
-        yield name, unit.target, stack
 
 
 def convert(
@@ -123,7 +93,7 @@ def save(
 ) -> Proof:
     """Write one stack into a new file, in ``layout`` (or the stack's own), proved.  Raises as :func:`convert`."""
     chosen = container_for_writing(out)
-    unit = _unit(stack, (stack.name,), _target(stack, layout, chosen), [], alone=True)
+    unit = unit_of(stack, (stack.name,), _target(stack, layout, chosen), None, [], [], alone=True)
     proof = _write(out, chosen, [unit], [], True, force, None)
     if proof is None:
         raise ProofFailed("nothing was compared.", path=out)
@@ -134,52 +104,60 @@ def _convert(
     checkpoint: Checkpoint, out: str | os.PathLike[str], chosen: Container, to: str | Layout | None, layer: str | None,
     dtype: str | None, verify: bool, force: bool, progress: Progress | None,
 ) -> Conversion:  # fmt: skip
-    stacks = _sources(checkpoint, layer, to, chosen)
+    _refuse_own(checkpoint.path, out)
+    sources = _sources(checkpoint, layer, to, chosen)
     changes: list[Change] = []
     units: list[Unit] = []
-    for names, stack in stacks:
+    for source in sources:
+        stack = source.stack
         if isinstance(stack, Layer) and not stack.sure:
             doubt = stack.match.doubts[0][1]
             raise NotRepresentable(f"{stack.name or 'the layer'} cannot be converted unasked: {doubt}.")
-        narrowed = _as_dtype(stack, dtype, changes)
-        target = _target(stack, to, chosen)
-        units.append(_unit(narrowed, names, target, [n for u in units for n in u.names], alone=len(stacks) == 1))
-        changes += [change for change in units[-1].said.changes if change not in changes]
+        taken = [name for unit in units for name in unit.names]
+        unit = unit_of(
+            stack, source.names, _target(stack, to, chosen), dtype, changes, taken, alone=len(sources) == 1,
+            after=units[-1].names[-1:] if source.follows else (),
+        )  # fmt: skip
+        units.append(unit)
     carried = _carried(checkpoint, units, layer, dtype, changes)
     changes += _not_told(chosen, units)
     proof = _write(out, chosen, units, carried, verify, force, progress)
     return Conversion(checkpoint.path, os.fspath(out), chosen.name, tuple(units), tuple(changes), proof)
 
 
-def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
-    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
-    said = express(stack, target)
-    if target.is_stack or stack.num_layers == 1:
-        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
-    return {
-        tensor.name: tensor.array()
-        for index in range(stack.num_layers)
-        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
-    }
-
-
 # Which layers, to which layout.
 
 
-def _sources(
-    checkpoint: Checkpoint, layer: str | None, to: str | Layout | None, chosen: Container
-) -> list[tuple[tuple[str, ...], Stack]]:
+@dataclass(frozen=True)
+class _Source:
+    """What becomes one unit: a layer, or layers that follow each other as one.  ``follows``: it takes the output of
+    the source before it."""
+
+    names: tuple[str, ...]
+    stack: Stack
+    follows: bool = False
+
+
+def _sources(checkpoint: Checkpoint, layer: str | None, to: str | Layout | None, chosen: Container) -> list[_Source]:
     if layer is not None:
         found = checkpoint[layer]
-        return [((found.name,), found)]
+        return [_Source((found.name,), found)]
     checkpoint.require_layers()
-    result: list[tuple[tuple[str, ...], Stack]] = []
+    result: list[_Source] = []
     for chain in checkpoint.chains():
-        if len(chain) > 1 and _target(chain[0], to, chosen).is_stack:
-            result.append((tuple(each.name for each in chain), joined(list(chain), chain[0].name)))
+        sizes = {weights.unit for each in chain for _, weights in each}
+        if len(chain) > 1 and len(sizes) == 1 and _target(chain[0], to, chosen).is_stack:
+            result.append(_Source(tuple(each.name for each in chain), joined(list(chain), chain[0].name)))
         else:
-            result += [((each.name,), each) for each in chain]
+            result += [_Source((each.name,), each, follows=each is not chain[0]) for each in chain]
     return result
+
+
+def _refuse_own(path: str, out: str | os.PathLike[str]) -> None:
+    """A conversion may leave things out, so it never replaces what it reads, not even when forced."""
+    target = Path(out)
+    if target.exists() and target.samefile(path):
+        raise WriteRefused("is the file that is being converted.", path=out, next="Choose another name for the output.")
 
 
 def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
@@ -197,6 +175,11 @@ def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
             f"a {chosen.name} file holds {' or '.join(chosen.frameworks)} layers, not {found.name}.",
             next="Choose another --to or another suffix.",
         )
+    if chosen.frameworks and not found.written_as and found.separator == "/":
+        raise UsageError(
+            f"{found.name} is read from old files; {chosen.name} files hold the layers of today's.",
+            next=f"Say --to {chosen.frameworks[0]}.",
+        )
     return found
 
 
@@ -209,85 +192,6 @@ def _of_framework(framework: str, stack: Stack) -> Layout:
             next=nearest(framework, names) or f"Known: {', '.join(names)}.",
         )
     return candidates[0]
-
-
-def _unit(stack: Stack, names: tuple[str, ...], target: Layout, taken: list[str], alone: bool) -> Unit:
-    try:
-        said = express(stack, target)
-    except NotRepresentable as error:
-        able = [name for name in can_say(stack) if name != stack.layout]
-        error.where = error.where or (f"layer {names[0]}" if names[0] else None)
-        error.next = error.next or (
-            f"What can say it: {', '.join(able)}." if able else "No other layout can say it either."
-        )
-        raise
-    count = 1 if target.is_stack else stack.num_layers
-    return Unit(stack, names, said, tuple(_new_names(names[0], target, count, taken, stack, alone)))
-
-
-def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: Stack, alone: bool) -> Iterator[str]:
-    """Names for what is written.  Torch keeps dotted paths and a lone layer bare; Keras wants plain words."""
-    if target.separator == ".":
-        same_framework = layout_framework(stack) == target.framework
-        base = name if same_framework or not alone else ""
-        base = base if same_framework else base.replace("/", ".")
-    else:
-        base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or stack.cell.replace("rnn", "simple_rnn")
-    used = set(taken)
-    for index in range(count):
-        wanted = base if count == 1 or index == 0 else f"{base}_{index}"
-        number = 1
-        fresh = wanted
-        while fresh in used:
-            fresh = f"{wanted}_{number}"
-            number += 1
-        used.add(fresh)
-        yield fresh
-
-
-def layout_framework(stack: Stack) -> str:
-    return stack.layout.split(".")[0]
-
-
-# dtype.
-
-
-def _as_dtype(stack: Stack, dtype: str | None, changes: list[Change]) -> Stack:
-    """The stack stored in another dtype, with the largest change said."""
-    old = stack.spec.dtype
-    if dtype is None or dtype == old:
-        return stack
-    if dtype not in FLOATS:
-        raise UsageError(f"weights cannot be stored as {dtype!r}.", next=f"Use one of {', '.join(sorted(FLOATS))}.")
-    largest = 0.0
-
-    def narrowed(weights: Weights) -> Weights:
-        def cast(_gate: str, array: Any) -> Any:
-            return array.astype(numpy_dtype(dtype))
-
-        return replace(weights, dtype=dtype, roles={role: gates.mapped(cast) for role, gates in weights.roles.items()})
-
-    changed = stack.replaced({place: narrowed(weights) for place, weights in stack.cells.items()})
-    for place, weights in stack.cells.items():
-        for role, gates in weights.roles.items():
-            largest = max(largest, _largest_change(gates, changed.cells[place].role(role)))
-    if largest == float("inf"):
-        raise NotRepresentable(f"{dtype} cannot hold these weights: some are too large and would become infinite.")
-    exactness = "exact" if largest == 0 else f"largest change {largest:.3g}"
-    changes.append(Change(f"stored as {old} → {dtype}", exactness))
-    return changed
-
-
-def _largest_change(before: Gates, after: Gates) -> float:
-    import numpy as np
-
-    largest = 0.0
-    for gate in before:
-        old, new = np.asarray(before[gate], np.float64), np.asarray(after[gate], np.float64)
-        if np.isinf(new).any() and not np.isinf(old).any():
-            return float("inf")
-        largest = max(largest, float(np.abs(old - new).max(initial=0.0)))
-    return largest
 
 
 # What else is in the file.
@@ -340,22 +244,24 @@ def _write(
         raise UsageError(f"{chosen.name} is not written.")
     content = _content(chosen, units, carried, progress)
     with atomic(out, force) as temporary:
-        chosen.write(temporary, content)
-        return _proved(temporary, units) if verify else None
+        try:
+            chosen.write(temporary, content)
+            return _proved(temporary, units) if verify else None
+        except GatewiseError as error:  # the temporary file's name means nothing to anybody
+            error.path = os.fspath(out) if error.path == str(temporary) else error.path
+            raise
 
 
 def _content(chosen: Container, units: list[Unit], carried: list[StoredTensor], progress: Progress | None) -> Tensors:
     tensors: list[StoredTensor] = []
     declared: list[Declared] = []
     for unit in units:
-        before: tuple[str, ...] = ()
-        for name, stack in unit.pieces():
-            prefix = f"{name}{unit.target.separator}" if name else ""
-            tensors += encode(stack, unit.target, unit.said.form, prefix=prefix, naming=chosen.naming)
-            said = declared_as(stack, unit.target, name, name, before)
+        for piece in unit.pieces():
+            prefix = f"{piece.name}{unit.target.separator}" if piece.name else ""
+            tensors += encode(piece.stack, unit.target, unit.said.form, prefix=prefix, naming=chosen.naming)
+            said = declared_as(piece.stack, unit.target, piece.name, piece.name, piece.after)
             if said is not None:
                 declared.append(said)
-                before = (name,)
     tensors += carried
     return Tensors(_watched(tensors, progress), container=chosen.name, naming=chosen.naming, declared=declared)
 
@@ -384,23 +290,46 @@ def _proved(written: Path, units: list[Unit]) -> Proof:
     proofs: list[Proof] = []
     for target in {id(unit.target): unit.target for unit in units}.values():
         reread = open(written, target)
-        for unit in (unit for unit in units if unit.target is target):
-            pieces = [_found(reread, name) for name in unit.names]
-            back = joined([piece.replaced(dialect=unit.said.stack.dialect) for piece in pieces])
-            for piece in pieces:
-                if not piece.assumed and piece.dialect != unit.said.stack.dialect:
-                    raise ProofFailed(f"{piece.name!r} was written as {piece.dialect}, not {unit.said.stack.dialect}.")
-            proofs.append(prove(unit.source, back))
+        proofs += [_proved_unit(reread, unit) for unit in units if unit.target is target]
     proof = proofs[0]
     for other in proofs[1:]:
         proof = proof.worst(other)
-    if not proof.same:
-        raise ProofFailed(
-            f"the written file does not compute the same function: max |Δ| = {proof.max_abs_error:.3g}, "
-            f"allowed {proof.tolerance:g}.",
-            next="Nothing was kept. This is a defect of gatewise: please report it with the file's layout and sizes.",
-        )
     return proof
+
+
+def _proved_unit(reread: Checkpoint, unit: Unit) -> Proof:
+    pieces = [_found(reread, name) for name in unit.names]
+    dialect = unit.said.stack.dialect
+    for piece in pieces:
+        if not piece.assumed and piece.dialect != dialect:
+            raise ProofFailed(f"{piece.name!r} was written as {piece.dialect}, not {dialect}.")
+    back = joined([piece.replaced(dialect=dialect) for piece in pieces])
+    proof = prove(unit.source, back, unit.tolerance)
+    # Where rounding makes the tolerance wide, no other mistake may hide in it: what was rounded must be what is there.
+    stored = prove(unit.said.stack, back) if proof.same and unit.tolerance > TOLERANCE else proof
+    if not stored.same:
+        raise _unproved(unit, stored, back)
+    return proof
+
+
+def _unproved(unit: Unit, proof: Proof, back: Stack) -> ProofFailed:
+    """Why it failed: numbers that are none, a dtype that is too coarse, or gatewise itself."""
+    if not prove(unit.source, unit.source).same:
+        return ProofFailed(
+            "the weights hold numbers that are not finite, or make outputs that are not: nothing can be proved of them.",
+            where=f"layer {unit.source.name}" if unit.source.name else None,
+            next="Nothing was written. To convert it all the same, say --no-verify.",
+        )
+    error = f"max |Δ| = {proof.max_abs_error:.3g}, allowed {proof.tolerance:g}"
+    if prove(unit.said.stack, back).same:
+        return ProofFailed(
+            f"rounding the weights to {unit.said.stack.spec.dtype} changes what they compute: {error}.",
+            next="Nothing was written. Choose a wider --dtype, or say --no-verify.",
+        )
+    return ProofFailed(
+        f"the written file does not compute the same function: {error}.",
+        next="Nothing was kept. This is a defect of gatewise: please report it with the file's layout and sizes.",
+    )
 
 
 def _found(checkpoint: Checkpoint, name: str) -> Layer:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # What a user may say that a file does not: option → field of the dialect.
 OVERRIDES = ("forget_bias", "reset", "activation", "recurrent_activation")
+_LISTED = 6  # so many layers are named in a refusal
 _WRAPPERS = {
     "module": "torch.nn.DataParallel put it there",
     "_orig_mod": "torch.compile put it there",
@@ -50,11 +51,11 @@ class Layer(Stack):
 
     @property
     def sure(self) -> bool:
-        return not self.match.doubts
+        return self.match.sure
 
     def to(self, name: str | Layout) -> dict[str, Array]:
         """The layer in another layout's own shapes: {tensor name: array}.  Raises NotRepresentable, UnknownLayout."""
-        from ._convert import arrays
+        from ._unit import arrays
 
         return arrays(self, layout(name))
 
@@ -187,12 +188,15 @@ class Checkpoint:
     def _listed(self) -> str:
         if not self.layers:
             return "It has none."
-        return f"Name one with --layer: {', '.join(layer.name or repr('') for layer in self.layers)}."
+        names = [layer.name or repr("") for layer in self.layers[:_LISTED]]
+        rest = len(self.layers) - len(names)
+        return f"Name one with --layer: {', '.join(names)}{f' … and {rest:,} more' if rest else ''}."
 
     # What inspect shows.
 
-    def inspect(self) -> dict[str, Any]:
-        """The document of ``gatewise inspect --json``."""
+    def inspect(self, name: str | None = None) -> dict[str, Any]:
+        """The document of ``gatewise inspect --json``; ``name``: only this layer.  Raises UsageError listing them."""
+        shown = self.layers if name is None else [self[name]]
         used = {name for layer in self.layers for name in self._with_sources(layer)}
         used |= {name for look in self.recognised.outside for name in look.tensors}
         return {
@@ -200,7 +204,7 @@ class Checkpoint:
             "container": self.tensors.container,
             "bytes": self.tensors.bytes,
             "written_by": [writer.as_dict() for writer in self.written_by],
-            "layers": [layer.as_dict() for layer in self.layers],
+            "layers": [layer.as_dict() for layer in shown],
             "outside": [
                 {"name": look.name, "kind": look.kind, "why": look.why, "tensors": list(look.tensors)}
                 for look in self.recognised.outside

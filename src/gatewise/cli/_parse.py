@@ -86,12 +86,19 @@ def _no_command(name: str) -> UsageError:
     return UsageError(f"{what}.", next=nearest(name, names) or f"Commands: {', '.join(names)}.")
 
 
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """argparse's own, told the width: else it asks shutil, on every run, whose import costs more than our parser."""
+    from ._screen import columns
+
+    return argparse.RawDescriptionHelpFormatter(prog, width=(columns() or 80) - 2)
+
+
 def _parser(found: Command) -> Parser:
     parser = Parser(
         prog=f"gatewise {found.name}",
         description=found.help[:1].upper() + found.help[1:] + ".",
         epilog=f"example:\n  {found.example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         allow_abbrev=False,
     )
     found.add_arguments(parser)

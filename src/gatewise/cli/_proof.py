@@ -13,15 +13,17 @@ def proof_line(screen: Screen, proof: Mapping[str, Any], same: str, different: s
     """``proved: max |Δ| = 5.6e-17 over y, h_n, c_n (7 steps × 3 sequences, random state) tolerance 1e-06``."""
     from ._screen import count
 
-    what = screen.paint(same, "green") if proof["same"] else screen.paint(different, "red")
+    word, colour = (same, "green") if proof["same"] else (different, "red")
     error = proof["max_abs_error"]
     found = error if isinstance(error, str) else f"{error:.2g}"  # JSON has no nan and no infinity: they are texts
-    run = f"{count(proof['time'], 'step')} × {count(proof['batch'], 'sequence')}"
-    # A conversion is held against its own source over states made for the purpose; a recorded run brings its own.
-    run += {"reference": ", random state)", "recorded": ") against the recorded run,"}.get(
-        proof["against"], f") against {proof['against']},"
-    )
-    yield f"{what}: max |Δ| = {found} over {', '.join(proof['compared'])} ({run} tolerance {proof['tolerance']:g}"
+    steps = f"{count(proof['time'], 'step')} × {count(proof['batch'], 'sequence')}"
+    recorded = proof["against"] == "recorded"
+    run = f"{steps} of the recorded run" if recorded else f"{steps}, random state"
+    against = "" if recorded or proof["against"] == "reference" else f" against {proof['against']}"
+    figure = f"max |Δ| = {found} over {', '.join(proof['compared'])}"
+    first, *more = screen.wrap(f"{word}: {figure} ({run}){against} tolerance {proof['tolerance']:g}", "  ", first="")
+    yield screen.paint(word, colour) + first.removeprefix(word)
+    yield from more
 
 
 def change_lines(screen: Screen, changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:

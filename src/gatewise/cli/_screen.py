@@ -6,7 +6,7 @@ Everything that comes from a file goes through :func:`visible`: a tensor's name 
 from __future__ import annotations
 
 import os
-import shutil
+import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Screen:
     def of(cls, stream: TextIO) -> Screen:
         """The screen behind a stream.  A pipe has no colour and, unless COLUMNS says so, no end: who pipes wants whole names."""
         terminal = stream.isatty()
-        width = shutil.get_terminal_size((80 if terminal else ENDLESS, 24)).columns
+        width = columns() or (80 if terminal else ENDLESS)
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         return cls(max(width, 40), colour, getattr(stream, "encoding", None) or "utf-8")
 
@@ -61,6 +61,18 @@ class Screen:
             subsequent_indent=indent,
             break_on_hyphens=False,
         ) or [""]
+
+
+def columns() -> int:
+    """The width that COLUMNS or the terminal tells; 0 where neither does.  As shutil.get_terminal_size, which costs an
+    import of every compression there is."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
+    except (OSError, ValueError):
+        return 0
 
 
 @dataclass(frozen=True)

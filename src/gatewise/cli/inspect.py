@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError, nearest
 from ._command import Answer, Command
 from ._parse import add_dialect, add_file, dialect
 
@@ -31,9 +30,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     from ..checkpoint import open
 
     checkpoint = open(arguments.file, **dialect(arguments))
-    document: dict[str, Any] = dict(checkpoint.inspect())
-    if arguments.layer is not None:
-        document["layers"] = [_named(document["layers"], arguments)]
+    document: dict[str, Any] = dict(checkpoint.inspect(arguments.layer))
     if arguments.gates:
         document["gates"] = list(checkpoint.gates(arguments.layer))
 
@@ -47,19 +44,6 @@ def run(arguments: argparse.Namespace) -> Answer:
         yield from _rest(screen, document, named=arguments.tensors)
 
     return Answer(document, show)
-
-
-def _named(layers: Sequence[Row], arguments: argparse.Namespace) -> Row:
-    for layer in layers:
-        if layer["name"] == arguments.layer:
-            return layer
-    names = [str(layer["name"]) for layer in layers]
-    listed = f"Its recurrent layers: {', '.join(name or repr(name) for name in names)}." if names else "It has none."
-    raise UsageError(
-        f"no recurrent layer is called {arguments.layer!r}.",
-        path=arguments.file,
-        next=f"{nearest(arguments.layer, names)} {listed}".strip(),
-    )
 
 
 def _head(screen: Screen, document: Row) -> Iterator[str]:

@@ -80,6 +80,15 @@ class Container:
     rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
 
 
+def later(module: str, name: str) -> Callable[..., Any]:
+    """A function of one of this folder's modules, which is imported when the function is first called."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(importlib.import_module(module, __name__), name)(*arguments)
+
+    return call
+
+
 @functools.cache
 def containers() -> tuple[Container, ...]:
     """Every format, in the order in which they are asked."""

@@ -13,14 +13,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ..cursor import Limits
+from ..cursor import Limits, Source
 from ..errors import NotRepresentable
 from ..tensors import StoredTensor, Tensors
-from ._hdf5 import natural
+from ._hdf5 import Bytes, natural
 from ._keras_config import model_of
+from ._keras_h5 import read_legacy, vars_tensors
 from ._keras_names import VarsNames, snake_case
 from ._keras_tree import MODELS, VARIABLES, Leaf, Node, fill_from_legacy, in_legacy_order, leaves_of, placed
 from ._keras_write import put, put_legacy, put_zip
+from ._zip import zip_of
 
 MODEL, WEIGHTS = "model", "weights"
 _H5, _ZIP = "keras-h5", "keras-zip"
@@ -196,8 +198,9 @@ def _renamed(leaf: Leaf) -> Leaf:
 # Reading.
 
 
-def draft_of_h5(tensors: Tensors, limits: Limits) -> KerasDraft:
+def draft_of_h5(source: Source) -> KerasDraft:
     """The draft of a ``.h5``."""
+    tensors, limits = read_legacy(source), source.limits
     config = copy.deepcopy(tensors.metadata.get("config"))
     compiled = bool(tensors.metadata.get("compiled"))
     if config is None:
@@ -226,8 +229,16 @@ def _by_group(tensors: Tensors, groups: list[str]) -> dict[str, list[StoredTenso
     return found
 
 
-def draft_of_zip(tensors: Tensors, groups: Mapping[str, str | None], limits: Limits) -> KerasDraft:
+def draft_of_zip(source: Source) -> KerasDraft:
     """The draft of a ``.keras``: every leaf looks for its variables where the version that wrote the file put them."""
+    from .keras_zip import CONFIG, METADATA, WEIGHTS, read  # keras_zip names this function, and is named here
+
+    archive, limits = zip_of(source), source.limits
+    others = [name for name in archive if name not in (CONFIG, METADATA, WEIGHTS) and not name.endswith("/")]
+    if others:
+        raise NotRepresentable(f"the archive also holds {others[0]}, which a draft would lose.")
+    tensors = read(source)
+    _, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), [])
     config = copy.deepcopy(tensors.metadata["config"])
     model = model_of(config, limits)
     if model is None:

@@ -9,6 +9,7 @@ keras/src/ops/function.py, ``map_graph``.  Not known here: layers with more than
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -230,11 +231,24 @@ def _is_one_line(layers: list[_Layer]) -> bool:
 # HDF5.
 
 
-def _write_h5(file: IO[bytes], layers: list[_Layer]) -> None:
+@contextlib.contextmanager
+def opened(file: IO[bytes]) -> Iterator[Any]:
+    """An HDF5 file on top of a Python file.  What the disk refuses comes back through libhdf5, which Python 3.13
+    answers with a SystemError around the OSError."""
     import h5py
+
+    try:
+        with h5py.File(file, "w") as store:
+            yield store
+    except SystemError as error:
+        cause = error.__cause__ or error.__context__
+        raise cause if isinstance(cause, OSError) else OSError("the disk refused to take the HDF5 data") from error
+
+
+def _write_h5(file: IO[bytes], layers: list[_Layer]) -> None:
     import numpy as np
 
-    with h5py.File(file, "w") as store:
+    with opened(file) as store:
         for layer in layers:
             for path, name in _groups(layer):
                 store.create_group(f"{path}/vars").attrs["name"] = name

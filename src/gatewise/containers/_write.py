@@ -20,26 +20,31 @@ def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
     Raises WriteRefused when ``path`` exists (unless ``force``), is a directory, or its folder cannot be written.
     """
     target = Path(path)
-    import tempfile
-
     _refuse_target(target, force)
+    # The name is chosen before the file is made, so that an interrupt finds it whenever it comes.
+    temporary = target.with_name(f".gatewise-{os.urandom(6).hex()}.part")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
-        raise WriteRefused(
-            f"cannot be written: {error.strerror}.", path=path, next="Choose a folder that exists and is writable."
-        ) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
+        _make(temporary, path)
         yield temporary
         _finish(temporary, target)
     except OSError as error:
         raise WriteRefused(
-            f"was not written: {error.strerror or error}.", path=path, next="Nothing was changed."
+            f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was renamed, or never made
+            temporary.unlink()
+
+
+def _make(temporary: Path, path: str | os.PathLike[str]) -> None:
+    """An empty file that nobody else may read, where there was none."""
+    try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise WriteRefused(
+            f"cannot be written: {(error.strerror or str(error)).lower()}.", path=path,
+            next="Choose a folder that exists and is writable.",
+        ) from None  # fmt: skip
 
 
 def _refuse_target(target: Path, force: bool) -> None:

@@ -11,16 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..cursor import Source
-from ..errors import BrokenFile, NotRepresentable
+from ..errors import BrokenFile
 from ..tensors import Declared, Tensors, WrittenBy
-from . import Container
-from ._hdf5 import Bytes
-from ._keras_config import parse
-from ._keras_draft import KerasDraft, draft_of_zip
-from ._keras_names import VarsNames
-from ._keras_write import write_keras_zip
+from . import Container, later
 from ._zip import ZipFile, looks_like_zip, zip_of
-from .hdf5 import declared_of, framework_of, in_model_order, named_groups, vars_tensors
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -34,6 +28,10 @@ def claims(source: Source) -> bool:
 
 
 def read(source: Source) -> Tensors:
+    from ._hdf5 import Bytes
+    from ._keras_h5 import declared_of, in_model_order, named_groups, vars_tensors
+    from ._keras_names import VarsNames
+
     archive = zip_of(source)
     if WEIGHTS not in archive:
         others = ", ".join(name for name in archive if name.startswith("model.weights")) or "none"
@@ -62,21 +60,15 @@ def read(source: Source) -> Tensors:
     )
 
 
-def draft(source: Source) -> KerasDraft:
-    archive = zip_of(source)
-    others = [name for name in archive if name not in (CONFIG, METADATA, WEIGHTS) and not name.endswith("/")]
-    if others:
-        raise NotRepresentable(f"the archive also holds {others[0]}, which a draft would lose.")
-    tensors = read(source)
-    _, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), [])
-    return draft_of_zip(tensors, groups, source.limits)
-
-
 def _json(archive: ZipFile, name: str) -> dict[str, Any]:
+    from ._keras_config import parse
+
     return parse(bytes(archive.header(name)), archive.source.limits, f"member {name}")
 
 
 def _writer(version: str | None) -> WrittenBy:
+    from ._keras_h5 import framework_of
+
     if version is None:
         return WrittenBy("keras", "", "a zip of config.json and model.weights.h5: Keras >= 3 or tf.keras >= 2.12")
     return WrittenBy(framework_of(version), version, f"keras_version in {METADATA}")
@@ -96,8 +88,8 @@ CONTAINERS = (
         source="files of tf.keras 2.15 and Keras 3.15; keras/src/saving/saving_lib.py",
         claims=claims,
         read=read,
-        write=write_keras_zip,
-        draft=draft,
+        write=later("._keras_write", "write_keras_zip"),
+        draft=later("._keras_draft", "draft_of_zip"),
         suffixes=(".keras",),
         naming="keras-vars",
         frameworks=("keras",),

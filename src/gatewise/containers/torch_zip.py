@@ -22,7 +22,6 @@ from ..errors import NotRepresentable
 from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
 from ._pickle import Record
-from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_draft import TorchDraft
 from ._torch_history import Bound, at_least, older_than, written_by
@@ -106,6 +105,8 @@ _FOLDER = "archive"
 
 def write(path: Path, tensors: Tensors) -> None:
     """A state dict: an OrderedDict of the tensors, row-major; tensors that are the same elements share a storage."""
+    from ._pickle_write import dumps
+
     keys: dict[object, str] = {}
     stored: dict[str, StoredTensor] = {}
     state: OrderedDict[str, Stub] = OrderedDict()

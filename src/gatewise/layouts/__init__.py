@@ -12,7 +12,9 @@ import pkgutil
 
 from ..errors import UnknownLayout, nearest
 from ._layout import Layout, Part, Setting, Since, Slot, slots
-from ._recognise import Ambiguity, Lookalike, Match, Recognised, recognise
+from ._match import Match
+from ._outside import Lookalike
+from ._recognise import Ambiguity, Recognised, recognise
 
 __all__ = [
     "Ambiguity", "Layout", "Lookalike", "Match", "Part", "Recognised", "Setting", "Since", "Slot",

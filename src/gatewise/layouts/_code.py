@@ -14,8 +14,8 @@ from ..errors import NotRepresentable
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import GATELESS, Gates, Stack, Weights
 from ._layout import Layout, Part, slots
+from ._match import Match
 from ._names import Found
-from ._recognise import Match
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -88,8 +88,10 @@ def encode(
     """The tensors of a stack in a layout's own shapes, named below ``prefix``; each is filled when asked for.
 
     The stack must already be in the layout's dialect and bias convention (``conventions.express`` sees to that).
-    Raises NotRepresentable where the sizes of layers or directions differ and the layout has one object for all.
+    Raises NotRepresentable for several layers where the layout stores each apart: encode ``stack.layer(index)`` then.
     """
+    if stack.num_layers > 1 and not layout.is_stack:
+        raise NotRepresentable(f"{layout.name} holds one layer, and these are {stack.num_layers}.")
     roles = {role for weights in stack.cells.values() for role in weights.roles}
     tensors: list[StoredTensor] = []
     for part in layout.parts_given(form):

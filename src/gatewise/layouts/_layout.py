@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LayoutError, PhraseError
-from ..weights import GATELESS, GATES, PLAIN, ROLE_AXES, Dialect
+from ..weights import GATELESS, GATES, KERNEL, PLAIN, RECURRENT_KERNEL, ROLE_AXES, Dialect
 from ._names import Found, Template, template
 from ._phrase import Phrase, phrase
 
@@ -49,6 +49,11 @@ class Part:
     @functools.cached_property
     def parsed(self) -> Phrase:
         return phrase(self.phrase)
+
+    @property
+    def all_names(self) -> str:
+        """Every name template, one a line."""
+        return self.name if isinstance(self.name, str) else "\n".join(self.name.values())
 
     def template_text(self, naming: str) -> str | None:
         if isinstance(self.name, str):
@@ -173,6 +178,8 @@ class Layout:
             )
         for part in self.parts:
             self._check(part)
+        for form in self.forms:
+            self._check_homes(form)
 
     def _check(self, part: Part) -> None:
         parsed = part.parsed
@@ -182,14 +189,45 @@ class Layout:
             if role not in ROLE_AXES:
                 raise PhraseError(f"{self.name}: there is no role {role!r}.", next=f"Roles: {', '.join(ROLE_AXES)}.")
             atoms = [atom for _, segment in parsed.segments(index) for atom in segment]
+            twice = [atom for atom in dict.fromkeys(atoms) if atoms.count(atom) > 1 and atom != "one"]
+            if twice:
+                raise PhraseError(f"{self.name}: {part.phrase!r} has the axis {twice[0]} twice for its {role}.")
             left = sorted(set(atoms) - {"gate", "direction", "one"})
             if left != sorted(ROLE_AXES[role]):
                 raise PhraseError(
                     f"{self.name}: a {role} has the axes {ROLE_AXES[role]}, {part.phrase!r} gives {left}."
                 )
+            room = "gate" in atoms or "{gate}" in part.all_names or role in GATELESS
+            if not room and len(self.gates_of(part)) > 1:
+                raise PhraseError(
+                    f"{self.name}: {part.phrase!r} has no place for the {len(self.gates_of(part))} gates of its {role}.",
+                    next="Say gate in the phrase, {gate} in the name, or which one gate it is.",
+                )
         unknown = set(part.gates or "") - set(self.gates)
         if unknown:
             raise PhraseError(f"{self.name}: part {part.phrase!r} has unknown gates {sorted(unknown)}.")
+        for naming in ("", RESEMBLING) if isinstance(part.name, str) else part.name:
+            self.template(part, naming)
+        if part.relabel not in (None, *RELABELS):
+            raise PhraseError(
+                f"{self.name}: there is no relabel {part.relabel!r}.", next=f"Known: {', '.join(RELABELS)}."
+            )
+
+    def _check_homes(self, form: Mapping[str, Any]) -> None:
+        """In each form, every gate of both kernels has one home, and nothing has two."""
+        homes = [
+            (role, gate)
+            for part in self.parts_given(form)
+            for role in part.roles
+            for gate in ([""] if role in GATELESS else self.gates_of(part))
+        ]
+        for role, gate in homes:
+            if homes.count((role, gate)) > 1:
+                raise PhraseError(f"{self.name}: two parts hold the {role}{f' of gate {gate}' if gate else ''}.")
+        for role in (*KERNEL, *RECURRENT_KERNEL):
+            for gate in self.gates:
+                if (role, gate) not in homes:
+                    raise PhraseError(f"{self.name}: no part holds the {role} of gate {gate}.")
 
     @property
     def status(self) -> str:

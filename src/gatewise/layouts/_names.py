@@ -20,6 +20,8 @@ from ..errors import PhraseError
 
 _TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|\*|[^\[\]{}*]+")
 
+_WORDS = "It may hold {layer}, {gate}, {forward|reverse}, [what may be missing] and *."
+
 
 @dataclass(frozen=True)
 class Found:
@@ -41,8 +43,14 @@ class Template:
         self.text = text
         self._loose = loose
         self._tokens = _TOKENS.findall(text)
-        if "".join(self._tokens) != text:
-            raise PhraseError(f"name template {text!r} cannot be read.")
+        brackets = "".join(re.findall(r"[\[\]]", text))
+        if "".join(self._tokens) != text or brackets != "[]" * text.count("["):
+            raise PhraseError(f"name template {text!r} cannot be read.", next=_WORDS)
+        if not any(token not in "[]*" for token in self._tokens):
+            raise PhraseError(f"name template {text!r} fits every name.")
+        repeated = [token for token in self._tokens if token.startswith("{") and self._tokens.count(token) > 1]
+        if repeated or sum("|" in token for token in self._tokens if token.startswith("{")) > 1:
+            raise PhraseError(f"name template {text!r} says the same thing twice.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
         self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
@@ -50,7 +58,8 @@ class Template:
     @functools.cached_property
     def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
         flags = re.DOTALL | (re.IGNORECASE if self._loose else 0)
-        return re.compile(rf"(?:(?P<path>.*?)[./])?{self._pattern()}", flags)
+        # The shortest path that fits, so that optional text before the name is found at the top level too.
+        return re.compile(rf"(?:(?P<path>.*?)[./])??{self._pattern()}", flags)
 
     @property
     def has_layer(self) -> bool:

@@ -16,6 +16,7 @@ unknown sizes, and it cuts a stored array into views.  Cutting slices, splits an
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 import re
@@ -80,7 +81,7 @@ class Phrase:
 
 
 def _product(segment: Segment, sizes: Mapping[str, int]) -> int:
-    return math.prod(sizes[atom] for atom in segment)
+    return math.prod([sizes[atom] for atom in segment])
 
 
 @functools.cache
@@ -97,6 +98,8 @@ def phrase(text: str) -> Phrase:
 
 def _axis_tokens(text: str) -> list[str]:
     """The axes' texts: a parenthesis, a word, or several of these joined by +."""
+    if re.search(r"[()]", re.sub(r"\([^()]*\)", "", text)):
+        raise PhraseError(f"phrase {text!r} has a parenthesis without its partner, or one inside another.")
     pieces = re.findall(r"\([^()]*\)|\+|[a-z]+|\S", text)
     tokens: list[str] = []
     for position, piece in enumerate(pieces):
@@ -146,10 +149,12 @@ class Equation:
         if len(unknown) > 1:
             return None
         (name,) = unknown
-        factor = sum(math.prod(sizes[a] for a in segment if a != name) for segment in self.axis if name in segment)
-        rest = sum(_product(segment, sizes) for segment in self.axis if name not in segment)
-        value, remainder = divmod(self.length - rest, factor)
-        if remainder or value < 1:
+
+        def total(value: int) -> int:  # grows with the value, whatever products it is in
+            return sum(_product(segment, {**sizes, name: value}) for segment in self.axis)
+
+        value = bisect.bisect_left(range(self.length + 1), self.length, lo=1, key=total)
+        if total(value) != self.length:
             raise Unsolvable(self, None)
         return name, value
 

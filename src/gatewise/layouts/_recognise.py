@@ -13,75 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..tensors import FLOATS, Declared, StoredTensor, Tensors
-from ..weights import DIRECTIONS, Dialect
+from ..tensors import FLOATS, Declared, Tensors
+from ..weights import Dialect
 from ._layout import RESEMBLING, Layout, Part, Since, dialect_with, told_by_settings
+from ._match import Address, Group, Match, claims
 from ._names import Found, Template
-from ._phrase import Equation, Unsolvable, solve
-
-Address = tuple[int, int, str, "str | None"]  # index of the part, layer, direction, gate
-
-
-@dataclass(frozen=True)
-class Group:
-    """Tensors whose names fit one layout's templates under one path."""
-
-    path: str
-    label: str  # tells apart several layers under one path
-    names: Mapping[Address, str]
-    member: str = ""  # the number in the names that does so, if one does
-
-    @property
-    def name(self) -> str:
-        """The path, without Keras's habit of naming a layer's group twice (``lstm_1/lstm_1``)."""
-        pieces = self.path.split("/")
-        half = len(pieces) // 2
-        path = "/".join(pieces[half:]) if half and pieces[:half] == pieces[half:] else self.path
-        return f"{path}/{self.label}" if path and self.label else path or self.label
-
-
-@dataclass(frozen=True, eq=False)
-class Match:
-    """One recognised layer: its layout, which tensor is which part, the sizes, the dialect, and how we know."""
-
-    layout: Layout
-    form: Mapping[str, Any]
-    group: Group
-    sizes: Mapping[tuple[int, str], Mapping[str, int]]
-    dtype: str
-    declared: Declared | None = None
-    dialect: Dialect = field(default_factory=Dialect)
-    evidence: tuple[str, ...] = ()
-    assumed: tuple[str, ...] = ()
-    doubts: tuple[tuple[str, str], ...] = ()  # (what is doubtful: "layout" or a dialect's field, the sentence)
-    given_name: str | None = None
-
-    @property
-    def name(self) -> str:
-        if self.given_name is not None:
-            return self.given_name
-        if self.declared is not None and self.declared.name is not None:
-            return self.declared.name
-        return self.group.name
-
-    @property
-    def tensors(self) -> tuple[str, ...]:
-        return tuple(self.group.names.values())
-
-    def places(self) -> Iterator[tuple[Part, Found, str]]:
-        """(part, what its name fixes, tensor name), for each tensor."""
-        for (index, layer, direction, gate), name in self.group.names.items():
-            yield self.layout.parts[index], Found(self.group.path, layer, direction, gate), name
-
-
-@dataclass(frozen=True)
-class Lookalike:
-    """Something recurrent that gatewise names but does not read: its place, what it is, and why."""
-
-    name: str
-    kind: str
-    why: str
-    tensors: tuple[str, ...] = ()
+from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike
+from ._phrase import Unsolvable
+from ._sizes import solved
 
 
 @dataclass(frozen=True)
@@ -101,25 +40,6 @@ class Recognised:
     misfits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # path → why no layout fits it
 
 
-# Declared kinds that are recurrent and outside: (pattern, why).  Patterns match the whole kind.
-OUTSIDE = (
-    (r".*\bConvLSTM\w*", "its gates are convolutions, not matrices; gatewise names it and does not convert it"),
-    (
-        r".*\b(quantized|quantizable)\b.*\b(LSTM|GRU|RNN)(Cell)?",
-        "its weights are quantised; gatewise does not dequantise",
-    ),
-)
-# The same told by tensor names alone: (pattern with the layer's path, kind, why).
-OUTSIDE_NAMES = (
-    (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
-)
-_NORM = re.compile(
-    r"(layer_?norm|ln|norm)_?(i|h|c|f|g|o|ih|hh|ii|hi|x|cell|hidden|input|gates?)?\w{0,2}[./](weight|bias|gamma|beta)$",
-    re.IGNORECASE,
-)
-_RECURRENT_CLASS = re.compile(r"(lstm|gru|rnn)", re.IGNORECASE)
-
-
 def recognise(tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = False) -> Recognised:
     """Find every recurrent layer.  ``chosen``: the user named these layouts, so classes that a file declares and
     names that merely resemble do not count against them."""
@@ -127,12 +47,17 @@ def recognise(tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = Fal
     claimed = {name for match in found.matches for name in match.tensors}
     claimed |= {name for look in found.outside for name in look.tensors}
     left = tensors.with_tensors(tensor for name, tensor in tensors.items() if name not in claimed)
-    resembling = _pass(_Finder(left, RESEMBLING, chosen), layouts)
+    resembling = _pass(_Finder(left, RESEMBLING, chosen), layouts) if left else Recognised(())
     order = {name: position for position, name in enumerate(tensors)}
     matches = sorted(
         (*found.matches, *resembling.matches), key=lambda match: min(order[name] for name in match.tensors)
     )
-    return replace(found, matches=tuple(_named_apart(matches)), misfits=found.misfits or resembling.misfits)
+    return replace(
+        found,
+        matches=tuple(_named_apart(matches)),
+        ambiguous=(*found.ambiguous, *resembling.ambiguous),
+        misfits=found.misfits or resembling.misfits,
+    )
 
 
 def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
@@ -144,18 +69,18 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
         for group in finder.groups(layout):
             fitting = finder.fits(layout, group)
             if isinstance(fitting, Match):
-                lookalike = finder.lookalike(fitting)
-                if lookalike:
-                    outside.append(lookalike)
+                look = None if finder.chosen else lookalike(fitting, finder.tensors)
+                if look:
+                    outside.append(look)
                 else:
                     candidates.append(fitting)
             else:
                 misfits[group.name].append(fitting)
-                outside += finder.convolution(group)
+                outside += convolution(group, finder.tensors, finder.declared_for(group))
     matches, ambiguous = _settle(candidates)
     claimed = {name for match in matches for name in match.tensors}
     outside = [look for look in outside if not claimed.intersection(look.tensors)]
-    outside += finder.declared_outside(claimed, {look.name for look in outside})
+    outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
     return Recognised(
         tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), {k: tuple(v) for k, v in misfits.items()}
     )
@@ -209,7 +134,7 @@ class _Finder:
             return []
         if template not in self._matched:
             pairs = ((name, template.match(name)) for name in self.tensors)
-            self._matched[template] = [(name, found) for name, found in pairs if found]
+            self._matched[template] = [(name, found) for name, found in pairs if found and not is_moment(found.path)]
         return self._matched[template]
 
     def declared_for(self, group: Group) -> Declared | None:
@@ -258,19 +183,17 @@ class _Finder:
         if not dtypes <= FLOATS:
             return f"{layout.name} holds floating-point weights, these are {', '.join(sorted(dtypes - FLOATS))}."
         try:
-            sizes = _sizes(layout, present, addresses, self.tensors)
+            sizes = solved(layout, present, addresses, self.tensors)
         except Unsolvable as error:
             return f"{error} ({layout.name})."
-        kernel = next(name for (i, *_), name in addresses.items() if "kernel" in layout.parts[i].roles)
-        narrowed = replace(group, names=addresses)
-        return Match(layout, form, narrowed, sizes, self.tensors[kernel].dtype)
+        return Match(layout, form, replace(group, names=addresses), sizes, _widest(dtypes))
 
     # Meaning.
 
     def _with_meaning(
         self, layout: Layout, fitting: list[Match], declared: Declared | None, told: dict[str, Any], version: str | None
     ) -> Match:
-        known = bool(declared and (declared.kind in layout.kinds or _marked(layout, declared)))
+        known = declared is not None and claims(layout, declared)
         doubts: list[tuple[str, str]] = []
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
         loose = self.naming == RESEMBLING
@@ -289,12 +212,7 @@ class _Finder:
                 meaning = dialect_with(meaning, {setting.field: default})
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
                 if version in setting.untold:
-                    doubts.append(
-                        (
-                            setting.field,
-                            f"releases with different defaults call themselves {version}: {_option(setting.field)} settles {setting.field}",
-                        )
-                    )
+                    doubts.append((setting.field, _untold(setting.field, version)))
         match = next((found for found in fitting if _agrees(found.form, meaning)), fitting[0])
         meaning = dialect_with(meaning, match.form)
         sizes = match.sizes[0, "forward"]
@@ -306,123 +224,17 @@ class _Finder:
             tuple(evidence), tuple(assumed), doubts=tuple(doubts),
         )  # fmt: skip
 
-    # What is not plain.
 
-    def lookalike(self, match: Match) -> Lookalike | None:
-        """A match whose place the file declares to be something else: another class, other sizes, mixed directions."""
-        declared = match.declared
-        if self.chosen:
-            return None
-        if declared is None or not declared.kind:
-            why, kind = self._norms_beside(match), "normalised recurrent layer"
-            return Lookalike(match.name, kind, why, match.tensors) if why else None
-        if declared.kind in match.layout.kinds or _marked(match.layout, declared):
-            why = _contradiction(match, declared) or _mixed_directions(match, declared)
-        else:
-            why = _outside_reason(declared.kind) or (
-                f"its shapes fit {match.layout.name}, but the file says it is a {declared.kind}, whose gate order gatewise "
-                "does not know; describe it with --from (a layout's name, or a TOML file)"
-            )
-        return Lookalike(match.name, declared.kind, why, match.tensors) if why else None
-
-    def _norms_beside(self, match: Match) -> str:
-        """Scales of a normalisation under the cell's own path: the names are the layout's, the equations are not."""
-        path = match.group.path
-        for name in self.tensors:
-            own = name[len(path) + 1 if path else 0 :]
-            if (not path or _below(name, path)) and _NORM.match(own) and name not in match.tensors:
-                return (
-                    f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
-                    f"tensor is another module's, say --from {match.layout.name}"
-                )
-        return ""
-
-    def convolution(self, group: Group) -> list[Lookalike]:
-        """Kernels with more than two axes: a convolutional recurrent layer, declared or not."""
-        names = tuple(group.names.values())
-        rank = max(len(self.tensors[name].shape) for name in names)
-        if rank < 3 or len(names) < 2:
-            return []
-        declared = self.declared_for(group)
-        kind = declared.kind if declared and declared.kind else "convolutional recurrent layer"
-        name = declared.name if declared and declared.name else group.name
-        return [Lookalike(name, kind, _outside_reason("keras.ConvLSTM2D") or "", names)]
-
-    def declared_outside(self, claimed: set[str], named: set[str]) -> list[Lookalike]:
-        """Objects declared with a recurrent class that no layout read."""
-        found = list(self._outside_by_name())
-        for declared in self.tensors.declared:
-            name = declared.name or declared.path
-            reason = _outside_reason(declared.kind)
-            last = re.split(r"[./]", declared.kind or declared.path)[-1]
-            if reason is None and not _RECURRENT_CLASS.search(last):
-                continue
-            own = self._own_tensors(declared)
-            matrices = [name for name in own if len(self.tensors[name].shape) > 1 and self.tensors[name].size > 1]
-            if reason is None and len(matrices) > 1:
-                what = declared.kind or f"layer of that name ({last})"
-                reason = f"no layout that gatewise knows is a {what} with these tensors; describe it with --from (a TOML file)"
-            if reason and name not in named and not claimed.intersection(own):
-                found.append(Lookalike(name, declared.kind or "custom layer", reason, own))
-        return found
-
-    def _outside_by_name(self) -> Iterator[Lookalike]:
-        for pattern, kind, why in OUTSIDE_NAMES:
-            paths: dict[str, list[str]] = defaultdict(list)
-            for name in self.tensors:
-                if hit := re.fullmatch(pattern, name):
-                    paths[hit["path"]].append(name)
-            for path, names in paths.items():
-                yield Lookalike(path, kind, why, tuple(names))
-
-    def _own_tensors(self, declared: Declared) -> tuple[str, ...]:
-        deeper = [path for path, _ in self._declared if path != declared.path and path.startswith(declared.path)]
-        return tuple(
-            name for name in self.tensors
-            if _below(name, declared.path) and not any(_below(name, path) for path in deeper)
-        )  # fmt: skip
+def _untold(field_name: str, version: str | None) -> str:
+    option = "--" + field_name.replace("_", "-")
+    return f"releases with different defaults call themselves {version}: {option} settles {field_name}"
 
 
-def _option(field_name: str) -> str:
-    return "--" + field_name.replace("_", "-")
-
-
-def _below(name: str, path: str) -> bool:
-    return not path or (name.startswith(path) and name[len(path) : len(path) + 1] in ("", ".", "/", "_"))
-
-
-def _outside_reason(kind: str) -> str | None:
-    return next((why for pattern, why in OUTSIDE if re.fullmatch(pattern, kind)), None)
-
-
-def _marked(layout: Layout, declared: Declared) -> bool:
-    return bool(layout.marks) and all(declared.settings.get(key) == want for key, want in layout.marks.items())
-
-
-def _contradiction(match: Match, declared: Declared) -> str:
-    """Where the file declares a size and the tensors show another, the layer is not what it seems."""
-    first = match.sizes[0, "forward"]
-    shown = {
-        "unit": first["unit"], "feature": first["feature"],
-        "layers": len({layer for layer, _ in match.sizes}), "directions": len({way for _, way in match.sizes}),
-    }  # fmt: skip
-    for fact in match.layout.facts:
-        said = next((declared.settings[name] for name in fact.names if name in declared.settings), None)
-        meant = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool)) else said
-        if isinstance(meant, int) and meant != shown[fact.of]:
-            return f"the file declares {meant} {fact.of}(s) here, and the tensors show {shown[fact.of]}"
-    return ""
-
-
-def _mixed_directions(match: Match, declared: Declared) -> str:
-    """A reverse direction with settings of its own, which mean another function than the forward one's."""
-    own = declared.settings.get(match.layout.reverse_settings)
-    if not isinstance(own, Mapping):
-        return ""
-    forward = told_by_settings(match.layout, declared.settings, declared.version)
-    reverse = told_by_settings(match.layout, own, declared.version)
-    differ = [name for name, value in reverse.items() if name != "go_backwards" and forward.get(name, value) != value]
-    return f"its two directions differ in {differ[0]}; gatewise reads layers whose directions agree" if differ else ""
+def _widest(dtypes: set[str]) -> str:
+    """The one dtype that holds the numbers of all of them."""
+    if len(dtypes) == 1:
+        return next(iter(dtypes))
+    return "float64" if "float64" in dtypes else "float32"  # also for float16 beside bfloat16: neither holds the other
 
 
 def _agrees(form: Mapping[str, Any], meaning: Dialect) -> bool:
@@ -469,57 +281,6 @@ def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Addr
     return ""
 
 
-def _sizes(
-    layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str], tensors: Mapping[str, StoredTensor]
-) -> dict[tuple[int, str], dict[str, int]]:
-    projected = any("projection" in part.roles for part in present.values())
-    equations: dict[tuple[int, str], list[Equation]] = defaultdict(list)
-    for (index, layer, direction, _), name in names.items():
-        equations[layer, direction] += _equations(layout, present[index], tensors[name], projected)
-    sizes: dict[tuple[int, str], dict[str, int]] = {}
-    for place, system in equations.items():
-        found = solve(system, {"one": 1})
-        found.setdefault("hidden", found.get("unit", 0))
-        found.setdefault("direction", len({direction for _, direction in equations}))
-        sizes[place] = found
-    return _checked(sizes, equations)
-
-
-def _equations(layout: Layout, part: Part, tensor: StoredTensor, projected: bool) -> list[Equation]:
-    axes = part.parsed.axes
-    if len(axes) != len(tensor.shape):
-        raise Unsolvable(Equation(axes[0], len(tensor.shape), f"the shape of {tensor.name!r}", {}), len(axes))
-    known = {"gate": len(layout.gates_of(part))}
-    return [
-        Equation(_tied(axis, projected), length, f"axis {number} of {tensor.name!r} {list(tensor.shape)}", known)
-        for number, (axis, length) in enumerate(zip(axes, tensor.shape, strict=True))
-    ]
-
-
-def _tied(axis: tuple[tuple[str, ...], ...], projected: bool) -> tuple[tuple[str, ...], ...]:
-    """Without a projection the hidden state is the unit's output."""
-    if projected:
-        return axis
-    return tuple(tuple("unit" if atom == "hidden" else atom for atom in segment) for segment in axis)
-
-
-def _checked(
-    sizes: dict[tuple[int, str], dict[str, int]], equations: Mapping[tuple[int, str], list[Equation]]
-) -> dict[tuple[int, str], dict[str, int]]:
-    for place, found in sizes.items():
-        if not {"unit", "feature"} <= set(found) or found["direction"] not in (1, 2):
-            raise Unsolvable(equations[place][0], None)
-    if any(found["direction"] == 2 for found in sizes.values()):  # one tensor holds both directions
-        for (layer, direction), found in list(sizes.items()):
-            if direction == "forward":
-                sizes.setdefault((layer, "reverse"), found)
-    for (layer, direction), found in sizes.items():
-        below = [sizes[layer - 1, d]["hidden"] for d in DIRECTIONS if (layer - 1, d) in sizes]
-        if layer and found["feature"] != sum(below):
-            raise Unsolvable(equations.get((layer, direction), equations[layer, "forward"])[0], sum(below))
-    return sizes
-
-
 def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
     """Where matches want the same tensors, the best evidence wins; equal evidence and other meaning is an ambiguity."""
     chosen: list[Match] = []
@@ -539,7 +300,7 @@ def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
 
 
 def _rank(match: Match) -> tuple[bool, int]:
-    declared = match.declared is not None and match.declared.kind in match.layout.kinds
+    declared = match.declared is not None and claims(match.layout, match.declared)
     return (declared, len(match.tensors))
 
 

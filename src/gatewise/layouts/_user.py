@@ -59,28 +59,61 @@ def layout_from(table: dict[str, Any], source: str = "given by the user") -> Lay
                 next=f"Its keys are {', '.join(sorted(_KEYS))}; the dialect's: {', '.join(sorted(choices))}.",
             )
     cell = table.get("cell")
-    if cell not in GATES:
+    if not isinstance(cell, str) or cell not in GATES:
         raise LayoutError(f"cell is {cell!r}; it must be one of {', '.join(GATES)}.")
     parts = table.get("parts")
     if not isinstance(parts, list) or not parts:
         raise LayoutError("has no parts.", next="Give each stored tensor as a [[parts]] table.")
-    said = {key: value for key, value in table.items() if key in choices}
     return Layout(
         name=_text(table, "name", "user." + cell),
         cell=cell,
         gates=_text(table, "gates", GATES[cell]),
         parts=tuple(_part(part, number) for number, part in enumerate(parts, 1)),
         source=_text(table, "source", source),
-        dialect=replace(PLAIN[cell], **said),
-        spelled=table.get("spelled", {}),
-        proven="",
+        dialect=_dialect({key: value for key, value in table.items() if key in choices}, cell),
+        spelled=_spelled(table.get("spelled", {}), cell),
     )
 
 
-def _text(table: dict[str, Any], key: str, default: str | None = None) -> str:
+_WORDS_OF = {"reset": ("after", "before"), "update": ("keeps", "writes"),
+             "merge": ("concat", "sum", "ave", "mul", "apart"), "go_backwards": (True, False)}  # fmt: skip
+_NUMBERS = ("forget_bias", "cell_clip", "proj_clip", "input_clip")
+_CELLS_OF = {"reset": "gru", "update": "gru", "forget_bias": "lstm", "cell_clip": "lstm", "proj_clip": "lstm"}
+
+
+def _dialect(said: dict[str, Any], cell: str) -> Dialect:
+    for key, value in said.items():
+        if _CELLS_OF.get(key, cell) != cell:
+            raise LayoutError(f"{key} says something of a {_CELLS_OF[key]}, and this is a {cell}.")
+        if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise LayoutError(f"{key} is {value!r}; it must be a number.")
+        if key in _WORDS_OF and (value not in _WORDS_OF[key] or isinstance(value, bool) != (key == "go_backwards")):
+            raise LayoutError(f"{key} is {value!r}; it must be one of {', '.join(map(str, _WORDS_OF[key]))}.")
+        if key.endswith("activation"):
+            _text(said, key)
+            if value == "hard_sigmoid":
+                raise LayoutError(
+                    f"{key} is 'hard_sigmoid', and there are two.",
+                    next="Say hard_sigmoid(0.2) (Keras 1 and 2) or hard_sigmoid(1/6) (Keras 3).",
+                )
+    return replace(PLAIN[cell], **said)
+
+
+def _spelled(spelled: Any, cell: str) -> dict[str, str]:
+    if not isinstance(spelled, dict) or not all(isinstance(text, str) and text for text in spelled.values()):
+        raise LayoutError(f"spelled is {spelled!r}; it must be a table of gate letters and their texts in names.")
+    for gate in spelled:
+        if gate not in GATES[cell]:
+            raise LayoutError(f"spelled names the gate {gate!r}; gates are {', '.join(GATES[cell])}.")
+    if len({spelled.get(gate, gate) for gate in GATES[cell]}) < len(GATES[cell]):
+        raise LayoutError("spelled gives two gates the same text.")
+    return spelled
+
+
+def _text(table: dict[str, Any], key: str, default: str | None = None, of: str = "") -> str:
     value = table.get(key, default)
     if not isinstance(value, str):
-        raise LayoutError(f"{key} is {value!r}; it must be a text.")
+        raise LayoutError(f"{of}{key} is {value!r}; it must be a text.")
     return value
 
 
@@ -94,13 +127,17 @@ def _part(table: Any, number: int) -> Part:
         )
     roles = table.get("role")
     names = [roles] if isinstance(roles, str) else roles
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise LayoutError(f"part {number} has no role.", next='Say role = "kernel", or a list of roles.')
+    of = f"part {number}'s "
+    optional = table.get("optional", False)
+    if not isinstance(optional, bool):
+        raise LayoutError(f"{of}optional is {optional!r}; it must be true or false.")
     return Part(
-        _text(table, "name"),
+        _text(table, "name", of=of),
         tuple(names),
-        _text(table, "phrase"),
-        optional=bool(table.get("optional", False)),
-        gates=table.get("gates"),
-        relabel=table.get("relabel"),
+        _text(table, "phrase", of=of),
+        optional=optional,
+        gates=_text(table, "gates", of=of) if "gates" in table else None,
+        relabel=_text(table, "relabel", of=of) if "relabel" in table else None,
     )

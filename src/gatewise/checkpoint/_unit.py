@@ -1,0 +1,193 @@
+"""One stack on its way to a target: its terms, its names, its dtype."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..containers import containers
+from ..conventions import ONE_ROUNDING, Change, Expressed, can_say, express
+from ..errors import NotRepresentable, UsageError
+from ..layouts import Layout, layout
+from ..layouts._code import encode
+from ..proof import TOLERANCE
+from ..tensors import FLOATS, numpy_dtype
+from ..weights import Gates, Stack, Weights
+from ._load_code import Piece
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+_COARSER = {"float16": 2**13, "bfloat16": 2**16}  # how much coarser than float32
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One stack on its way: where it comes from, what it becomes, the names of the layers that it becomes, and the
+    layer whose output it takes directly (``after``), where the source tells."""
+
+    source: Stack
+    names_of_source: tuple[str, ...]
+    said: Expressed
+    names: tuple[str, ...]
+    after: tuple[str, ...] = ()
+    narrowed: bool = False  # stored in a dtype that cannot hold every number of the source
+
+    @property
+    def target(self) -> Layout:
+        return self.said.layout
+
+    def pieces(self) -> Iterator[Piece]:
+        """Each object that the target stores: one, or one per layer."""
+        if len(self.names) == 1:
+            yield Piece(self.names[0], self.target, self.said.stack, self.after)
+            return
+        after = self.after
+        for index, name in enumerate(self.names):
+            yield Piece(name, self.target, self.said.stack.layer(index, name), after)
+            after = (name,)
+
+    @property
+    def tolerance(self) -> float:
+        """What the outputs may differ by: more where numbers were rounded to a dtype that is coarser than float32."""
+        rounded = self.narrowed or any(change.exactness == ONE_ROUNDING for change in self.said.changes)
+        return TOLERANCE * _COARSER.get(self.said.stack.spec.dtype, 1) if rounded else TOLERANCE
+
+
+def unit_of(
+    stack: Stack, names: tuple[str, ...], target: Layout, dtype: str | None, changes: list[Change], taken: list[str],
+    *, alone: bool, after: tuple[str, ...] = (),
+) -> Unit:  # fmt: skip
+    """A stack in the target's terms and in ``dtype``; what that changed is added to ``changes``.
+
+    A wider dtype comes before the arithmetic and a narrower one after it, so that nothing is rounded twice.
+    """
+    old = stack.spec.dtype
+    narrower = dtype is not None and not _holds(dtype, old)
+    try:
+        said = express(stack if narrower else _as_dtype(stack, dtype, changes), target)
+    except NotRepresentable as error:
+        able = [name for name in can_say(stack) if name != stack.layout and _is_written(layout(name))]
+        error.where = error.where or (f"layer {names[0]}" if names[0] else None)
+        error.next = error.next or (
+            f"What can say it: {', '.join(able)}." if able else "No other layout can say it either."
+        )
+        raise
+    changes += [change for change in said.changes if change not in changes]
+    if narrower:
+        said = replace(said, stack=_as_dtype(said.stack, dtype, changes))
+    count = 1 if target.is_stack else stack.num_layers
+    new = tuple(_new_names(names[0], target, count, taken, stack, alone))
+    return Unit(stack, names, said, new, after, narrower)
+
+
+def _is_written(target: Layout) -> bool:
+    """Is there a format that this layout's files are written in?"""
+    if target.separator == "/":
+        return bool(target.written_as)
+    return any(known.write and target.framework in (known.frameworks or (target.framework,)) for known in containers())
+
+
+def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: Stack, alone: bool) -> Iterator[str]:
+    """Names for what is written.  Torch keeps dotted paths and a lone layer bare; Keras wants plain words."""
+    if target.separator == ".":
+        same_framework = layout_framework(stack) == target.framework
+        base = name if same_framework or not alone else ""
+        base = base if same_framework else base.replace("/", ".")
+    else:
+        base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or stack.cell.replace("rnn", "simple_rnn")
+    used = set(taken)
+    for index in range(count):
+        wanted = base if count == 1 or index == 0 else f"{base}_{index}"
+        number = 1
+        fresh = wanted
+        while fresh in used:
+            fresh = f"{wanted}_{number}"
+            number += 1
+        used.add(fresh)
+        yield fresh
+
+
+def layout_framework(stack: Stack) -> str:
+    return stack.layout.split(".")[0]
+
+
+# dtype.
+
+
+_HOLDS = {  # dtype → the dtypes whose every number it holds
+    "float64": ("float64", "float32", "float16", "bfloat16"),
+    "float32": ("float32", "float16", "bfloat16"),
+    "float16": ("float16",),
+    "bfloat16": ("bfloat16",),
+}
+
+
+def _holds(dtype: str, old: str) -> bool:
+    if dtype not in FLOATS:
+        raise UsageError(f"weights cannot be stored as {dtype!r}.", next=f"Use one of {', '.join(sorted(FLOATS))}.")
+    return old in _HOLDS[dtype]
+
+
+def _as_dtype(stack: Stack, dtype: str | None, changes: list[Change]) -> Stack:
+    """The stack stored in another dtype, with the largest change said."""
+    old = stack.spec.dtype
+    if dtype is None or dtype == old:
+        return stack
+
+    def cast(_gate: str, array: Any) -> Any:
+        import numpy as np
+
+        with np.errstate(over="ignore"):  # what becomes infinite is refused below
+            return array.astype(numpy_dtype(dtype))
+
+    def narrowed(weights: Weights) -> Weights:
+        return replace(weights, dtype=dtype, roles={role: gates.mapped(cast) for role, gates in weights.roles.items()})
+
+    changed = stack.replaced({place: narrowed(weights) for place, weights in stack.cells.items()})
+    if _holds(dtype, old):
+        largest = 0.0
+    else:
+        largest = max(
+            _largest_change(gates, changed.cells[place].role(role))
+            for place, weights in stack.cells.items()
+            for role, gates in weights.roles.items()
+        )
+    if largest == float("inf"):
+        raise NotRepresentable(
+            f"{dtype} cannot hold these weights: some are too large and would become infinite.",
+            next="Choose bfloat16, float32 or float64.",
+        )
+    exactness = "exact" if largest == 0 else f"largest change {largest:.3g}"
+    change = Change(f"stored as {old} → {dtype}", exactness)
+    if change not in changes:
+        changes.append(change)
+    return changed
+
+
+def _largest_change(before: Gates, after: Gates) -> float:
+    import numpy as np
+
+    largest = 0.0
+    for gate in before:
+        old, new = np.asarray(before[gate], np.float64), np.asarray(after[gate], np.float64)
+        if (np.isinf(new) & ~np.isinf(old)).any():
+            return float("inf")
+        with np.errstate(invalid="ignore"):
+            moved = np.abs(old - new)[np.isfinite(old)]
+        largest = max(largest, float(moved.max(initial=0.0)))
+    return largest
+
+
+def arrays(stack: Stack, target: Layout) -> dict[str, Array]:
+    """A stack in a layout's own shapes.  Layers that the target stores apart are named ``0/…``, ``1/…``."""
+    said = express(stack, target)
+    if target.is_stack or stack.num_layers == 1:
+        return {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
+    return {
+        tensor.name: tensor.array()
+        for index in range(stack.num_layers)
+        for tensor in encode(said.stack.layer(index), target, said.form, prefix=f"{index}{target.separator}")
+    }

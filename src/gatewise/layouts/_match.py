@@ -1,0 +1,76 @@
+"""What recognition finds: tensors that belong together, and the layer that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..tensors import Declared
+from ..weights import Dialect
+from ._layout import Layout, Part
+from ._names import Found
+
+Address = tuple[int, int, str, "str | None"]  # index of the part, layer, direction, gate
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tensors whose names fit one layout's templates under one path."""
+
+    path: str
+    label: str  # tells apart several layers under one path
+    names: Mapping[Address, str]
+    member: str = ""  # the number in the names that does so, if one does
+
+    @property
+    def name(self) -> str:
+        """The path, without Keras's habit of naming a layer's group twice (``lstm_1/lstm_1``)."""
+        pieces = self.path.split("/")
+        half = len(pieces) // 2
+        path = "/".join(pieces[half:]) if half and pieces[:half] == pieces[half:] else self.path
+        return f"{path}/{self.label}" if path and self.label else path or self.label
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """One recognised layer: its layout, which tensor is which part, the sizes, the dialect, and how we know."""
+
+    layout: Layout
+    form: Mapping[str, Any]
+    group: Group
+    sizes: Mapping[tuple[int, str], Mapping[str, int]]
+    dtype: str
+    declared: Declared | None = None
+    dialect: Dialect = field(default_factory=Dialect)
+    evidence: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    doubts: tuple[tuple[str, str], ...] = ()  # (what is doubtful: "layout" or a dialect's field, the sentence)
+    given_name: str | None = None
+
+    @property
+    def name(self) -> str:
+        if self.given_name is not None:
+            return self.given_name
+        if self.declared is not None and self.declared.name is not None:
+            return self.declared.name
+        return self.group.name
+
+    @property
+    def sure(self) -> bool:
+        return not self.doubts
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        return tuple(self.group.names.values())
+
+    def places(self) -> Iterator[tuple[Part, Found, str]]:
+        """(part, what its name fixes, tensor name), for each tensor."""
+        for (index, layer, direction, gate), name in self.group.names.items():
+            yield self.layout.parts[index], Found(self.group.path, layer, direction, gate), name
+
+
+def claims(layout: Layout, declared: Declared) -> bool:
+    """Does the layout know the class that a file declares, by its name or by marks that a subclass keeps?"""
+    marked = bool(layout.marks) and all(declared.settings.get(key) == want for key, want in layout.marks.items())
+    return declared.kind in layout.kinds or marked

@@ -1,0 +1,180 @@
+"""What merely looks like a recurrent layer that gatewise reads: named, with the reason, and left alone.
+
+A class that the file declares and no layout claims is a lookalike, however well its shapes fit; so is a layer whose
+declared sizes are not those of its tensors.  Moments that an optimizer keeps are no layers at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ..tensors import Declared, Tensors
+from ._layout import told_by_settings
+from ._match import Group, Match, claims
+
+# Declared kinds that are recurrent and outside: (pattern, why).  Patterns match the whole kind.
+OUTSIDE = (
+    (r".*\bConvLSTM\w*", "its gates are convolutions, not matrices; gatewise names it and does not convert it"),
+    (
+        r".*\b(quantized|quantizable)\b.*\b(LSTM|GRU|RNN)(Cell)?",
+        "its weights are quantised; gatewise does not dequantise",
+    ),
+)
+# The same told by tensor names alone: (pattern with the layer's path, kind, why).
+OUTSIDE_NAMES = (
+    (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
+)
+_RECURRENT_CLASS = r"(?i)(lstm|gru|rnn)"
+# Scales of a normalisation, by the rest of their name below a cell's own path.
+_NORM = r"(?i)(layer_?norm|ln|norm)_?(i|h|c|f|g|o|ih|hh|ii|hi|x|cell|hidden|input|gates?)?\w{0,2}[./](weight|bias|gamma|beta)"
+# Optimizers keep tensors shaped and named as the weights, below a word of their own: torch.optim's state keys, the slots
+# of Keras's and TensorFlow's optimizers (``Adam/m/lstm/kernel``), optax's (``opt_state/0/mu``).
+_MOMENTS = frozenset(
+    ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "acc_delta"]
+)
+_OPTIMIZER = (
+    r"optim(izer)?(_state|s|_variables|_weights)?|opt_state|n?adam(w|ax)?|rmsprop|sgd|ada(grad|delta)|ftrl|lion|lamb"
+)
+_SLOTS = frozenset((
+    "m", "v", "vhat", "mu", "nu", "momentum", "momentums", "velocity", "velocities", "accumulator", "accumulators", "rms",
+))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lookalike:
+    """Something recurrent that gatewise names but does not read: its place, what it is, and why."""
+
+    name: str
+    kind: str
+    why: str
+    tensors: tuple[str, ...] = ()
+
+
+def is_moment(path: str) -> bool:
+    """Is this the path of an optimizer's moments?  A layer of a model called ``optimizer`` is not meant."""
+    pieces = re.split(r"[./]", path.lower())
+    slots = (
+        _SLOTS.intersection(pieces[at + 1 : at + 3])
+        for at, piece in enumerate(pieces)
+        if re.fullmatch(_OPTIMIZER, piece)
+    )
+    return bool(_MOMENTS.intersection(pieces)) or any(slots)
+
+
+def lookalike(match: Match, tensors: Tensors) -> Lookalike | None:
+    """A match whose place the file declares to be something else: another class, other sizes, mixed directions; or,
+    where it declares nothing, whose neighbours say so."""
+    declared = match.declared
+    if declared is None or not declared.kind:
+        why = _norms_beside(match, tensors)
+        return Lookalike(match.name, "normalised recurrent layer", why, match.tensors) if why else None
+    if claims(match.layout, declared):
+        why = _contradiction(match, declared) or _mixed_directions(match, declared)
+    else:
+        why = _reason(declared.kind) or (
+            f"its shapes fit {match.layout.name}, but the file says it is a {declared.kind}, whose gate order gatewise "
+            "does not know; describe it with --from (a layout's name, or a TOML file)"
+        )
+    return Lookalike(match.name, declared.kind, why, match.tensors) if why else None
+
+
+def _norms_beside(match: Match, tensors: Tensors) -> str:
+    """Scales of a normalisation under the cell's own path: the names are the layout's, the equations are not."""
+    path = match.group.path
+    for name in tensors:
+        own = name[len(path) + 1 if path else 0 :]
+        if _below(name, path) and re.fullmatch(_NORM, own) and name not in match.tensors:
+            return (
+                f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
+                f"tensor is another module's, say --from {match.layout.name}"
+            )
+    return ""
+
+
+def convolution(group: Group, tensors: Tensors, declared: Declared | None) -> list[Lookalike]:
+    """Kernels with more than two axes: a convolutional recurrent layer, declared or not."""
+    names = tuple(group.names.values())
+    rank = max(len(tensors[name].shape) for name in names)
+    if rank < 3 or len(names) < 2:
+        return []
+    kind = declared.kind if declared and declared.kind else "convolutional recurrent layer"
+    name = declared.name if declared and declared.name else group.name
+    return [Lookalike(name, kind, OUTSIDE[0][1], names)]
+
+
+def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> list[Lookalike]:
+    """Objects declared with a recurrent class that no layout read; and what tensor names alone give away."""
+    found = list(_by_name(tensors))
+    for declared in tensors.declared:
+        name = declared.name or declared.path
+        reason = _reason(declared.kind)
+        last = re.split(r"[./]", declared.kind or declared.path)[-1]
+        if reason is None and not re.search(_RECURRENT_CLASS, last):
+            continue
+        own = _own_tensors(declared, tensors)
+        matrices = [name for name in own if len(tensors[name].shape) > 1 and tensors[name].size > 1]
+        if reason is None and len(matrices) > 1:
+            what = declared.kind or f"layer of that name ({last})"
+            reason = (
+                f"no layout that gatewise knows is a {what} with these tensors; describe it with --from (a TOML file)"
+            )
+        if reason and name not in named and not claimed.intersection(own):
+            found.append(Lookalike(name, declared.kind or "custom layer", reason, own))
+    return found
+
+
+def _by_name(tensors: Tensors) -> Iterator[Lookalike]:
+    for pattern, kind, why in OUTSIDE_NAMES:
+        paths: dict[str, list[str]] = defaultdict(list)
+        for name in tensors:
+            if hit := re.fullmatch(pattern, name):
+                paths[hit["path"]].append(name)
+        for path, names in paths.items():
+            yield Lookalike(path, kind, why, tuple(names))
+
+
+def _own_tensors(declared: Declared, tensors: Tensors) -> tuple[str, ...]:
+    deeper = [
+        other.path for other in tensors.declared
+        if (other.kind or other.name) and other.path != declared.path and other.path.startswith(declared.path)
+    ]  # fmt: skip
+    return tuple(
+        name for name in tensors if _below(name, declared.path) and not any(_below(name, path) for path in deeper)
+    )
+
+
+def _below(name: str, path: str) -> bool:
+    return not path or (name.startswith(path) and name[len(path) : len(path) + 1] in ("", ".", "/", "_"))
+
+
+def _reason(kind: str) -> str | None:
+    return next((why for pattern, why in OUTSIDE if re.fullmatch(pattern, kind)), None)
+
+
+def _contradiction(match: Match, declared: Declared) -> str:
+    """Where the file declares a size and the tensors show another, the layer is not what it seems."""
+    first = match.sizes[0, "forward"]
+    shown = {
+        "unit": first["unit"], "feature": first["feature"],
+        "layers": len({layer for layer, _ in match.sizes}), "directions": len({way for _, way in match.sizes}),
+    }  # fmt: skip
+    for fact in match.layout.facts:
+        said = next((declared.settings[name] for name in fact.names if name in declared.settings), None)
+        meant = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool)) else said
+        if isinstance(meant, int) and meant != shown[fact.of]:
+            return f"the file declares {meant} {fact.of}(s) here, and the tensors show {shown[fact.of]}"
+    return ""
+
+
+def _mixed_directions(match: Match, declared: Declared) -> str:
+    """A reverse direction with settings of its own, which mean another function than the forward one's."""
+    own = declared.settings.get(match.layout.reverse_settings)
+    if not isinstance(own, Mapping):
+        return ""
+    forward = told_by_settings(match.layout, declared.settings, declared.version)
+    reverse = told_by_settings(match.layout, own, declared.version)
+    differ = [name for name, value in reverse.items() if name != "go_backwards" and forward.get(name, value) != value]
+    return f"its two directions differ in {differ[0]}; gatewise reads layers whose directions agree" if differ else ""

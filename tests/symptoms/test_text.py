@@ -1,0 +1,60 @@
+"""Long logs in bounded time and memory, and odd text that must not break anything."""
+
+from __future__ import annotations
+
+import random
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from gatewise.symptoms import digest_lines, explain
+
+ERROR = "AttributeError: 'LSTM' object has no attribute '_flat_weights_names'"
+LINE = "2024-01-01 00:00:00,000 INFO step 123456 loss 0.1234 lr 0.001 grad 1.234 time 12.3 ms/batch memory 1234 MiB"
+
+
+def log(lines: int, at: int) -> Iterator[str]:
+    for number in range(lines):
+        yield ERROR if number == at else LINE
+
+
+@pytest.mark.parametrize("at", [0, 500_000, 999_999], ids=["first", "in the middle", "last"])
+def test_one_error_in_a_hundred_megabytes_is_found_in_little_memory(at: int) -> None:
+    tracemalloc.start()
+    start = time.perf_counter()
+    text = digest_lines(log(1_000_000, at))
+    seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert explain(text).sure
+    assert peak < 10_000_000
+    assert seconds < 60, "tracing memory slows it down about tenfold"
+
+
+def test_a_hundred_thousand_warnings_do_not_hide_the_end() -> None:
+    warning = "UserWarning: something odd"
+    text = digest_lines([*[warning] * 100_000, "Traceback (most recent call last):", ERROR])
+    assert len(text) < 500_000
+    assert explain(text).sure
+
+
+def test_a_line_without_an_end_is_bounded() -> None:
+    assert len(digest_lines(["#" * 10_000_000, ERROR])) < 200_000
+
+
+def test_noise_is_never_explained_and_never_breaks() -> None:
+    dice = random.Random(0)
+    letters = "abc '\"`’<>&;\\nu0041x1b[]{}()|:.\x1b\x00\r\n\t…LSTM weight key Error: ^$*+?"
+    for _ in range(300):
+        text = "".join(dice.choice(letters) for _ in range(dice.randrange(400)))
+        assert not explain(text).sure
+
+
+@pytest.mark.parametrize("text", ["(" * 20_000, "'" * 20_000, "[2," * 20_000, "a." * 50_000 + ":", "Error:" * 20_000, "\\u00" * 20_000, "1" * 100_000,
+                                  "Missing key(s) in state_dict: " + '"a.b", ' * 20_000], ids=range(8))  # fmt: skip
+def test_hostile_text_takes_no_time(text: str) -> None:
+    start = time.perf_counter()
+    explain(text)
+    explain(text + ERROR)
+    assert time.perf_counter() - start < 5

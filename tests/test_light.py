@@ -1,0 +1,201 @@
+"""Light on its feet: what ``inspect`` imports, how much of a large file it reads, how long it takes to start.
+
+All of it through the real command line, in processes of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filemakers import npz, safetensors, state_dict_pickle, torch_arrays, torch_legacy, torch_zip
+from test_architecture import FRAMEWORKS
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])}
+HEAVY = FRAMEWORKS | {"numpy", "h5py", "ml_dtypes"}
+GIGABYTE = 1 << 30
+
+# Runs `gatewise inspect FILE` and tells, on the last line, what that cost.  Linux counts the bytes that read() returned
+# (rchar); pages of a mapping that were touched are not among them, so their number is asked of the kernel (mincore on
+# a file that was just dropped from the cache would race with others; resident pages of *this* process do not).
+PROBE = """
+import json, sys
+from gatewise.cli import main
+code = main(sys.argv[1:])
+def read(name, key):
+    return next(int(line.split()[1]) for line in open(name) if line.startswith(key))
+print("\\n" + json.dumps({
+    "code": code, "modules": sorted(sys.modules),
+    "rchar": read("/proc/self/io", "rchar:"), "peak": 1024 * read("/proc/self/status", "VmHWM:"),
+    "mapped": 1024 * read("/proc/self/status", "RssFile:"),
+}))
+"""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the cost is read from /proc, which only Linux has")
+
+
+def _cost(*words: str | Path) -> dict[str, Any]:
+    ran = subprocess.run(
+        [sys.executable, "-c", PROBE, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, check=True
+    )
+    cost: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    assert cost["code"] == 0, ran.stderr
+    return cost
+
+
+# What is imported.
+
+MAKERS = {"a torch zip": torch_zip, "a torch stream": torch_legacy, "safetensors": safetensors, "npz": npz}
+
+
+@linux
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.parametrize("options", [[], ["--json"], ["--tensors"]], ids=["as text", "as JSON", "with tensors"])
+def test_inspect_imports_no_numpy_and_no_framework(tmp_path: Path, make: Any, options: list[str]) -> None:
+    path = make(tmp_path / "model", torch_arrays("lstm", 3, 4, 2, 2, prefix="encoder.lstm."))
+    modules = {name.partition(".")[0] for name in _cost("inspect", path, *options)["modules"]}
+    assert modules & HEAVY == set()
+
+
+@linux
+def test_the_probe_sees_numpy_where_gates_are_shown(tmp_path: Path) -> None:
+    """The twin: statistics want the numbers."""
+    path = npz(tmp_path / "model.npz", torch_arrays())
+    assert "numpy" in _cost("inspect", path, "--gates")["modules"]
+
+
+# How much is read.
+
+
+def sparse_torch_zip(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Path:
+    """What torch.save writes, with holes for numbers: gigabytes that take no room.  Zip64 where a size wants it."""
+    described = {name: ("float32", shape) for name, shape in shapes.items()}
+    members: list[tuple[str, bytes | int]] = [
+        ("archive/data.pkl", state_dict_pickle(described)),
+        ("archive/version", b"3\n"),
+    ]
+    for index, shape in enumerate(shapes.values()):
+        count = 4
+        for length in shape:
+            count *= length
+        members.append((f"archive/data/{index}", count))
+    directory = b""
+    with open(path, "wb") as file:
+        for name, content in members:
+            at, size = file.tell(), content if isinstance(content, int) else len(content)
+            crc = 0 if isinstance(content, int) else zlib.crc32(content)  # torch itself writes no sums when told so
+            padding = -(at + 30 + len(name) + 4) % 64
+            extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding
+            file.write(
+                struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, 0x800, 0, 0, 0, crc, size, size, len(name), len(extra))
+            )
+            file.write(name.encode() + extra)
+            if isinstance(content, int):
+                file.seek(size, os.SEEK_CUR)
+            else:
+                file.write(content)
+            directory += struct.pack(
+                "<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, 0x800, 0, 0, 0, crc, size, size, len(name), 0, 0, 0, 0, 0, at
+            ) + name.encode()  # fmt: skip
+        start = file.tell()
+        file.write(directory)
+        file.write(struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, len(members), len(members), len(directory), start, 0))
+    return path
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of more than two gigabytes, its recurrent layer 1.1 of them."""
+    units = 4096
+    lstm = {}
+    for layer in range(2):
+        for name, shape in (("weight_ih", (4 * units, units)), ("weight_hh", (4 * units, units)), ("bias_ih", (4 * units,)),
+                            ("bias_hh", (4 * units,))):  # fmt: skip
+            lstm[f"encoder.lstm.{name}_l{layer}"] = shape
+    folder = tmp_path_factory.mktemp("large")
+    path = sparse_torch_zip(folder / "model.pt", {"embed.weight": (400_000, 1024), **lstm})
+    if path.stat().st_blocks * 512 > GIGABYTE // 4:
+        path.unlink()
+        pytest.skip("this file system has no holes: a file of 2 GB would really take 2 GB")
+    return path
+
+
+@linux
+def test_inspect_of_two_gigabytes_reads_under_one_megabyte(large: Path, tmp_path: Path) -> None:
+    assert 2 * GIGABYTE < large.stat().st_size < 4 * GIGABYTE
+    small = _cost("inspect", torch_zip(tmp_path / "small.pt", torch_arrays()), "--tensors")
+    cost = _cost("inspect", large, "--tensors")
+    read, touched, peak = (cost[key] - small[key] for key in ("rchar", "mapped", "peak"))
+    # The process of a file of 2 kB is the measure: what 2 GB cost more, by read() and by touching pages together.
+    assert read + touched < 1_000_000, (read, touched)
+    assert peak < 4_000_000
+    assert cost["peak"] < 64_000_000
+
+
+@linux
+def test_the_measure_sees_a_file_that_is_read(large: Path) -> None:
+    """The twin: touching a hundred megabytes of the mapping shows."""
+    touch = PROBE.replace(
+        "code = main(sys.argv[1:])",
+        "import mmap; file = open(sys.argv[1], 'rb'); data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)\n"
+        "code = sum(data[at] for at in range(0, 100 << 20, 4096))",
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", touch, str(large)], capture_output=True, text=True, env=ENVIRONMENT, check=True
+    )
+    assert json.loads(ran.stdout.splitlines()[-1])["mapped"] > 90_000_000
+
+
+def test_the_large_file_is_read_as_what_it_is(large: Path) -> None:
+    import gatewise as gw
+
+    (layer,) = gw.open(large).layers
+    assert (layer.name, layer.spec.hidden_size, layer.num_layers) == ("encoder.lstm", 4096, 2)
+    assert layer[1, "forward"].kernel["o"].shape == (4096, 4096)
+
+
+@pytest.mark.framework("torch")
+def test_torch_agrees_that_the_large_file_is_one(tmp_path: Path) -> None:
+    import torch
+
+    small = sparse_torch_zip(tmp_path / "small.pt", {"rnn.weight_ih_l0": (16, 4), "rnn.weight_hh_l0": (16, 4)})
+    state = torch.load(small, weights_only=True)
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == {
+        "rnn.weight_ih_l0": (16, 4), "rnn.weight_hh_l0": (16, 4)
+    }  # fmt: skip
+
+
+# How long it takes.
+
+
+def _seconds(environment: Mapping[str, str], *words: str | Path) -> float:
+    """Processor time of one run, which a busy machine lengthens less than the clock's."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL, env=environment, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_inspect_takes_at_most_three_times_what_python_takes_to_import_zipfile_pickle_and_json(
+    large: Path, tmp_path: Path
+) -> None:
+    """Medians of runs that take turns.  As installed: compiled once, and called as the console script calls it."""
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = str(tmp_path / "compiled")
+    bare = ("-c", "import zipfile, pickle, json")
+    ours = ("-c", "import sys; from gatewise.__main__ import main; sys.exit(main())", "inspect", large)
+    for words in (bare, ours):
+        _seconds(environment, *words)
+    pairs = [(_seconds(environment, *ours), _seconds(environment, *bare)) for _ in range(15)]
+    ratio = statistics.median(mine for mine, _ in pairs) / statistics.median(python for _, python in pairs)
+    assert ratio <= 3, f"{ratio:.2f} times"
