@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import NotRepresentable
 from .layouts import Layout, layouts
 from .tensors import numpy_dtype
-from .weights import GATES, Gates, Stack, Weights, hard_sigmoid_slope
+from .weights import Gates, Stack, Weights, hard_sigmoid_slope
 
 if TYPE_CHECKING:
     from .tensors import Array
@@ -76,14 +76,13 @@ Step = Callable[[Stack, Layout], "tuple[Stack, Change | None]"]
 
 # The slope of a hard sigmoid: clip(a x + 0.5) = clip(b (a/b x) + 0.5), so a gate's rows times a/b say the same.
 
-_CANDIDATE = {"lstm": "g", "gru": "n", "rnn": "h"}
+_GATED = {"lstm": ("ifo", "g"), "gru": ("rz", "n"), "rnn": ("", "h")}  # of recurrent_activation, of activation
 
 
 def _hard_sigmoid_slopes(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     said: list[str] = []
-    for field, gates in (("recurrent_activation", GATES[stack.cell]), ("activation", _CANDIDATE[stack.cell])):
-        of_field = gates if field == "activation" else gates.replace(_CANDIDATE[stack.cell], "")
-        stack, change = _with_slope(stack, layout, field, of_field)
+    for field, gates in zip(("recurrent_activation", "activation"), _GATED[stack.cell], strict=True):
+        stack, change = _with_slope(stack, layout, field, gates)
         said += [change] if change else []
     return stack, Change("; ".join(said), ONE_ROUNDING) if said else None
 
@@ -100,14 +99,12 @@ def _with_slope(stack: Stack, layout: Layout, field: str, gates: str) -> tuple[S
     new, target = next(iter(slopes.items()))
     factor = slope / target
     scaled = _each(stack, lambda weights: _scaled(weights, gates, factor))
-    gated = field == "recurrent_activation"
-    dialect = replace(stack.dialect, recurrent_activation=new) if gated else replace(stack.dialect, activation=new)
-    if "f" in gates:
-        dialect = replace(dialect, forget_bias=dialect.forget_bias * factor)
-    rows = " ".join(gates)
-    return scaled.replaced(dialect=dialect), (
-        f"hard sigmoid: {old} → {new}, everything of {rows} times {factor:.12g}, which gives the same function"
-    )
+    dialect = replace(stack.dialect, activation=new)
+    if field == "recurrent_activation":
+        bias = stack.dialect.forget_bias * factor  # 0 but for an LSTM
+        dialect = replace(stack.dialect, recurrent_activation=new, forget_bias=bias)
+    what = f"hard sigmoid: {old} → {new}, everything of {' '.join(gates)} times {factor:.12g}, the same function"
+    return scaled.replaced(dialect=dialect), what
 
 
 def _scaled(weights: Weights, gates: str, factor: float) -> Weights:
@@ -181,12 +178,10 @@ def _listed(values: list[Any]) -> str:
 def _hard_sigmoids(said: str, possible: list[Any]) -> str:
     if hard_sigmoid_slope(said) is None:
         return ""
-    if any(hard_sigmoid_slope(str(value)) is not None for value in possible):
-        return (
-            " Keras changed the slope of hard_sigmoid from 0.2 to 1/6 in version 3: the name is the same, the function "
-            "is not, and here it is applied to what no weights scale: a cell state, or an input that is clipped."
-        )
-    return " A hard sigmoid is clip(a x + 0.5): no weights turn a sigmoid into it."
+    if not any(hard_sigmoid_slope(str(value)) for value in possible):
+        return " A hard sigmoid is clip(a x + 0.5): no weights turn a sigmoid into it."
+    named = " Keras changed the slope of hard_sigmoid from 0.2 to 1/6 in version 3: the name is the same, the function is not."
+    return f"{named} Here it is applied to what no weights scale: a cell state, or an input that is clipped."
 
 
 def _clips(stack: Stack, layout: Layout) -> tuple[Stack, None]:
