@@ -96,8 +96,7 @@ def _with_slope(stack: Stack, layout: Layout, field: str, gates: str) -> tuple[S
     elsewhere = field == "activation" and stack.dialect.output_activation == old
     if slope is None or old in possible or not slopes or elsewhere or stack.dialect.input_clip is not None:
         return stack, None
-    new, target = next(iter(slopes.items()))
-    factor = slope / target
+    new, factor = next((value, slope / other) for value, other in slopes.items())
     scaled = _each(stack, lambda weights: _scaled(weights, gates, factor))
     dialect = replace(stack.dialect, activation=new)
     if field == "recurrent_activation":
