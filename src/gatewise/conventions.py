@@ -74,6 +74,46 @@ def _refuse(layout: Layout, reason: str, next: str | None = None) -> NotRepresen
 Step = Callable[[Stack, Layout], "tuple[Stack, Change | None]"]
 
 
+# The slope of a hard sigmoid: clip(a x + 0.5) = clip(b (a/b x) + 0.5), so a gate's rows times a/b say the same.
+
+_GATED = {"lstm": ("ifo", "g"), "gru": ("rz", "n"), "rnn": ("", "h")}  # of recurrent_activation, of activation
+
+
+def _hard_sigmoid_slopes(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
+    said: list[str] = []
+    for field, gates in zip(("recurrent_activation", "activation"), _GATED[stack.cell], strict=True):
+        stack, change = _with_slope(stack, layout, field, gates)
+        said += [change] if change else []
+    return stack, Change("; ".join(said), ONE_ROUNDING) if said else None
+
+
+def _with_slope(stack: Stack, layout: Layout, field: str, gates: str) -> tuple[Stack, str | None]:
+    """The stack with one activation's slope changed to one that the layout can say, where rows alone do that."""
+    old, possible = getattr(stack.dialect, field), layout.sayable(field)
+    slope = hard_sigmoid_slope(old or "")
+    slopes = {str(value): found for value in possible if (found := hard_sigmoid_slope(str(value)))}
+    # Of the cell state there are no rows to scale, and a clip would have to be scaled for these gates alone.
+    elsewhere = field == "activation" and stack.dialect.output_activation == old
+    if slope is None or old in possible or not slopes or elsewhere or stack.dialect.input_clip is not None:
+        return stack, None
+    new, factor = next((value, slope / other) for value, other in slopes.items())
+    scaled = _each(stack, lambda weights: _scaled(weights, gates, factor))
+    dialect = replace(stack.dialect, activation=new)
+    if field == "recurrent_activation":
+        bias = stack.dialect.forget_bias * factor  # 0 but for an LSTM
+        dialect = replace(stack.dialect, recurrent_activation=new, forget_bias=bias)
+    what = f"hard sigmoid: {old} → {new}, everything of {' '.join(gates)} times {factor:.12g}, the same function"
+    return scaled.replaced(dialect=dialect), what
+
+
+def _scaled(weights: Weights, gates: str, factor: float) -> Weights:
+    def scale(gate: str, array: Array) -> Array:
+        return _rounded(_wide(array) * factor, array) if gate in gates else array
+
+    roles = {role: of_role.mapped(scale) for role, of_role in weights.roles.items() if role != "projection"}
+    return weights.with_roles(**roles)
+
+
 # What must be the same.
 
 
@@ -137,9 +177,10 @@ def _listed(values: list[Any]) -> str:
 def _hard_sigmoids(said: str, possible: list[Any]) -> str:
     if hard_sigmoid_slope(said) is None:
         return ""
-    if any(hard_sigmoid_slope(str(value)) is not None for value in possible):
-        return " Keras changed the slope of hard_sigmoid from 0.2 to 1/6 in version 3: the name is the same, the function is not."
-    return " A hard sigmoid is clip(a x + 0.5): no weights turn a sigmoid into it."
+    if not any(hard_sigmoid_slope(str(value)) for value in possible):
+        return " A hard sigmoid is clip(a x + 0.5): no weights turn a sigmoid into it."
+    named = " Keras changed the slope of hard_sigmoid from 0.2 to 1/6 in version 3: the name is the same, the function is not."
+    return f"{named} Here it is applied to what no weights scale: a cell state, or an input that is clipped."
 
 
 def _clips(stack: Stack, layout: Layout) -> tuple[Stack, None]:
@@ -347,6 +388,7 @@ def _rounded(wide: Array, like: Array) -> Array:
 STEPS: tuple[Step, ...] = (
     _cell,
     _reset,
+    _hard_sigmoid_slopes,
     _activations,
     _clips,
     _time,

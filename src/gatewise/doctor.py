@@ -29,14 +29,19 @@ from .ailments import (
     contains,
     examine,
 )
+from .ailments._keras_renew import make_modern
+from .ailments.tensorflow_files import kind_of
 from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
+from .containers._keras_draft import KerasDraft
 from .containers._write import atomic
-from .errors import NotRepresentable, ProofFailed, UsageError, WriteRefused
+from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError, WriteRefused
 from .live import duplicate
+from .proof import prove
 from .tensors import StoredTensor, Tensors
 
 FORMS = ("module", "state-dict")  # what ``--as`` may ask for
+_RUN = 50_000_000  # parameters of a layer that is run to compare it with the repaired one
 _BLOCKS = ("breaks", "unsafe")  # a repaired file must have none of these left
 
 
@@ -52,7 +57,12 @@ def diagnose(subject: Any, *, target: str | None = None) -> list[Finding]:
 def _patient(subject: Any, target: str | None) -> Patient:
     wanted = Target.parse(target) if target else None
     if isinstance(subject, (str, os.PathLike)):
-        subject = open(subject)
+        try:
+            subject = open(subject)
+        except (UsageError, ContainerError):
+            if not kind_of(os.fspath(subject)):
+                raise
+            return Patient(path=os.fspath(subject), target=wanted)
     if isinstance(subject, Checkpoint):
         return Patient(checkpoint=subject, target=wanted)
     return Patient(live=subject, target=wanted)
@@ -243,6 +253,8 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
     rewrites = chosen.name != checkpoint.tensors.container and checkpoint.tensors.container in _writable()
     if form == draft.form and not applied and not rewrites:
         return _as_it_is(checkpoint, out, form, dry_run, force)
+    if rewrites and isinstance(draft, KerasDraft):  # .h5 and .keras are read by different rules: old words fit one
+        make_modern(draft, checkpoint)
     applied += tuple(Treatment(None, what, exactness) for what, exactness in draft.losses(form))
     if out is None or dry_run:
         return Repair(path, None, form, chosen.name, applied, (), dry_run=True)
@@ -251,7 +263,7 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
             draft.write(temporary, chosen.name, form)
         else:
             _export(chosen, temporary, draft.tensors(form))
-        left = _proved(temporary, draft.tensors(form))
+        left = _proved(temporary, draft.tensors(form), checkpoint)
     return Repair(path, os.fspath(out), form, chosen.name, applied, left)
 
 
@@ -304,8 +316,9 @@ def _export(chosen: Container, path: Path, tensors: Tensors) -> None:
     chosen.write(path, tensors)
 
 
-def _proved(path: Path, expected: Tensors) -> tuple[Finding, ...]:
-    """Read the new file again: the same tensors, and nothing left that breaks.  What else it has is returned."""
+def _proved(path: Path, expected: Tensors, before: Checkpoint) -> tuple[Finding, ...]:
+    """Read the new file again: the same tensors, the same function, and nothing left that breaks.  What else it has is
+    returned."""
     fresh = open(path)
     stored = open_tensors(path)
     for name in expected:
@@ -314,9 +327,30 @@ def _proved(path: Path, expected: Tensors) -> tuple[Finding, ...]:
                 f"tensor {name!r} does not come back from the repaired file as it was; nothing was kept.",
                 next="This is a fault of gatewise: please report it, with the file if you can.",
             )
+    _refuse_another_function(before, fresh)
     left = tuple(examine(Patient(checkpoint=fresh)))
     _refuse_ill(left, None)
     return left
+
+
+def _refuse_another_function(before: Checkpoint, after: Checkpoint) -> None:
+    """Run each recurrent layer that both files name, as the reference computes it, unless the file is of bare weights
+    and what they compute is the model's to say."""
+    mine = {layer.name: layer for layer in before.layers if layer.sure and not layer.assumed}
+    for layer in after.layers:
+        source = mine.get(layer.name)
+        if source is None or layer.assumed or source.parameters > _RUN:
+            continue
+        try:
+            proof = prove(source, layer)
+        except NotRepresentable:  # an activation of the user's own
+            continue
+        if not proof.same and proof.max_abs_error == proof.max_abs_error:
+            raise ProofFailed(
+                f"{layer.name or 'the layer'} of the repaired file does not compute what it did: max |Δ| = "
+                f"{proof.max_abs_error:.3g}; nothing was kept.",
+                next="This is a fault of gatewise: please report it, with the file if you can.",
+            )
 
 
 def _same(one: StoredTensor, other: StoredTensor) -> bool:

@@ -96,6 +96,7 @@ class Patient:
     live: Any = None
     target: Target | None = None
     draft: Any = field(default=None, compare=False)
+    path: str = ""  # of what cannot be opened and may still be told by its name
 
 
 @dataclass(frozen=True)

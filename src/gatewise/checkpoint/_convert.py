@@ -224,7 +224,7 @@ def _not_told(chosen: Container, units: list[Unit]) -> list[Change]:
     said = []
     for unit in units:
         plain, dialect = unit.target.meaning, unit.said.stack.dialect
-        holds_config = bool(unit.target.written_as) and chosen.naming == "keras-vars" and chosen.name == "keras-zip"
+        holds_config = bool(unit.target.written_as) and chosen.name in ("keras-zip", "keras-h5")
         for setting in unit.target.settings if not holds_config else ():
             value = getattr(dialect, setting.field)
             if value != getattr(plain, setting.field) and setting.field != "output_activation":

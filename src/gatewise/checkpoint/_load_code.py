@@ -36,7 +36,7 @@ _IMPORTS = {
 
 def load_code(path: str, container: str, pieces: list[Piece]) -> str:
     """Lines for one file that holds ``pieces``."""
-    if container == "keras-zip":
+    if container in ("keras-zip", "keras-h5"):
         return f"import keras\n\nmodel = keras.saving.load_model({path!r})\n"
     if container == "keras-weights-h5":
         return _keras_weights(path, pieces)

@@ -127,21 +127,25 @@ def _calls(node: Mapping[str, Any]) -> tuple[tuple[str, ...], ...]:
 
 
 def _references(value: Any) -> Iterator[str]:
-    """The layer names in any of Keras's ways to point at a layer's output.
+    return (name for name, _ in references(value))
+
+
+def references(value: Any) -> Iterator[tuple[str, int]]:
+    """(layer name, which of its calls) in any of Keras's ways to point at a layer's output.
 
     ``["lstm", 0, 0]`` and ``["lstm", 0, 0, {more}]`` (Keras 1, 2); ``{"class_name": "__keras_tensor__", "config":
     {"keras_history": ["lstm", 0, 0]}}`` (Keras 3); both nested in lists and in keyword arguments.
     """
     if isinstance(value, dict):
         for item in value.values():
-            yield from _references(item)
+            yield from references(item)
     elif isinstance(value, list):
         if len(value) >= 3 and isinstance(value[0], str) and type(value[1]) is int and type(value[2]) is int:
             if value[1] >= 0:  # TF marks a constant argument by the index -1
-                yield value[0]
+                yield value[0], value[1]
             value = value[3:]
         for item in value:
-            yield from _references(item)
+            yield from references(item)
 
 
 def lambdas(model: Model) -> Iterator[str]:

@@ -83,7 +83,7 @@ def read_legacy(source: Source) -> Tensors:
         groups, tensors = _legacy_tensors(weights, notes)
         version = root.text("keras_version") or weights.text("keras_version")
         backend = root.text("backend") or weights.text("backend")
-        text = root.text("model_config")
+        text, compiled = root.text("model_config"), root.text("training_config") is not None
         if "optimizer_weights" in root:
             notes.append("The optimizer's state (optimizer_weights) is in the file and is not read.")
     config = parse(text, source.limits, "attribute model_config") if text is not None else None
@@ -96,7 +96,9 @@ def read_legacy(source: Source) -> Tensors:
         declared=declared_of(config, LegacyNames(groups), version, source, notes),
         written_by=[_legacy_writer(version, backend)],
         notes=notes,
-        metadata=_metadata(keras_version=version, backend=backend, config=config),
+        metadata=_metadata(
+            keras_version=version, backend=backend, config=config, groups=tuple(groups), compiled=compiled or None
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Writes what Keras 3 loads: ``.weights.h5`` for ``model.load_weights`` and ``.keras`` for ``keras.saving.load_model``.
+"""Writes what Keras 3 loads: ``.weights.h5`` for ``model.load_weights``, ``.keras`` and ``.h5`` for ``load_model``.
 
 The tensors are called ``<declared.path>/cell/vars/0`` and the like; Keras's own group names are made here.  Layers
 that feed one another in a single line become a Sequential, anything else a Functional model with an input for every
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -27,6 +27,7 @@ _DTYPES = frozenset(("float64", "float32", "float16"))
 _MERGES = ("concat", "sum", "mul", "ave")
 _OURS = ("wrapper", "merge_mode", "input_size")  # settings that are said elsewhere than in the layer's own config
 _CHUNK = 1 << 20
+_NAMES = 3_000  # to one attribute: variable-length strings take 16 bytes each there
 
 
 @dataclass(frozen=True)
@@ -62,21 +63,90 @@ def write_weights_h5(path: Path, tensors: Tensors) -> None:
 
 def write_keras_zip(path: Path, tensors: Tensors) -> None:
     """``.keras``: config.json, metadata.json and model.weights.h5, stored, in Keras's order."""
+    layers = _layers(tensors, path)
+    with open(path, "wb") as file:
+        put_zip(file, path.parent, _model_config(layers), lambda weights: _write_h5(weights, layers))
+
+
+def write_keras_h5(path: Path, tensors: Tensors) -> None:
+    """``.h5``: the config as an attribute, each layer's weights as a list under names such as Keras 3 gives them."""
+    layers = _layers(tensors, path)
+    root = _model_config(layers)
+    put_legacy(path, root, {layer.name: list(_as_listed(layer)) for layer in layers})
+
+
+def _as_listed(layer: _Layer) -> Iterator[StoredTensor]:
+    inner, roles = snake_case(layer.kind), ("kernel", "recurrent_kernel", "bias")
+    for tail, tensor in sorted(layer.tensors.items(), key=lambda item: (item[0].startswith("backward"), item[0])):
+        owner, _, index = tail.partition("/vars/")
+        words = [f"{inner}_cell" if word == "cell" else word.replace("layer", inner) for word in owner.split("/")]
+        yield tensor.renamed("/".join((layer.name, *words, roles[int(index)])))
+
+
+def put_zip(
+    file: IO[bytes], folder: Path, config: Mapping[str, Any], weights_into: Callable[[IO[bytes]], None]
+) -> None:
+    """A ``.keras`` of any config; ``weights_into(file)`` writes its model.weights.h5."""
     import tempfile
 
-    layers = _layers(tensors, path)
     about = json.dumps({"keras_version": KERAS_VERSION, "date_saved": _DATE}).encode()
-    config = json.dumps(_model_config(layers)).encode()
+    said = json.dumps(config).encode()
     # HDF5 is not written front to back, so it is made beside the archive and then copied into it.
-    with tempfile.TemporaryFile(dir=path.parent) as weights, open(path, "wb") as file:
-        _write_h5(weights, layers)
+    with tempfile.TemporaryFile(dir=folder) as weights:
+        weights_into(weights)
         archive = ZipWriter(file)
         archive.add("metadata.json", len(about), [about])
-        archive.add("config.json", len(config), [config])
+        archive.add("config.json", len(said), [said])
         size = weights.seek(0, 2)
         weights.seek(0)
         archive.add("model.weights.h5", size, iter(lambda: weights.read(_CHUNK), b""))
         archive.close()
+
+
+def put(file: IO[bytes], named: Mapping[str, str], tensors: Iterable[StoredTensor]) -> None:
+    """A ``.weights.h5``: a group ``vars`` with its user's name for every place, and the tensors by their full names."""
+    import h5py
+    import numpy as np
+
+    with h5py.File(file, "w") as store:
+        store.create_group("vars")
+        for place, name in named.items():
+            store.create_group(f"{place}/vars").attrs["name"] = name
+        for tensor in tensors:
+            array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
+            store.create_dataset(tensor.name, data=array, track_times=False)
+
+
+def put_legacy(path: Path, config: Mapping[str, Any] | None, groups: Mapping[str, list[StoredTensor]]) -> None:
+    """A ``.h5``: each group's weights as a list, in the group ``model_weights`` beside the config, or alone."""
+    import h5py
+    import numpy as np
+
+    with h5py.File(path, "w") as store:
+        about = {"keras_version": KERAS_VERSION, "backend": "tensorflow"}
+        weights = store
+        if config is not None:
+            store.attrs.update({**about, "model_config": json.dumps(config)})
+            weights = store.create_group("model_weights")
+        weights.attrs.update(about)
+        _put_names(weights, "layer_names", list(groups))
+        for group, tensors in groups.items():
+            place = weights.create_group(group)
+            _put_names(place, "weight_names", [tensor.name for tensor in tensors])
+            for tensor in tensors:
+                array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
+                place.create_dataset(tensor.name, data=array, track_times=False)
+
+
+def _put_names(group: Any, attribute: str, names: list[str]) -> None:
+    """HDF5 holds 64 KB in an attribute: long lists are split as Keras splits them."""
+    import h5py
+    import numpy as np
+
+    parts = [names[start : start + _NAMES] for start in range(0, len(names), _NAMES)] or [[]]
+    for index, part in enumerate(parts):
+        key = attribute if len(parts) == 1 else f"{attribute}{index}"
+        group.attrs.create(key, np.array(part, dtype=object), dtype=h5py.string_dtype(), shape=(len(part),))
 
 
 # The plan.

@@ -27,6 +27,11 @@ CONTAINERS = (
         source="files of Keras 1.2 to 3.15; keras/src/legacy/saving/legacy_h5_format.py",
         claims=functools.partial(_claims, _LEGACY),
         read=later("._keras_h5", "read_legacy"),
+        write=later("._keras_write", "write_keras_h5"),
+        draft=later("._keras_draft", "draft_of_h5"),
+        suffixes=(".h5", ".hdf5"),
+        naming="keras-vars",
+        frameworks=("keras",),
         rank=30,
     ),
     Container(

@@ -89,6 +89,7 @@ CONTAINERS = (
         claims=claims,
         read=read,
         write=later("._keras_write", "write_keras_zip"),
+        draft=later("._keras_draft", "draft_of_zip"),
         suffixes=(".keras",),
         naming="keras-vars",
         frameworks=("keras",),

@@ -1,0 +1,196 @@
+"""What the numbers of a recurrent layer say, gate by gate, whatever framework wrote them.
+
+Only here does a diagnosis read arrays; one gate at a time, and never more than LARGEST numbers of one.
+Figures: the gates' squashing functions are flat beyond ±6 (σ(6) = 0.9975); float16 ends at 65504 and its normal
+numbers begin at 6.1e-5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint import Checkpoint, Layer
+from ..weights import GATE_TITLES, Weights
+from . import Ailment, Finding, Patient
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+NOT_FINITE, DEAD, ZERO_BIASES, SATURATED, EXPLODES, HALF = "GW701", "GW702", "GW703", "GW704", "GW705", "GW706"
+LARGEST = 20_000_000  # numbers in one gate of one role; larger ones are left unread
+_FLAT = 6.0
+_RADIUS = 3.0
+_UNITS = 1_024  # beyond that many, the spectral radius takes too long
+_HALF_MAX, _HALF_NORMAL = 65_504.0, 6.104e-5
+
+
+@dataclass(frozen=True)
+class _Place:
+    """One gate's array of one role, and how to say where it is."""
+
+    layer: Layer
+    index: int
+    direction: str
+    role: str
+    gate: str
+    array: Array
+
+    @property
+    def said(self) -> str:
+        at = f"layer {self.index}" if self.layer.num_layers > 1 else ""
+        way = self.direction if len(self.layer.directions) == 2 else ""
+        gate = f"gate {self.gate} ({GATE_TITLES[self.gate]})" if self.gate in GATE_TITLES else ""
+        return " ".join(filter(None, (self.role.replace("_", " "), at, way, gate)))
+
+
+def examine(patient: Patient) -> Iterable[Finding]:
+    checkpoint = patient.checkpoint
+    if checkpoint is None:
+        return
+    for layer in checkpoint.layers:
+        places = list(_places(layer))
+        yield from _not_finite(layer, places)
+        yield from _dead(layer, places)
+        yield from _half(layer, places)
+        for (index, direction), weights in layer:
+            yield from _zero_biases(layer, index, direction, weights)
+            yield from _saturated(layer, index, direction, weights)
+            yield from _explodes(checkpoint, layer, index, direction, weights)
+
+
+def _places(layer: Layer) -> Iterator[_Place]:
+    for (index, direction), weights in layer:
+        for role, gates in weights.roles.items():
+            for gate in gates:
+                array = gates[gate]
+                if array.size <= LARGEST and array.dtype.kind in "fV":
+                    yield _Place(layer, index, direction, role, gate, array)
+
+
+def _wide(array: Array) -> Any:
+    import numpy as np
+
+    return np.asarray(array, np.float32) if array.dtype.itemsize < 4 else array
+
+
+def _not_finite(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
+    import numpy as np
+
+    for place in places:
+        value = _wide(place.array)
+        with np.errstate(invalid="ignore"):
+            total = value.sum(dtype=np.float64)  # one pass without a temporary; only a suspect is looked at closely
+        if np.isfinite(total):
+            continue
+        nan, infinite = int(np.isnan(value).sum()), int(np.isinf(value).sum())
+        if nan or infinite:
+            counts = " and ".join(f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count)
+            yield Finding(
+                NOT_FINITE, "wrong-results", layer.name, f"{place.said}: {counts} of {value.size:,} numbers.",
+                "Every output that such a number reaches is not a number. Training diverged, or the file was damaged; no remedy can "
+                "know what stood there.", "",
+            )  # fmt: skip
+
+
+def _dead(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
+    """A gate of a cell whose kernel and recurrent kernel are both zero throughout never looks at anything."""
+    zero: dict[tuple[int, str, str], set[str]] = {}
+    for place in places:
+        if place.role in ("kernel", "recurrent_kernel") and not place.array.any():
+            zero.setdefault((place.index, place.direction, place.gate), set()).add(place.role)
+    cells = {(index, direction): weights for (index, direction), weights in layer}
+    for (index, direction, gate), roles in zero.items():
+        if len(roles) == 2 and _others_live(cells[index, direction], gate):
+            place = next(
+                p for p in places if (p.index, p.direction, p.gate, p.role) == (index, direction, gate, "kernel")
+            )
+            yield Finding(
+                DEAD, "note", layer.name, f"{place.said.removeprefix('kernel ')}: both kernels are zero throughout.",
+                "The gate is the same at every step, whatever comes in: it was pruned, never trained, or not loaded.", "",
+            )  # fmt: skip
+
+
+def _others_live(weights: Weights, gate: str) -> bool:
+    return any(weights.kernel[other].any() for other in weights.kernel if other != gate) or len(weights.kernel) == 1
+
+
+def _zero_biases(layer: Layer, index: int, direction: str, weights: Weights) -> Iterator[Finding]:
+    arrays = [array for role in ("bias", "recurrent_bias") for array in weights.role(role).values()]
+    if len(arrays) > 1 and not any(array.any() for array in arrays):
+        place = _Place(layer, index, direction, "biases", "", arrays[0])
+        yield Finding(
+            ZERO_BIASES, "note", layer.name, f"{place.said}: all are zero.",
+            "Training moves biases away from zero: these were never trained, were saved before it, or were not loaded.", "",
+        )  # fmt: skip
+
+
+def _saturated(layer: Layer, index: int, direction: str, weights: Weights) -> Iterator[Finding]:
+    if layer.cell != "lstm" or not weights.bias:
+        return
+    bias = _wide(weights.bias["f"]) + (_wide(weights.recurrent_bias["f"]) if weights.recurrent_bias else 0.0)
+    bias = bias + layer.dialect.forget_bias
+    stuck = int((abs(bias) > _FLAT).sum())
+    if 2 * stuck > bias.size:
+        place = _Place(layer, index, direction, "bias", "f", bias)
+        yield Finding(
+            SATURATED, "note", layer.name, f"{place.said}: {stuck} of {bias.size} are beyond ±{_FLAT:g} (from {float(bias.min()):.3g} to {float(bias.max()):.3g}).",
+            "There the gate hardly moves: beyond 6 nothing is ever forgotten, below -6 nothing is kept from step to step.", "",
+        )  # fmt: skip
+
+
+def _explodes(checkpoint: Checkpoint, layer: Layer, index: int, direction: str, weights: Weights) -> Iterator[Finding]:
+    """The spectral radius of the matrix that carries the state on: of a plain RNN, and of a candidate gate."""
+    import numpy as np
+
+    del checkpoint
+    gate = {"lstm": "g", "gru": "n", "rnn": "h"}[layer.cell]
+    if weights.unit > _UNITS or weights.unit != weights.hidden:
+        return
+    matrix = np.asarray(weights.recurrent_kernel[gate], np.float64)
+    if not np.isfinite(matrix).all() or np.abs(matrix).sum(axis=1).max(initial=0.0) <= _RADIUS:
+        return  # no eigenvalue exceeds the largest row sum
+    radius = float(np.abs(np.linalg.eigvals(matrix)).max(initial=0.0))
+    if radius > _RADIUS:
+        place = _Place(layer, index, direction, "recurrent_kernel", gate, matrix)
+        yield Finding(
+            EXPLODES, "note", layer.name, f"{place.said}: its spectral radius is {radius:.3g}.",
+            "A state or a gradient that this matrix alone carries grows by that factor with every step, until the activation saturates.", "",
+        )  # fmt: skip
+
+
+def _half(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
+    """float16 files whose numbers are near its end, or mostly below its normal numbers."""
+    import numpy as np
+
+    for place in places:
+        if place.array.dtype != np.float16:
+            continue
+        size = np.abs(place.array.astype(np.float32))
+        top, held = float(size.max(initial=0.0)), size[size > 0]
+        if np.isfinite(top) and top > _HALF_MAX / 4:
+            said = f"numbers up to {top:.5g}, and float16 ends at 65504."
+        elif held.size and float((held < _HALF_NORMAL).mean()) > 0.5:
+            said = f"{int((held < _HALF_NORMAL).sum())} of {held.size} numbers are below float16's normal range and have lost digits."
+        else:
+            continue
+        yield Finding(
+            HALF, "note", layer.name, f"{place.said}: {said}",
+            "What is computed from them in float16 overflows or vanishes. The digits that are lost are not in this file.", "",
+        )  # fmt: skip
+
+
+AILMENT = Ailment(
+    "numeric",
+    "The numbers of recurrent layers",
+    {
+        NOT_FINITE: "NaN or infinite weights.",
+        DEAD: "A gate whose kernels are zero throughout.",
+        ZERO_BIASES: "All biases of a cell are zero.",
+        SATURATED: "Most forget biases are so large that the gate does not move.",
+        EXPLODES: "The recurrent kernel of the candidate has a large spectral radius.",
+        HALF: "float16 weights near overflow, or mostly in its subnormal range.",
+    },
+    examine,
+)
