@@ -97,7 +97,7 @@ class Checkpoint:
     def __init__(self, tensors: Tensors, recognised: Recognised):
         self.tensors = tensors
         self.recognised = recognised
-        self.findings: list[Any] = []  # the doctor's room is not built yet
+        self.findings: list[Any] = []  # the doctor's, whose room is above this one: gw.diagnose(checkpoint) gives them
         self.layers: list[Layer] = _without_twins(recognised.matches, tensors)
 
     @property
