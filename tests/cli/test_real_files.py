@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import zipfile
 from collections.abc import Callable
@@ -14,9 +13,6 @@ from cli_fakes import Ran
 
 from gatewise.cli import main
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("gatewise.checkpoint") is None, reason="gatewise.checkpoint is not built yet"
-)
 Run = Callable[..., Ran]
 SHAPES = {"weight_ih_l0": (64, 8), "weight_hh_l0": (64, 16), "bias_ih_l0": (64,), "bias_hh_l0": (64,)}
 

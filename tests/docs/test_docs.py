@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -15,21 +14,17 @@ PAGES = {str(page.relative_to(docs.ROOT)): page for page in docs.pages()}
 FRAMEWORK_PAGES = {
     name: page for name, page in PAGES.items() if docs.needs_frameworks(page.read_text(encoding="utf-8"))
 }
-NO_LIBRARY = importlib.util.find_spec("gatewise.checkpoint") is None
-waits = pytest.mark.skipif(NO_LIBRARY, reason="gatewise.checkpoint is not built yet: the examples call it")
 
 
 def _ids(pages: dict[str, Path]) -> list[str]:
     return [f"{name} says what is so" for name in pages]
 
 
-@waits
 @pytest.mark.parametrize("page", PAGES.values(), ids=_ids(PAGES))
 def test_a_page_without_frameworks(page: Path) -> None:
     assert docs.renewed(page, frameworks=False) == page.read_text(encoding="utf-8"), "`make docs` renews it"
 
 
-@waits
 @pytest.mark.framework("torch", "keras")
 @pytest.mark.parametrize("page", FRAMEWORK_PAGES.values(), ids=_ids(FRAMEWORK_PAGES))
 def test_a_page_with_frameworks(page: Path) -> None:

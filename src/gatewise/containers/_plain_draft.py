@@ -50,8 +50,8 @@ class PlainDraft:
 
     def write(self, path: Path, container: str, form: str) -> None:
         del form
-        from . import container as find
+        from . import container_for_writing
 
-        known = find(container)
-        assert known.write is not None  # writes() names no other
-        known.write(path, self.content)
+        known = container_for_writing(path, container)
+        if known.write is not None:  # container_for_writing refuses a format that is not written
+            known.write(path, self.content)
