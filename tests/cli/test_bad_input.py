@@ -199,6 +199,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_file_is_refused_wherever_it_is_cut(run: Any, tmp_path: Path, whole: dict[str, bytes], kind: str) -> None:
     """Every header byte, every 64th byte after it, and the last 40: nothing is ever shown or converted from a part."""
@@ -218,6 +219,7 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(run: Any, tmp_path: Path, whol
     assert_refused_in_json(ran, "cut.pt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -138,6 +138,7 @@ def _columns(line: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize(("words", "code", "shape"), ANSWERS.values(), ids=ANSWERS)
 def test_text_fits_the_screen(files: Path, words: list[str], code: int, shape: Any, width: int) -> None:  # noqa: ARG001
@@ -249,6 +250,7 @@ ROUNDS = [("model.pt", "out.safetensors"), ("old.pt", "out.npz"), ("keras.h5", "
           ("gru.npz", "out.keras")]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "out"), ROUNDS, ids=[" to ".join(pair) for pair in ROUNDS])
 def test_what_was_converted_verifies(files: Path, tmp_path: Path, source: str, out: str) -> None:
     assert gatewise("convert", files / source, "-o", out, at=tmp_path).code == 0

@@ -77,6 +77,7 @@ def test_each_phrase_without_its_distinctive_words_is_not(row: Symptom, phrase: 
     assert not (found.sure and found.matches[0].symptom is row), found.matches
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variation", VARIATIONS.values(), ids=VARIATIONS)
 @pytest.mark.parametrize("row", [row for row in ROWS if row.says], ids=lambda row: row.code)
 def test_a_pasted_error_survives_what_people_do_to_it(row: Symptom, variation: Callable[[str], str]) -> None:

@@ -20,6 +20,7 @@ def log(lines: int, at: int) -> Iterator[str]:
         yield ERROR if number == at else LINE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [0, 500_000, 999_999], ids=["first", "in the middle", "last"])
 def test_one_error_in_a_hundred_megabytes_is_found_in_little_memory(at: int) -> None:
     tracemalloc.start()
