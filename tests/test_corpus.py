@@ -26,7 +26,8 @@ def fetched(package: str, name: str) -> Path:
     """A file of the corpus; a loud skip where there is none."""
     if not CORPUS:
         pytest.skip("NO CORPUS: GATEWISE_CORPUS names no folder, so real models are not opened here")
-    path = Path(CORPUS) / package / name
+    root = Path(CORPUS)
+    path = (root / "files" if (root / "files").is_dir() else root) / package / name
     if not path.exists():
         pytest.skip(f"NOT IN THE CORPUS: {path} is missing; run its fetch.sh again")
     return path
