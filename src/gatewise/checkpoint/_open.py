@@ -322,12 +322,8 @@ def _recognised(tensors: Tensors, chosen: str | Layout | None, said: Mapping[str
     if chosen is None:
         found = recognise(tensors, layouts())
     else:
-        found = recognise(tensors, (_layout(chosen),), chosen=True)
+        found = recognise(tensors, (layout(chosen),), chosen=True)
     return replace(found, matches=tuple(_told(match, said) for match in found.matches)) if said else found
-
-
-def _layout(chosen: str | Layout) -> Layout:
-    return layout(chosen)
 
 
 def _told(match: Match, said: Mapping[str, Any]) -> Match:

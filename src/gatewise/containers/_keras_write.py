@@ -103,12 +103,25 @@ def put_zip(
         archive.close()
 
 
+@contextlib.contextmanager
+def opened(file: IO[bytes]) -> Iterator[Any]:
+    """An HDF5 file on top of a Python file.  What the disk refuses comes back through libhdf5, which Python 3.13
+    answers with a SystemError around the OSError."""
+    import h5py
+
+    try:
+        with h5py.File(file, "w") as store:
+            yield store
+    except SystemError as error:
+        cause = error.__cause__ or error.__context__
+        raise cause if isinstance(cause, OSError) else OSError("the disk refused to take the HDF5 data") from error
+
+
 def put(file: IO[bytes], named: Mapping[str, str], tensors: Iterable[StoredTensor]) -> None:
     """A ``.weights.h5``: a group ``vars`` with its user's name for every place, and the tensors by their full names."""
-    import h5py
     import numpy as np
 
-    with h5py.File(file, "w") as store:
+    with opened(file) as store:
         store.create_group("vars")
         for place, name in named.items():
             store.create_group(f"{place}/vars").attrs["name"] = name
@@ -229,20 +242,6 @@ def _is_one_line(layers: list[_Layer]) -> bool:
 
 
 # HDF5.
-
-
-@contextlib.contextmanager
-def opened(file: IO[bytes]) -> Iterator[Any]:
-    """An HDF5 file on top of a Python file.  What the disk refuses comes back through libhdf5, which Python 3.13
-    answers with a SystemError around the OSError."""
-    import h5py
-
-    try:
-        with h5py.File(file, "w") as store:
-            yield store
-    except SystemError as error:
-        cause = error.__cause__ or error.__context__
-        raise cause if isinstance(cause, OSError) else OSError("the disk refused to take the HDF5 data") from error
 
 
 def _write_h5(file: IO[bytes], layers: list[_Layer]) -> None:

@@ -14,7 +14,7 @@ Source: torch/serialization.py, ``_legacy_save`` and the second half of ``_legac
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor, Source
 from ..errors import BrokenFile
@@ -23,10 +23,12 @@ from ..tensors import Tensors
 from . import Container
 from ._pickle import Record, load
 from ._pickled import Persistent
-from ._torch_draft import TorchDraft
 from ._torch_history import written_by
 from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
 from ._torch_tree import Walk
+
+if TYPE_CHECKING:
+    from ._torch_draft import TorchDraft
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
@@ -160,6 +162,8 @@ def read(source: Source) -> Tensors:
 
 
 def draft(source: Source) -> TorchDraft:
+    from ._torch_draft import TorchDraft  # for repair alone
+
     stream = _Stream(source)
     return TorchDraft(stream.root, stream, source.path)
 

@@ -13,7 +13,7 @@ Elements are taken for little-endian, as its reader does on such a machine; ``sy
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor, Source
 from ..errors import BrokenFile
@@ -22,10 +22,12 @@ from . import Container
 from ._pickle import Record, load
 from ._pickled import Persistent
 from ._tar import looks_like_tar, members, walk
-from ._torch_draft import TorchDraft
 from ._torch_history import older_than, written_by
 from ._torch_tensor import Dense, Storage, dense, storage_type
 from ._torch_tree import Walk
+
+if TYPE_CHECKING:
+    from ._torch_draft import TorchDraft
 
 _MEMBERS = ("storages", "tensors", "pickle")
 
@@ -149,6 +151,8 @@ def read(source: Source) -> Tensors:
 
 
 def draft(source: Source) -> TorchDraft:
+    from ._torch_draft import TorchDraft  # for repair alone
+
     tar = _Tar(source)
     return TorchDraft(tar.root, tar, source.path)
 

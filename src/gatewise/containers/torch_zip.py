@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cursor import Source
 from ..errors import NotRepresentable
@@ -23,12 +23,14 @@ from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
 from ._pickle import Record
 from ._pickled import Global, Persistent, Stub
-from ._torch_draft import TorchDraft
 from ._torch_history import Bound, at_least, older_than, written_by
 from ._torch_tensor import STORAGE_DTYPES
 from ._torch_tree import Walk
 from ._torch_zip import Archive, records
 from ._zip import ZipWriter
+
+if TYPE_CHECKING:
+    from ._torch_draft import TorchDraft
 
 # Records that came later: name → (last version measured without it, first with it).  ``script``: TorchScript's too.
 _RECORDS = {
@@ -92,6 +94,8 @@ def read(source: Source) -> Tensors:
 
 
 def draft(source: Source) -> TorchDraft:
+    from ._torch_draft import TorchDraft  # for repair alone
+
     archive = Archive(source)
     return TorchDraft(archive.unpickle("data.pkl"), archive, source.path)
 
