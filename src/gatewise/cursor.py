@@ -6,12 +6,9 @@ reader that asks :class:`Limits` before it grows anything cannot be made to eat 
 
 from __future__ import annotations
 
-import mmap
-import os
 import struct
-from pathlib import Path
 
-from .errors import BrokenFile, LimitExceeded, UsageError
+from .errors import BrokenFile, LimitExceeded
 from .record import record
 
 
@@ -42,43 +39,6 @@ class Limits:
 
 
 DEFAULT_LIMITS = Limits()
-
-
-class Source:
-    """A file, mapped read-only.  ``data`` is a memoryview of the whole; nothing is read until it is looked at.
-
-    An empty file has empty ``data``.  The map lives as long as anything that was cut from it.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS):
-        self.path = Path(path)
-        self.limits = limits
-        try:
-            if self.path.is_dir():
-                raise UsageError(
-                    "is a directory, not a checkpoint file.",
-                    path=path,
-                    next="Name the file inside it (for example model.pt or model.keras).",
-                )
-            if self.path.exists() and not self.path.is_file():  # opening a pipe would wait, a device has no end
-                raise UsageError(
-                    "is a pipe or a device, not a file.", path=path, next="Pipe it in and name it -, or save it first."
-                )
-            with open(self.path, "rb") as file:
-                self.size = os.fstat(file.fileno()).st_size
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.size else b""
-        except FileNotFoundError:
-            raise UsageError("there is no such file.", path=path, next="Check the path.") from None
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise UsageError(
-                f"cannot be opened: {reason}.", path=path, next="Check the path and who may read it."
-            ) from None
-        self.data = memoryview(mapped)
-
-    def cursor(self, start: int = 0, end: int | None = None, where: str = "") -> Cursor:
-        """A cursor over bytes ``start`` to ``end`` of the file."""
-        return Cursor(self.data[start : self.size if end is None else end], path=self.path, where=where, base=start)
 
 
 class Cursor:

@@ -11,8 +11,9 @@ import pytest
 
 from gatewise import containers
 from gatewise.containers import _hdf5, _keras_h5, hdf5, open_tensors
-from gatewise.cursor import Limits, Source
+from gatewise.cursor import Limits
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable, UnknownContainer, UsageError
+from gatewise.source import Source
 from gatewise.tensors import Strided
 
 LEGACY = [*helpers.files("h5", "weights-only.h5"), helpers.KERAS / "tfkeras-2.3.4" / "lstm.keras"]

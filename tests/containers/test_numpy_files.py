@@ -205,7 +205,7 @@ def test_bfloat16_cannot_be_written(tmp_path):
 def test_listing_does_not_import_numpy(tmp_path):
     np.savez_compressed(tmp_path / "x.npz", **ARRAYS)
     code = (
-        "import sys; from gatewise.cursor import Source; from gatewise.containers import numpy_files;"
+        "import sys; from gatewise.source import Source; from gatewise.containers import numpy_files;"
         f"t = numpy_files.read_npz(Source({str(tmp_path / 'x.npz')!r})); print(len(t), 'numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -114,7 +114,7 @@ def test_tensors_are_views_and_read_only(tmp_path):
 def test_listing_does_not_import_numpy(tmp_path):
     (tmp_path / "x.safetensors").write_bytes(packed({"a": entry()}, bytes(8)))
     code = (
-        "import sys; from gatewise.cursor import Source; from gatewise.containers import safetensors;"
+        "import sys; from gatewise.source import Source; from gatewise.containers import safetensors;"
         f"t = safetensors.read(Source({str(tmp_path / 'x.safetensors')!r})); print(list(t), 'numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,8 +11,9 @@ from torch_help import FIXTURES, ONE_OF_EACH, named, torch_stream, torch_zip, zi
 from gatewise.containers import containers, open_tensors
 from gatewise.containers._pickle_write import dumps
 from gatewise.containers._pickled import Global, Persistent, Stub
-from gatewise.cursor import Limits, Source
+from gatewise.cursor import Limits
 from gatewise.errors import BrokenFile, ContainerError, GatewiseError, LimitExceeded
+from gatewise.source import Source
 
 
 def attempt(path):

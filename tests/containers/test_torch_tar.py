@@ -130,7 +130,7 @@ BROKEN = {
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_contradiction_is_refused(what, tmp_path):
     from gatewise.containers import torch_tar
-    from gatewise.cursor import Source
+    from gatewise.source import Source
 
     source = Source(make_tar(tmp_path / "model.pt", **BROKEN[what]))
     with pytest.raises(BrokenFile):
@@ -139,7 +139,7 @@ def test_a_contradiction_is_refused(what, tmp_path):
 
 def test_a_tar_cut_or_flipped_anywhere_is_refused_or_read(tmp_path):
     from gatewise.containers import torch_tar
-    from gatewise.cursor import Source
+    from gatewise.source import Source
 
     data, path = make_tar(tmp_path / "model.pt").read_bytes(), tmp_path / "broken.pt"
     broken = [data[:length] for length in range(1, len(data), 97)]

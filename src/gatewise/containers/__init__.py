@@ -15,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from ..cursor import DEFAULT_LIMITS, Limits, Source
+from ..cursor import DEFAULT_LIMITS, Limits
 from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, nearest
 from ..record import record
+from ..source import Source
 from ..tensors import Tensors
 
 
@@ -65,6 +66,8 @@ class Container:
     ``draft(source)``             a copy of what the file holds that can be treated and written back; see :class:`Draft`
     ``suffixes``                  those that choose this format when writing; ``naming`` the naming scheme it wants
     ``frameworks``                whose layouts it can hold when writing; empty: anybody's
+    ``stands_for(path)``          the file to read where a path is no file, or one that no format claims: the prefix of
+                                  a checkpoint, a shard, the weights beside their graph; None where it is none of those
     """
 
     name: str
@@ -77,6 +80,7 @@ class Container:
     naming: str = ""
     frameworks: tuple[str, ...] = ()
     draft: Callable[[Source], Draft] | None = None
+    stands_for: Callable[[Path], Path | None] | None = None
     rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
 
 
@@ -136,15 +140,13 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None)
 
 def open_tensors(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Tensors:
     """Read a file's headers.  Which format it is, its bytes tell.  Raises ContainerError, UsageError."""
-    source = Source(path, limits)
-    known = _claimed(source)
+    known, source = _claimed(path, limits)
     return _guarded(known, source, known.read)
 
 
 def open_draft(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Draft:
     """A fresh copy of what a file holds, to be treated.  Raises ContainerError, UsageError."""
-    source = Source(path, limits)
-    known = _claimed(source)
+    known, source = _claimed(path, limits)
     if known.draft:
         return _guarded(known, source, known.draft)
     from ._plain_draft import PlainDraft
@@ -152,11 +154,30 @@ def open_draft(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) ->
     return PlainDraft(_guarded(known, source, known.read), known)
 
 
-def _claimed(source: Source) -> Container:
+def _claimed(path: str | os.PathLike[str], limits: Limits) -> tuple[Container, Source]:
+    """The format of a file, and its bytes.  Raises UnknownContainer, UsageError."""
+    if not Path(path).exists():
+        other = _stands_for(Path(path))
+        if other is None:
+            Source(path, limits)  # says what is wrong with the path
+        return _claimed(other or path, limits)
+    source = Source(path, limits)
     for known in containers():
         if known.claims(source):
-            return known
+            return known, source
+    other = _stands_for(Path(path))
+    if other is not None and other != Path(path):
+        return _claimed(other, limits)
     raise _unknown(source)
+
+
+def _stands_for(path: Path) -> Path | None:
+    """The file that a container reads when a path names only a part of it."""
+    for known in containers():
+        other = known.stands_for(path) if known.stands_for else None
+        if other is not None and other.exists():
+            return other
+    return None
 
 
 _Read = TypeVar("_Read")
@@ -191,11 +212,20 @@ _FOREIGN: tuple[tuple[Callable[[bytes], Any], str, str], ...] = (
         "Download the raw file.",
     ),
     (lambda head: head.startswith(b"<?xml"), "is XML text, not a checkpoint.", "Name the weights file beside it."),
-    (lambda head: head.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")), "is compressed as a whole.", "Unpack it first."),
+    (
+        lambda head: head.startswith((b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")),
+        "is compressed as a whole.",
+        "Unpack it first.",
+    ),
 )
 
 
 def _unknown(source: Source) -> UnknownContainer:
+    if source.whole:
+        return UnknownContainer(
+            "is a directory (or a packed one), and holds no model that gatewise knows as a directory.",
+            path=source.path, next="Name the file inside it (for example model.pt or model.keras).",
+        )  # fmt: skip
     head = bytes(source.data[:HEAD])
     for looks, message, advice in _FOREIGN:
         if looks(head):

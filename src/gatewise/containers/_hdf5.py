@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..cursor import Source
 from ..errors import BrokenFile, LimitExceeded
+from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._hdf5_text import Texts
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ..cursor import Limits, Source
+from ..cursor import Limits
 from ..errors import NotRepresentable
+from ..source import Source
 from ..tensors import StoredTensor, Tensors
 from ._hdf5 import Bytes, natural
 from ._keras_config import model_of

@@ -20,8 +20,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..cursor import Source
 from ..errors import BrokenFile, GatewiseError
+from ..source import Source
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
 from ._hdf5 import Bytes, Dataset, Group, natural
 from ._keras_config import lambdas, model_of, parse

@@ -6,8 +6,9 @@ PyTorchStreamWriter).  Every member lies in one folder, whose name is the file's
 
 from __future__ import annotations
 
-from ..cursor import Cursor, Limits, Source
+from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
+from ..source import Source
 from ._pickle import Record, load
 from ._pickled import Persistent
 from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type

@@ -13,9 +13,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import IO
 
-from ..cursor import Cursor, Source
+from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded
 from ..record import record
+from ..source import Source
 
 _END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
 _STORED, _DEFLATED = 0, 8

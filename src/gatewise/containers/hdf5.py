@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 
-from ..cursor import Source
+from ..source import Source
 from . import Container, later
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"

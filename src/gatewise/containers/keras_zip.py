@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cursor import Source
 from ..errors import BrokenFile
+from ..source import Source
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container, later
 from ._zip import ZipFile, looks_like_zip, zip_of

@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..cursor import Cursor, Source
+from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded, NotRepresentable
 from ..record import record
+from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides
 from . import Container
 from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of

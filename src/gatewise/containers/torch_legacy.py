@@ -16,9 +16,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..cursor import Cursor, Source
+from ..cursor import Cursor
 from ..errors import BrokenFile
 from ..record import record
+from ..source import Source
 from ..tensors import Tensors
 from . import Container
 from ._pickle import Record, load

@@ -15,13 +15,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Any
 
-from ..cursor import Cursor, Source
+from ..cursor import Cursor
 from ..errors import BrokenFile
+from ..source import Source
+from ..tar import looks_like_tar, members, walk
 from ..tensors import Tensors
 from . import Container
 from ._pickle import Record, load
 from ._pickled import Persistent
-from ._tar import looks_like_tar, members, walk
 from ._torch_history import older_than, written_by
 from ._torch_tensor import Dense, Storage, dense, storage_type
 from ._torch_tree import Walk
@@ -39,7 +40,7 @@ class _Tar:
         self.source = source
         self.met = Record()
         self.limits = source.limits
-        self.members = members(source)
+        self.members = members(source.data, source.path, source.limits)
         missing = [name for name in _MEMBERS if name not in self.members]
         if missing:
             raise BrokenFile(f"the tar archive has no member {missing[0]!r}.", path=source.path)
@@ -122,11 +123,11 @@ class _Tar:
 
 def claims(source: Source) -> bool:
     """A tar that begins with torch's members, in whatever order.  One that is cut after the first is torch's still."""
-    if not looks_like_tar(source):
+    if not looks_like_tar(source.data):
         return False
     seen: set[str] = set()
     try:
-        for name, _start, _end in walk(source):
+        for name, _start, _end in walk(source.data, source.path):
             if name not in (*_MEMBERS, "sys_info"):
                 return False
             seen.add(name)

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..cursor import Source
 from ..errors import NotRepresentable
+from ..source import Source
 from ..tensors import StoredTensor, Strided, Tensors, contiguous_strides
 from . import Container
 from ._pickle import Record

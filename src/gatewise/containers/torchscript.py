@@ -17,8 +17,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..cursor import Source
 from ..errors import BrokenFile
+from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Tensors
 from . import Container
 from ._torch_history import Bound, at_least, older_than, written_by

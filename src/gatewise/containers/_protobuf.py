@@ -1,0 +1,135 @@
+"""Protocol buffers without generated code: a message's fields by number, and tables that name them.
+
+    MODEL = Message({1: ("ir_version", INT), 7: ("graph", GRAPH), 14: ("metadata_props", [PROPERTY])})
+    model = MODEL.read(cursor, limits)     {"ir_version": 8, "graph": {…}, "metadata_props": [{…}, …]}
+
+A table is the part of a ``.proto`` file that is looked at; other fields are stepped over.  Byte fields stay views of
+the mapped file, so that a model of gigabytes is listed by its headers.  A message that is read when asked for is
+``LAZY``.  Source: https://protobuf.dev/programming-guides/encoding/, "Message Structure" and "Packed Repeated Fields".
+Not known here: groups (wire types 3 and 4), which no format that gatewise reads has.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..cursor import Cursor, Limits
+
+VARINT, FIXED64, BYTES_, FIXED32 = 0, 1, 2, 5
+
+INT = "int"  # int32, int64, enum, bool: negative numbers are ten bytes
+UINT = "uint"
+SINT = "sint"  # zigzag
+BOOL = "bool"
+FLOAT = "float"  # fixed32
+DOUBLE = "double"  # fixed64
+FIXED = "fixed"  # fixed32 or fixed64, unsigned
+TEXT = "text"
+RAW = "raw"  # a memoryview of the file
+LAZY = "lazy"  # a Cursor over a message that somebody reads later
+
+_FETCH_AGAIN = "The file is cut or damaged; fetch it again."
+_NUMBERS = (INT, UINT, SINT, BOOL, FLOAT, DOUBLE, FIXED)
+
+
+class Message:
+    """``fields``: number → (name, kind).  A kind is one of the words above, a Message, or a list of one of these for a
+    repeated field (numbers may be packed)."""
+
+    def __init__(self, fields: Mapping[int, tuple[str, Any]]):
+        self.fields = dict(fields)
+
+    def read(self, cursor: Cursor, limits: Limits, depth: int = 0) -> dict[str, Any]:
+        """The fields that are there; repeated ones are always there, perhaps empty.  The last of a single field that
+        is given twice counts.  Raises BrokenFile, LimitExceeded."""
+        limits.check("nesting", depth, path=cursor.path, where=cursor.where)
+        found: dict[str, Any] = {name: [] for name, kind in self.fields.values() if isinstance(kind, list)}
+        for number, wire, value in fields(cursor):
+            if number not in self.fields:
+                continue
+            name, kind = self.fields[number]
+            if isinstance(kind, list):
+                found[name] += _many(cursor, kind[0], wire, value, limits, depth)
+                limits.check("objects", len(found[name]), path=cursor.path, where=cursor.where)
+            else:
+                found[name] = _one(cursor, kind, wire, value, limits, depth)
+        return found
+
+
+def fields(cursor: Cursor) -> Iterator[tuple[int, int, Any]]:
+    """(field number, wire type, value): an int for a varint, a view for everything else."""
+    while cursor.left:
+        key = varint(cursor)
+        number, wire = key >> 3, key & 7
+        if not number:
+            raise cursor.fail("a field has the number 0.", next=_FETCH_AGAIN)
+        if wire == VARINT:
+            yield number, wire, varint(cursor)
+        elif wire == BYTES_:
+            yield number, wire, cursor.take(varint(cursor), "bytes of a field")
+        elif wire in (FIXED32, FIXED64):
+            yield number, wire, cursor.take(4 if wire == FIXED32 else 8, "bytes of a number")
+        else:
+            raise cursor.fail(f"a field has the wire type {wire}.", next=_FETCH_AGAIN)
+
+
+def varint(cursor: Cursor) -> int:
+    """An unsigned number of up to 64 bits, seven bits a byte, lowest first."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = cursor.u8()
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value & 0xFFFFFFFFFFFFFFFF
+    raise cursor.fail("a number is longer than ten bytes.", next=_FETCH_AGAIN)
+
+
+def cursor_over(cursor: Cursor, view: memoryview, what: str = "") -> Cursor:
+    """A cursor over a field of the message that ``cursor`` has just read past."""
+    return Cursor(view, path=cursor.path, where=what or cursor.where, base=cursor.base + cursor.at - len(view))
+
+
+def _one(cursor: Cursor, kind: Any, wire: int, value: Any, limits: Limits, depth: int) -> Any:
+    if kind in _NUMBERS and not isinstance(kind, Message):
+        return _number(cursor, kind, wire, value)
+    if wire != BYTES_:
+        raise cursor.fail(f"a field of bytes has the wire type {wire}.", next=_FETCH_AGAIN)
+    if kind == RAW:
+        return value
+    if kind == TEXT:
+        return bytes(value).decode("utf-8", "replace")
+    inner = cursor_over(cursor, value)
+    return inner if kind == LAZY else kind.read(inner, limits, depth + 1)
+
+
+def _many(cursor: Cursor, kind: Any, wire: int, value: Any, limits: Limits, depth: int) -> list[Any]:
+    if isinstance(kind, Message) or kind not in _NUMBERS or wire != BYTES_:
+        return [_one(cursor, kind, wire, value, limits, depth)]
+    packed = cursor_over(cursor, value)
+    limits.check("header_bytes", len(value), path=cursor.path, where=cursor.where)
+    if kind in (FLOAT, DOUBLE):
+        code, size = ("f", 4) if kind == FLOAT else ("d", 8)
+        if len(value) % size:
+            raise cursor.fail(f"{len(value)} bytes are no whole number of {kind}s.", next=_FETCH_AGAIN)
+        return list(struct.unpack(f"<{len(value) // size}{code}", value))
+    numbers = []
+    while packed.left:
+        numbers.append(_number(packed, kind, VARINT, varint(packed)))
+    return numbers
+
+
+def _number(cursor: Cursor, kind: str, wire: int, value: Any) -> Any:
+    if wire == VARINT:
+        if kind == SINT:
+            return (value >> 1) ^ -(value & 1)
+        if kind == BOOL:
+            return bool(value)
+        return value - (1 << 64) if kind == INT and value >= 1 << 63 else value
+    if wire in (FIXED32, FIXED64) and kind in (FLOAT, DOUBLE, FIXED):
+        if kind == FIXED:
+            return int.from_bytes(value, "little")
+        if len(value) == (4 if kind == FLOAT else 8):
+            return struct.unpack("<f" if kind == FLOAT else "<d", value)[0]
+    raise cursor.fail(f"a number has the wire type {wire}, which {kind} has not.", next=_FETCH_AGAIN)

@@ -1,0 +1,212 @@
+"""Where bytes come from: one mapped file, and the folder in which it lies.
+
+A :class:`Source` is what a container reads.  Many formats are several files (a TensorFlow checkpoint and its shards, an
+ONNX model and its external data, a SavedModel's directory), so a source knows its :class:`Folder`: the directory beside
+the file, or the directory or packed archive that the user named.  Nothing outside that folder can be reached: names
+are relative, never climb, and a link that leads out is refused.  Not known here: any file format but tar and gzip.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from .cursor import DEFAULT_LIMITS, Cursor, Limits
+from .errors import BrokenFile, LimitExceeded, UsageError
+from .tar import members
+
+_GZIP = b"\x1f\x8b"
+_PIECE = 1 << 20
+
+
+class Source:
+    """Bytes, mapped read-only.  ``data`` is a memoryview of the whole; nothing is read until it is looked at.
+
+    ``path``    the file's, or the directory's
+    ``folder``  what lies beside a file; what lies in a directory or in a packed archive, whose ``data`` is empty
+    ``whole``   was a directory or an archive named, rather than a file?
+    An empty file has empty ``data``.  The map lives as long as anything that was cut from it.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS):
+        self.path = Path(path)
+        self.limits = limits
+        self.whole = self.path.is_dir()
+        self.data = memoryview(b"" if self.whole else _mapped(self.path))
+        self.size = len(self.data)
+        self.folder: Folder = _Directory(self.path if self.whole else self.path.parent, limits)
+        if self.data[:2] == _GZIP:
+            self._unpack()
+
+    @classmethod
+    def of(cls, data: memoryview, path: Path, folder: Folder, limits: Limits) -> Source:
+        """Bytes that are already there: a member of an archive."""
+        made = cls.__new__(cls)
+        made.path, made.limits, made.whole, made.data, made.folder = path, limits, False, data, folder
+        made.size = len(data)
+        return made
+
+    def _unpack(self) -> None:
+        """What gzip packed as a whole is opened: a tar archive as the folder that it is, else the one file in it."""
+        plain = memoryview(_gunzipped(self.data, self.path, self.limits))
+        if bytes(plain[257:262]) == b"ustar":
+            self.folder, self.whole, self.data = _Archive(plain, self.path, self.limits), True, memoryview(b"")
+        else:
+            self.data = plain
+        self.size = len(plain)
+
+    def cursor(self, start: int = 0, end: int | None = None, where: str = "") -> Cursor:
+        """A cursor over bytes ``start`` to ``end`` of the file."""
+        return Cursor(
+            self.data[start : len(self.data) if end is None else end], path=self.path, where=where, base=start
+        )
+
+
+def _mapped(path: Path) -> mmap.mmap | bytes:
+    try:
+        if path.exists() and not path.is_file():  # opening a pipe would wait, a device has no end
+            raise UsageError(
+                "is a pipe or a device, not a file.", path=path, next="Pipe it in and name it -, or save it first."
+            )
+        with open(path, "rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
+    except FileNotFoundError:
+        raise UsageError("there is no such file.", path=path, next="Check the path.") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            f"cannot be opened: {reason}.", path=path, next="Check the path and who may read it."
+        ) from None
+
+
+def _gunzipped(data: memoryview, path: Path, limits: Limits) -> bytes:
+    """The plain bytes of a gzip file, held against the limits while they grow.  A second member behind is read too."""
+    plain = bytearray()
+    engine = zlib.decompressobj(31)
+    try:
+        for start in range(0, len(data), _PIECE):
+            rest = bytes(data[start : start + _PIECE])
+            while rest:
+                plain += engine.decompress(rest, _PIECE)
+                limits.check("plain_bytes", len(plain), path=path, where="gzip")
+                if len(plain) > _PIECE and len(plain) > limits.ratio * len(data):
+                    raise LimitExceeded(f"opens to more than {limits.ratio} times its size.", path=path, where="gzip")
+                rest = engine.unconsumed_tail
+                if engine.eof:
+                    rest = engine.unused_data
+                    engine = zlib.decompressobj(31)
+                    if not rest.startswith(_GZIP):  # padding
+                        rest = b""
+    except zlib.error as error:
+        raise BrokenFile(
+            f"is compressed with gzip and cannot be unpacked: {error}.", path=path,
+            next="The file is cut or damaged; fetch it again.",
+        ) from None  # fmt: skip
+    return bytes(plain)
+
+
+# Folders.
+
+
+class Folder:
+    """Files by their names relative to one place, with ``/`` between the parts.  Nothing outside is reached."""
+
+    def __init__(self, path: Path, limits: Limits):
+        self.path = path
+        self.limits = limits
+
+    def names(self) -> list[str]:
+        """Every file's name, sorted.  A large directory is walked once."""
+        raise NotImplementedError
+
+    def __contains__(self, name: str) -> bool:
+        raise NotImplementedError
+
+    def open(self, name: str) -> Source:
+        """The file called ``name``.  Raises UsageError where there is none, or it does not lie in this folder."""
+        raise NotImplementedError
+
+    def below(self, prefix: str) -> Folder:
+        """The folder inside this one that ``prefix`` names; empty where there is none."""
+        return _Below(self, _safe(prefix, self.path)) if prefix not in ("", ".") else self
+
+
+def _safe(name: str, path: Path) -> str:
+    """A name that cannot leave its folder.  Raises UsageError for one that would."""
+    clean = PurePosixPath(name.replace("\\", "/"))
+    if clean.is_absolute() or ".." in clean.parts or ":" in name[:2] or "\0" in name:
+        raise UsageError(
+            f"names the file {name!r}, which does not lie beside it; gatewise opens nothing outside a model's own folder.",
+            path=path, next="Put the file beside the model and name it without a path.",
+        )  # fmt: skip
+    return clean.as_posix()
+
+
+class _Directory(Folder):
+    def names(self) -> list[str]:
+        return sorted(self._walk())
+
+    def _walk(self) -> Iterator[str]:
+        count = 0
+        for folder, folders, files in os.walk(self.path):
+            folders.sort()
+            for file in files:
+                count += 1
+                self.limits.check("members", count, path=self.path, where="directory")
+                yield Path(folder, file).relative_to(self.path).as_posix()
+
+    def __contains__(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def open(self, name: str) -> Source:
+        found = self.path / _safe(name, self.path)
+        if not found.resolve().is_relative_to(self.path.resolve()):
+            raise UsageError(
+                f"{name} is a link that leads out of the model's folder.", path=self.path,
+                next="Replace the link by the file itself.",
+            )  # fmt: skip
+        return Source(found, self.limits)
+
+
+class _Archive(Folder):
+    """The regular members of an unpacked tar."""
+
+    def __init__(self, plain: memoryview, path: Path, limits: Limits):
+        super().__init__(path, limits)
+        self._plain = plain
+        self._places: dict[str, tuple[int, int]] = {}
+        for name, place in members(plain, path, limits).items():
+            self._places[PurePosixPath(name).as_posix()] = place
+
+    def names(self) -> list[str]:
+        return sorted(self._places)
+
+    def __contains__(self, name: str) -> bool:
+        return PurePosixPath(name).as_posix() in self._places
+
+    def open(self, name: str) -> Source:
+        clean = _safe(name, self.path)
+        if clean not in self._places:
+            raise UsageError(f"the archive has no member {name!r}.", path=self.path)
+        start, end = self._places[clean]
+        parent = PurePosixPath(clean).parent.as_posix()
+        return Source.of(self._plain[start:end], self.path / clean, self.below(parent), self.limits)
+
+
+class _Below(Folder):
+    def __init__(self, whole: Folder, prefix: str):
+        super().__init__(whole.path / prefix, whole.limits)
+        self._whole, self._prefix = whole, prefix
+
+    def names(self) -> list[str]:
+        start = f"{self._prefix}/"
+        return [name[len(start) :] for name in self._whole.names() if name.startswith(start)]
+
+    def __contains__(self, name: str) -> bool:
+        return f"{self._prefix}/{name}" in self._whole
+
+    def open(self, name: str) -> Source:
+        return self._whole.open(f"{self._prefix}/{_safe(name, self.path)}")
