@@ -2,7 +2,9 @@
 
 Sources: numpy/_core/src/multiarray/methods.c (``array_reduce``, ``array_setstate``), scalartypes.c.src
 (``gentype_reduce``), descriptor.c (``arraydescr_reduce``), numpy/_core/numeric.py (``_frombuffer``, protocol 5).
-Numpy 2 calls ``numpy.core`` ``numpy._core``.  Not read: structured, text, time and object arrays.
+Numpy 2 calls ``numpy.core`` ``numpy._core``.  The dtypes of ml_dtypes are named by their class.  A jax array is pickled
+as the numpy array that it holds: jax/_src/array.py (``_reconstruct_array``), before 0.4 jax/_src/device_array.py.
+Not read: structured, text, time and object arrays.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ _DTYPES = {
     "i8": "int64", "i4": "int32", "i2": "int16", "i1": "int8",
     "u8": "uint64", "u4": "uint32", "u2": "uint16", "u1": "uint8",
 }  # fmt: skip
+_ML_DTYPES = frozenset(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"))
+_JAX_ARRAYS = ("_reconstruct_array", "reconstruct_device_array")
 _SCALAR_CODES = {
     "float64": "d", "float32": "f", "float16": "e", "bool": "?",
     "int64": "q", "int32": "i", "int16": "h", "int8": "b", "uint64": "Q", "uint32": "I", "uint16": "H", "uint8": "B",
@@ -40,10 +44,12 @@ def dtype_of(value: object) -> tuple[str, bool] | None:
     if not isinstance(value, Stub) or not value.is_a("numpy.dtype") or not value.args:
         return None
     code = value.args[0]
-    if not isinstance(code, str):
-        return None
     state = value.state
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "<"
+    if isinstance(code, Global) and code.module.partition(".")[0] == "ml_dtypes" and code.name in _ML_DTYPES:
+        return code.name, order == ">"
+    if not isinstance(code, str):
+        return None
     name = _DTYPES.get(code.lstrip("<>=|"))
     return None if name is None else (name, order == ">" or code.startswith(">"))
 
@@ -77,8 +83,24 @@ def array_of(value: object, name: str, where: str = "") -> StoredTensor | None:
     return StoredTensor(name, dtype[0], shape, Strided(buffer, 0, strides, dtype[1]), where)
 
 
+def _of_jax(value: Stub) -> bool:
+    cls = value.cls
+    return isinstance(cls, Global) and cls.module.partition(".")[0] == "jax" and cls.name in _JAX_ARRAYS
+
+
+def _inside_jax(value: Stub) -> Stub | None:
+    """``(function, its arguments, state, what jax adds)``: the numpy array that a jax array holds."""
+    if len(value.args) < 3 or not isinstance(value.args[1], tuple):
+        return None
+    inside = Stub(value.args[0], value.args[1])
+    inside.state = value.args[2]
+    return inside
+
+
 def _parts(value: object) -> tuple[tuple[int, ...], tuple[str, bool], bool, str | bytes | bytearray] | None:
     """Shape, dtype, Fortran order, bytes."""
+    if isinstance(value, Stub) and _of_jax(value):
+        value = _inside_jax(value)
     if not isinstance(value, Stub):
         return None
     state = value.state

@@ -162,6 +162,14 @@ def read(source: Source) -> Tensors:
     )
 
 
+def only_storage(source: Source) -> Storage | None:
+    """The storage that a stream consists of: how torch pickles one into a plain pickle (torch/storage.py, __reduce__)."""
+    if not claims(source):
+        return None
+    stream = _Stream(source)
+    return stream.storage(stream.root) if isinstance(stream.root, Persistent) else None
+
+
 def draft(source: Source) -> TorchDraft:
     from ._torch_draft import TorchDraft  # for repair alone
 
