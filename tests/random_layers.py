@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from gatewise.layouts import Layout, Part, layouts
-from gatewise.layouts._layout import RESEMBLING
+from gatewise.layouts._layout import INPUTS, RESEMBLING, is_stream
 from gatewise.layouts._names import template
-from gatewise.tensors import StoredTensor, Tensors, numpy_dtype
-from gatewise.weights import GATELESS, GATES, PLAIN, ROLE_AXES, Dialect, Gates, Stack, Weights
+from gatewise.layouts._slots import flat_length, with_constants
+from gatewise.tensors import Declared, StoredTensor, Tensors, WrittenBy, numpy_dtype
+from gatewise.weights import DIRECTIONS, GATELESS, GATES, PLAIN, ROLE_AXES, Dialect, Gates, Stack, Weights
 
 Array = np.ndarray[Any, Any]
 DTYPES = ("float64", "float32", "float16", "bfloat16")
@@ -63,29 +64,79 @@ class Case:
     @property
     def written(self) -> bool:
         """Can gatewise write these names?  Not where a part of them is the user's own."""
-        texts = [part.template_text(self.naming) or part.template_text("") or "" for part in self.parts]
-        return not any("*" in _chosen(text, self.directions) for text in texts)
+        return not any("*" in _chosen(self._text(part), self.directions) for part in self.parts)
+
+    @property
+    def by_name(self) -> bool:
+        """Do names tell the layer, and not an operator's inputs, an order, or a flat buffer's declared sizes?"""
+        flat = any(part.parsed.sections for part in self.parts)
+        return not (flat or self.naming == INPUTS or is_stream(self.naming))
+
+    def _text(self, part: Part) -> str:
+        if is_stream(self.naming):
+            return f"part{self.layout.parts.index(part)}_{{layer}}"
+        return part.template_text(self.naming) or part.template_text("") or ""
 
     def sizes_at(self, sizes: Sizes, layer: int, part: Part) -> dict[str, int]:
         hidden = sizes.proj if "projection" in self.extras else sizes.unit
         feature = sizes.feature if layer == 0 else hidden * self.directions
-        gates = len(self.layout.gates_of(part))
-        return {
-            "unit": sizes.unit, "feature": feature, "hidden": hidden,
-            "direction": self.directions, "gate": gates, "one": 1,
-        }  # fmt: skip
+        known = {"unit": sizes.unit, "feature": feature, "hidden": hidden, "direction": self.directions}
+        return with_constants(known, len(self.layout.gates_of(part)))
+
+    def _shape(self, sizes: Sizes, layer: int, part: Part) -> tuple[int, ...]:
+        if not part.parsed.sections:
+            return part.parsed.shape(self.sizes_at(sizes, layer, part))
+        places = itertools.product(range(self.layers), DIRECTIONS[: self.directions])
+        return (flat_length(self.layout, part, {place: self.sizes_at(sizes, place[0], part) for place in places}),)
 
     def names(self, sizes: Sizes, prefix: str = "") -> Iterator[tuple[str, tuple[int, ...], Part, int]]:
         """(name, shape, part, layer) of each stored tensor."""
+        number = 0
         for layer, part in itertools.product(range(self.layers), self.parts):
-            text = _chosen(part.template_text(self.naming) or part.template_text("") or "", self.directions)
+            if layer and "layer" in part.parsed.loops:
+                continue
             spelled = tuple((gate, self.layout.spelled.get(gate, gate)) for gate in self.layout.gates_of(part))
-            found = template(text.replace("*", "lstm"), spelled)
+            text = _chosen(self._text(part), self.directions).replace("*", "lstm")
+            found = template(text, spelled if "{gate}" in text else ())
             both = self.directions == 2 and "direction" not in part.parsed.atoms
             for direction in ("forward", "reverse")[: 1 + both]:
                 for gate in self.layout.gates_of(part) if found.has_gate else [None]:
-                    name = prefix + found.fill(layer, direction, gate, self.directions)
-                    yield name, part.parsed.shape(self.sizes_at(sizes, layer, part)), part, layer
+                    name = found.fill(layer, direction, gate, self.directions)
+                    yield (
+                        prefix + (str(number) if is_stream(self.naming) else name),
+                        self._shape(sizes, layer, part),
+                        part,
+                        layer,
+                    )
+                    number += 1
+
+    def declared(self, sizes: Sizes, prefix: str = "") -> list[Declared]:
+        """What a container of this naming scheme declares: the operator with its inputs, the sizes of a flat buffer."""
+        if self.by_name or is_stream(self.naming):
+            return []
+        known = {
+            "unit": sizes.unit, "feature": sizes.feature, "layers": self.layers, "directions": self.directions,
+            "hidden": sizes.proj if "projection" in self.extras else sizes.unit,
+        }  # fmt: skip
+        settings: dict[str, Any] = {}
+        for fact in self.layout.facts:
+            words = fact.values or {known[fact.of]: known[fact.of]}
+            fits = [word for word, value in words.items() if value == known[fact.of]]
+            settings |= dict.fromkeys(fact.names[:1], fits[0]) if fits else {}
+        for field_name, value in self.form.items():
+            for setting in self.layout.settings:
+                if setting.field == field_name:
+                    settings[setting.names[0]] = setting.spelled(value)
+        inputs = {name: prefix + name for name, *_ in self.names(sizes)} if self.naming == INPUTS else {}
+        kind = self.layout.kinds[0] if self.layout.kinds else ""
+        return [Declared(prefix.rstrip("./"), kind, settings, inputs=inputs)]
+
+    def offer(self, arrays: Mapping[str, Array], sizes: Sizes, prefix: str = "", told: bool = True) -> Tensors:
+        """These arrays as the layout's own container would give them; ``told``: which says who wrote the file."""
+        who = (self.layout.writers or (self.layout.framework,))[0]
+        return stored(
+            arrays, self.naming, declared=self.declared(sizes, prefix), written_by=[WrittenBy(who, "", "a test")] * told
+        )  # fmt: skip
 
     def arrays(self, sizes: Sizes, dtype: str = "float32", prefix: str = "", seed: int = 0) -> dict[str, Array]:
         shapes = {name: shape for name, shape, _, _ in self.names(sizes, prefix)}
@@ -94,11 +145,13 @@ class Case:
         return {name: part.reshape(shape) for (name, shape), part in zip(shapes.items(), cut, strict=True)}
 
     def tensors(self, sizes: Sizes, dtype: str = "float32", prefix: str = "", seed: int = 0) -> Tensors:
-        return stored(self.arrays(sizes, dtype, prefix, seed), self.naming)
+        return self.offer(self.arrays(sizes, dtype, prefix, seed), sizes, prefix)
 
 
 def kind_of(part: Part) -> str:
-    return "biases" if "bias" in " ".join(part.roles) else part.roles[0]
+    if set(part.roles) <= {"bias", "recurrent_bias"}:
+        return "biases"
+    return "peephole" if "peephole" in part.roles[0] else part.roles[0]
 
 
 def _chosen(text: str, directions: int) -> str:
@@ -113,7 +166,7 @@ def stored(arrays: Mapping[str, Array], naming: str = "", **facts: Any) -> Tenso
     """Arrays as a container would give them."""
     return Tensors(
         [StoredTensor(name, array.dtype.name, array.shape, _giver(array)) for name, array in arrays.items()],
-        naming="" if naming == RESEMBLING else naming,
+        naming="" if naming in (RESEMBLING, INPUTS) else naming,
         **facts,
     )
 
@@ -143,7 +196,7 @@ def same_bits(one: Array, other: Array) -> bool:
 def every_case(known: Iterable[Layout] | None = None, namings: bool = False) -> list[Case]:
     """Every layout in every form, depth, direction and choice of optional parts; with ``namings`` in every scheme."""
     cases = []
-    for layout in layouts() if known is None else known:
+    for layout in (each for each in layouts() if not each.outside) if known is None else known:
         depths = (1, 3) if layout.is_stack else (1,)
         ways = (1, 2) if layout.is_bidirectional else (1,)
         for form, layers, directions in itertools.product(layout.forms, depths, ways):
@@ -151,13 +204,18 @@ def every_case(known: Iterable[Layout] | None = None, namings: bool = False) -> 
             for count in range(len(optional) + 1):
                 for extras in itertools.combinations(optional, count):
                     cases.append(Case(layout, form, layers, directions, frozenset(extras)))
-    return [replace(case, naming=naming) for case in cases for naming in (_namings(case) if namings else [""])]
+    return [
+        replace(case, naming=naming) for case in cases for naming in (_namings(case) if namings else _namings(case)[:1])
+    ]
 
 
 def _namings(case: Case) -> list[str]:
-    schemes = {scheme for part in case.parts if isinstance(part.name, Mapping) for scheme in part.name}
-    complete = {s for s in schemes if s != RESEMBLING or all(part.template_text(s) for part in case.parts)}
-    return ["", *sorted(complete - {""})]
+    """The naming schemes under which every part of the case has a name; the plain one first, where there is one."""
+    schemes = {scheme for part in case.parts for scheme in part.namings}
+    strict = {scheme for scheme in schemes if scheme in (RESEMBLING, INPUTS) or is_stream(scheme)}
+    complete = {s for s in schemes if all(part.texts(s) or (s not in strict and part.texts("")) for part in case.parts)}
+    fits = sorted(complete, key=lambda scheme: (scheme != "", scheme == RESEMBLING, scheme))
+    return [s for s in fits if not (is_stream(s) and case.directions == 2)] or fits[:1]
 
 
 # Layers that no file ever held.
@@ -179,6 +237,7 @@ class Recipe:
     dialect: Dialect | None = None
     seed: int = 0
     zero: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # (role, gate) that are all zeros
+    held: Mapping[str, str] | None = None  # role → gates, where the other words do not say it
 
     @property
     def stack(self) -> Stack:
@@ -191,12 +250,16 @@ class Recipe:
 
     def _weights(self, layer: int, random: np.random.Generator) -> Weights:
         hidden = self.proj or self.unit
-        sizes = {"unit": self.unit, "feature": hidden * self.directions if layer else self.feature, "hidden": hidden}
+        sizes = {"unit": self.unit, "feature": hidden * self.directions if layer else self.feature, "hidden": hidden,
+                 "state": self.unit}  # fmt: skip
+        gates: Mapping[str, str]
         gates = {"kernel": GATES[self.cell], "recurrent_kernel": GATES[self.cell], "peephole": self.peephole}
         gates["bias"] = GATES[self.cell] if self.bias != "none" else ""
         gates["recurrent_bias"] = GATES[self.cell] if self.bias == "double" else ""
         if self.proj:
             gates["projection"] = "_"
+        if self.held is not None:
+            gates = self.held
         roles = {}
         for role, letters in gates.items():
             makers = {}

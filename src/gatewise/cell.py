@@ -2,8 +2,9 @@
 
 numpy float64 whatever the weights are stored in.  Equations as in the papers: LSTM Hochreiter & Schmidhuber 1997,
 Gers, Schmidhuber & Cummins 2000 (forget gate), Gers & Schmidhuber 2000 (peepholes), Sak et al. 2014 (projection);
-GRU Cho et al. 2014 (reset before the product), cuDNN's form (reset after).  Not known here: layer norm, coupled gates,
-zoneout, masks and sequence lengths.
+GRU Cho et al. 2014 (reset before the product), cuDNN's form (reset after); coupled gates Greff et al. 2015 (CIFG);
+MGU Zhou et al. 2016; UGRNN Collins et al. 2017; sLSTM Beck et al. 2024.  Not known here: layer norm, zoneout, masks and
+sequence lengths.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import NotRepresentable, UsageError
-from .weights import Dialect, Stack, Weights, hard_sigmoid_slope
+from .weights import STATES, Dialect, Stack, Weights, hard_sigmoid_slope
 
 if TYPE_CHECKING:
     from .tensors import Array
@@ -86,6 +87,7 @@ class _Cell:
     bias: dict[str, Array]
     recurrent_bias: dict[str, Array]
     peephole: dict[str, Array]
+    peephole_kernel: dict[str, Array]
     projection: Array | None
     gate_act: Callable[[Array], Array]
     act: Callable[[Array], Array]
@@ -101,6 +103,13 @@ class _Cell:
         value: Array = h @ self.recurrent_kernel[gate].T + self.recurrent_bias.get(gate, 0.0)
         return value
 
+    def c_part(self, gate: str, c: Array) -> Array | float:
+        """The cell state's share, through a diagonal or a full peephole; 0 without one."""
+        share: Array | float = self.peephole.get(gate, 0.0) * c if gate in self.peephole else 0.0
+        if gate in self.peephole_kernel:
+            share = share + c @ self.peephole_kernel[gate].T
+        return share
+
     def clipped(self, pre: Array) -> Array:
         return _clip(pre, self.dialect.input_clip)
 
@@ -113,12 +122,17 @@ def _clip(x: Array, bound: float | None) -> Array:
 
 def lstm_step(w: _Cell, x: Array, h: Array, c: Array) -> tuple[Array, Array]:
     """One LSTM step.  x: [batch, feature], h: [batch, hidden], c: [batch, unit]  ->  h, c.  Gers et al. 2000; with
-    peepholes, i and f read the old c and o the new one (Gers & Schmidhuber 2000)."""
-    pre = {gate: w.x_part(gate, x) + w.h_part(gate, h) for gate in "ifgo"}
-    pre["f"] = pre["f"] + w.dialect.forget_bias
-    i, f = (w.gate_act(w.clipped(pre[gate] + w.peephole.get(gate, 0.0) * c)) for gate in "if")
+    peepholes, i and f read the old c and o the new one (Gers & Schmidhuber 2000).  A coupled gate is 1 minus the other,
+    whatever is stored for it (Greff et al. 2015)."""
+    own = [gate for gate in "ifgo" if gate != w.dialect.coupled]
+    pre = {gate: w.x_part(gate, x) + w.h_part(gate, h) for gate in own}
+    if "f" in pre:
+        pre["f"] = pre["f"] + w.dialect.forget_bias
+    open = {gate: w.gate_act(w.clipped(pre[gate] + w.c_part(gate, c))) for gate in "if" if gate in pre}
+    i = open["i"] if "i" in open else 1.0 - open["f"]
+    f = open["f"] if "f" in open else 1.0 - open["i"]
     c = _clip(f * c + i * w.act(w.clipped(pre["g"])), w.dialect.cell_clip)
-    o = w.gate_act(w.clipped(pre["o"] + w.peephole.get("o", 0.0) * c))
+    o = w.gate_act(w.clipped(pre["o"] + w.c_part("o", c)))
     h = o * w.out_act(c)
     if w.projection is not None:
         h = _clip(h @ w.projection.T, w.dialect.proj_clip)
@@ -140,7 +154,41 @@ def rnn_step(w: _Cell, x: Array, h: Array) -> tuple[Array]:
     return (w.act(w.clipped(w.x_part("h", x) + w.h_part("h", h))),)
 
 
-STEPS: dict[str, Callable[..., tuple[Array, ...]]] = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+def mgu_step(w: _Cell, x: Array, h: Array) -> tuple[Array]:
+    """One step of a minimal gated unit: a GRU whose one gate f serves as reset and update.  Zhou et al. 2016.
+    ``reset`` None: the candidate sees the whole h (Flax's MGUCell with reset_gate=False)."""
+    f = w.gate_act(w.clipped(w.x_part("f", x) + w.h_part("f", h)))
+    if w.dialect.reset == "before":
+        below = w.h_part("n", f * h)
+    else:
+        below = w.h_part("n", h) * (f if w.dialect.reset == "after" else 1.0)
+    n = w.act(w.clipped(w.x_part("n", x) + below))
+    return (f * h + (1.0 - f) * n,) if w.dialect.update == "keeps" else ((1.0 - f) * h + f * n,)
+
+
+def ugrnn_step(w: _Cell, x: Array, h: Array) -> tuple[Array]:
+    """One step of an update gate RNN.  x: [batch, feature], h: [batch, unit]  ->  h.  Collins et al. 2017."""
+    z = w.gate_act(w.clipped(w.x_part("z", x) + w.h_part("z", h) + w.dialect.forget_bias))
+    n = w.act(w.clipped(w.x_part("n", x) + w.h_part("n", h)))
+    return (z * h + (1.0 - z) * n,) if w.dialect.update == "keeps" else ((1.0 - z) * h + z * n,)
+
+
+def slstm_step(w: _Cell, x: Array, h: Array, c: Array, n: Array, m: Array) -> tuple[Array, Array, Array, Array]:
+    """One sLSTM step: exponential i, f through a log-sigmoid, held by the stabiliser m and the normaliser n.
+    h, c, n, m: [batch, unit].  At the first step (n all zero) m is i's own logarithm.  Beck et al. 2024, eq. 8 to 17."""
+    import numpy as np
+
+    log_i, raw_f, raw_g, raw_o = (w.x_part(gate, x) + w.h_part(gate, h) for gate in "ifgo")
+    log_f = -np.logaddexp(0.0, -(raw_f + w.dialect.forget_bias)) + m
+    top = np.maximum(log_i, log_f) if n.any() else log_i
+    i, f = np.exp(log_i - top), np.exp(log_f - top)
+    c, n = f * c + i * w.act(raw_g), f * n + i
+    return sigmoid(raw_o) * c / n, c, n, top
+
+
+STEPS: dict[str, Callable[..., tuple[Array, ...]]] = {
+    "lstm": lstm_step, "gru": gru_step, "rnn": rnn_step, "mgu": mgu_step, "ugrnn": ugrnn_step, "slstm": slstm_step,
+}  # fmt: skip
 
 
 def _in_float64(weights: Weights, dialect: Dialect) -> _Cell:
@@ -153,6 +201,7 @@ def _in_float64(weights: Weights, dialect: Dialect) -> _Cell:
     identity = activation("linear")
     return _Cell(
         dialect, plain("kernel"), plain("recurrent_kernel"), plain("bias"), plain("recurrent_bias"), plain("peephole"),
+        plain("peephole_kernel"),
         None if projection is None else np.asarray(projection, np.float64),
         activation(dialect.recurrent_activation) if dialect.recurrent_activation else identity,
         activation(dialect.activation),
@@ -166,8 +215,8 @@ def _in_float64(weights: Weights, dialect: Dialect) -> _Cell:
 def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ...]]:
     """Run a stack over a batch of sequences, in float64.
 
-    ``x`` [batch, time, feature]; ``state`` None for zeros, else ``h0`` or ``(h0, c0)``, each
-    [layers·directions, batch, hidden] (c0: unit) in torch's order, or a list of such arrays where sizes differ.
+    ``x`` [batch, time, feature]; ``state`` None for zeros, else ``h0`` or ``(h0, c0)`` (sLSTM: h0, c0, n0, m0), each
+    [layers·directions, batch, hidden] (all but h0: unit) in torch's order, or a list of such arrays where sizes differ.
     Returns ``y`` [batch, time, hidden·directions] and the final states in the same form as ``state``.
     Raises UsageError for shapes that do not fit, NotRepresentable for activations that gatewise cannot compute.
     """
@@ -189,8 +238,12 @@ def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ..
                 outputs.append(y)
                 last.append(final)
             value = joined_outputs(outputs, stack.dialect.merge)
-    count = 2 if stack.cell == "lstm" else 1
-    return value, tuple(_stacked([final[index] for final in last]) for index in range(count))
+    return value, tuple(_stacked([final[index] for final in last]) for index in range(len(states_of(stack.cell))))
+
+
+def states_of(cell: str) -> str:
+    """The letters of what a cell carries: ``hc`` for an LSTM, ``h`` for most."""
+    return STATES.get(cell, "h")
 
 
 def _stacked(states: list[Array]) -> Array:
@@ -242,20 +295,21 @@ def joined_outputs(outputs: list[Array], merge: str) -> Array:
 def _states(stack: Stack, state: Any, batch: int) -> list[tuple[Array, ...]]:
     import numpy as np
 
-    shapes = [((batch, w.hidden), (batch, w.unit)) for _, w in stack]
-    wanted = 2 if stack.cell == "lstm" else 1
+    letters = states_of(stack.cell)
+    names, wanted = [f"{letter}0" for letter in letters], len(letters)
+    shapes = [tuple((batch, w.hidden if letter == "h" else w.unit) for letter in letters) for _, w in stack]
     if state is None:
-        return [tuple(np.zeros(shape) for shape in pair[:wanted]) for pair in shapes]
+        return [tuple(np.zeros(shape) for shape in each) for each in shapes]
     given = state if isinstance(state, (tuple, list)) else (state,)
     if len(given) != wanted:
         raise UsageError(f"{stack.cell} takes {wanted} initial state(s), {len(given)} were given.")
-    for each, name in zip(given, ("h0", "c0"), strict=False):
+    for each, name in zip(given, names, strict=True):
         if len(each) != len(shapes):
             raise UsageError(f"{name} holds {len(each)} state(s); this stack has {len(shapes)} (layers × directions).")
     cells = []
-    for index, pair in enumerate(shapes):
+    for index, wants in enumerate(shapes):
         values = tuple(np.asarray(given[n][index], np.float64) for n in range(wanted))
-        for found, shape, name in zip(values, pair, ("h0", "c0")[:wanted], strict=False):
+        for found, shape, name in zip(values, wants, names, strict=True):
             if found.shape != shape:
                 raise UsageError(f"{name}[{index}] has shape {list(found.shape)}; {list(shape)} is wanted.")
         cells.append(values)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .cell import joined_outputs, run
+from .cell import joined_outputs, run, states_of
 from .errors import UsageError
 from .weights import Stack
 
@@ -60,7 +60,7 @@ def _badness(error: float) -> float:
 
 
 def names_of_states(cell: str) -> tuple[str, ...]:
-    return ("h_n", "c_n") if cell == "lstm" else ("h_n",)
+    return tuple(f"{letter}_n" for letter in states_of(cell))
 
 
 def random_input(stack: Stack) -> tuple[Array, tuple[Any, ...]]:
@@ -69,9 +69,13 @@ def random_input(stack: Stack) -> tuple[Array, tuple[Any, ...]]:
 
     random = np.random.default_rng(SEED)
     x = random.standard_normal((BATCH, TIME, stack[0, "forward"].feature))
-    h0 = [0.5 * random.standard_normal((BATCH, weights.hidden)) for _, weights in stack]
-    c0 = [0.5 * random.standard_normal((BATCH, weights.unit)) for _, weights in stack]
-    return x, (h0, c0) if stack.cell == "lstm" else (h0,)
+
+    def start(letter: str) -> list[Array]:
+        sizes = [weights.hidden if letter == "h" else weights.unit for _, weights in stack]
+        values = [0.5 * random.standard_normal((BATCH, size)) for size in sizes]
+        return [np.abs(value) + 0.5 for value in values] if letter == "n" else values  # a normaliser is positive
+
+    return x, tuple(start(letter) for letter in states_of(stack.cell))
 
 
 def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
@@ -99,7 +103,7 @@ def largest(one: Any, other: Any) -> float:
     return float(difference.max(initial=0.0))
 
 
-_SPELLED = {"h_n": ("h_n", "hn", "h1"), "c_n": ("c_n", "cn", "c1")}
+_SPELLED = {f"{letter}_n": (f"{letter}_n", f"{letter}n", f"{letter}1") for letter in "hcnm"}
 
 
 def prove_recorded(
@@ -142,7 +146,7 @@ def _recorded_state(stack: Stack, recorded: Mapping[str, Any]) -> Any:
     """The initial states [cells, batch, size]; a single cell's may lack the first axis.  None: zeros."""
     import numpy as np
 
-    names = ("h0", "c0") if stack.cell == "lstm" else ("h0",)
+    names = [f"{letter}0" for letter in states_of(stack.cell)]
     missing = [name for name in names if name not in recorded]
     if len(missing) == len(names):
         return None

@@ -7,9 +7,12 @@ Canonical axes (what every view that gatewise hands out has):
     bias              [unit]              on the input side; the only one where a framework keeps one
     recurrent_bias    [unit]              on the hidden side
     peephole          [unit]              diagonal, cell state to gate (i, f read the old state, o the new one)
+    peephole_kernel   [unit, state]       the same as a full matrix (Chainer, DyNet)
     projection        [hidden, unit]      unit to hidden; has no gates
+    norm_scale, norm_offset [unit]        of a layer normalisation, by the gate that it normalises
 
-Gates are ``i f g o`` (LSTM: input, forget, cell candidate, output), ``r z n`` (GRU: reset, update, new), ``h`` (RNN).
+Gates are ``i f g o`` (LSTM: input, forget, cell candidate, output), ``r z n`` (GRU: reset, update, new), ``h`` (RNN),
+``f n`` (MGU, the minimal gated unit), ``z n`` (UGRNN).  sLSTM has an LSTM's gates and exponential i and f.
 What the numbers *mean* beside where they lie is the :class:`Dialect`.
 """
 
@@ -25,7 +28,8 @@ from .tensors import ITEM_BYTES
 if TYPE_CHECKING:
     from .tensors import Array
 
-GATES = {"lstm": "ifgo", "gru": "rzn", "rnn": "h"}
+GATES = {"lstm": "ifgo", "gru": "rzn", "rnn": "h", "slstm": "ifgo", "mgu": "fn", "ugrnn": "zn"}
+STATES = {"lstm": "hc", "slstm": "hcnm"}  # what a cell carries from step to step; the others only h
 GATE_TITLES = {
     "i": "input", "f": "forget", "g": "cell candidate", "o": "output",
     "r": "reset", "z": "update", "n": "new", "h": "hidden",
@@ -37,7 +41,10 @@ RECURRENT_KERNEL = ("recurrent_kernel",)
 BIAS = ("bias",)
 RECURRENT_BIAS = ("recurrent_bias",)
 PEEPHOLE = ("peephole",)
+PEEPHOLE_KERNEL = ("peephole_kernel",)
 PROJECTION = ("projection",)
+NORM_SCALE = ("norm_scale",)
+NORM_OFFSET = ("norm_offset",)
 
 ROLE_AXES = {
     "kernel": ("unit", "feature"),
@@ -45,7 +52,10 @@ ROLE_AXES = {
     "bias": ("unit",),
     "recurrent_bias": ("unit",),
     "peephole": ("unit",),
+    "peephole_kernel": ("unit", "state"),
     "projection": ("hidden", "unit"),
+    "norm_scale": ("unit",),
+    "norm_offset": ("unit",),
 }
 GATELESS = frozenset(PROJECTION)
 DIRECTIONS = ("forward", "reverse")
@@ -72,6 +82,7 @@ class Dialect:
                          cell state on its way out.  Names of ``cell.ACTIVATIONS``: hard_sigmoid has its slope with it.
     ``forget_bias``      added to f at run time, beside what is stored
     ``cell_clip``        |c| is held below it; ``proj_clip`` |h| after the projection; ``input_clip`` every gate's input
+    ``coupled``          LSTM with one gate for two: "i" is 1 - f and has no weights, or "f" is 1 - i
     ``merge``            how two directions become one output: concat, sum, ave, mul; "apart" where they stay two
     ``go_backwards``     a single direction that reads the time axis from its end and gives its outputs in that order
     """
@@ -85,6 +96,7 @@ class Dialect:
     cell_clip: float | None = None
     proj_clip: float | None = None
     input_clip: float | None = None
+    coupled: str | None = None
     merge: str = "concat"
     go_backwards: bool = False
 
@@ -99,7 +111,10 @@ PLAIN = {
     "lstm": Dialect(),
     "gru": Dialect(output_activation=None, reset="after", update="keeps"),
     "rnn": Dialect(recurrent_activation=None, output_activation=None),
-}  # torch's dialect of each cell; other tables say what is theirs with dataclasses.replace
+    "slstm": Dialect(recurrent_activation=None, output_activation=None),
+    "mgu": Dialect(output_activation=None, reset="before", update="keeps"),
+    "ugrnn": Dialect(output_activation=None, update="keeps"),
+}  # torch's dialect of each cell; other tables say what is theirs with record.replace
 
 
 class Gates(Mapping[str, "Array"]):
@@ -202,7 +217,7 @@ class Weights:
     @property
     def parameters(self) -> int:
         """How many numbers this cell has."""
-        sizes = {"unit": self.unit, "feature": self.feature, "hidden": self.hidden}
+        sizes = {"unit": self.unit, "feature": self.feature, "hidden": self.hidden, "state": self.unit}
         total = 0
         for name, gates in self.roles.items():
             count = len(gates)

@@ -23,9 +23,9 @@ from random_layers import (
     stored,
 )
 
-from gatewise.layouts import Layout, Match, Part, layouts, recognise
+from gatewise.layouts import Layout, Match, Part, Recognised, layouts, recognise
 from gatewise.layouts._code import decode, encode
-from gatewise.layouts._layout import RESEMBLING
+from gatewise.layouts._layout import RESEMBLING, is_stream
 from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, RECURRENT_KERNEL
 
@@ -65,9 +65,9 @@ def read(case: Case, tensors: Tensors) -> Match:
 def test_what_is_decoded_and_encoded_again_is_the_same_bit_for_bit(case: Case) -> None:
     for dtype, size in [*((dtype, Sizes(5, 4, 3)) for dtype in DTYPES), *(("float32", size) for size in SQUARES)]:
         arrays = case.arrays(fitting(case, size), dtype, prefix="a.b.")
-        tensors = stored(arrays)
+        tensors = case.offer(arrays, fitting(case, size), "a.b.")
         match = read(case, tensors)
-        again = encode(decode(match, tensors), case.layout, match.form, prefix="a.b.")
+        again = encode(decode(match, tensors), case.layout, match.form, prefix="a.b.", naming=case.naming)
         assert {tensor.name for tensor in again} == set(arrays)
         for tensor in again:
             assert tensor.shape == arrays[tensor.name].shape
@@ -78,7 +78,7 @@ def test_what_is_decoded_and_encoded_again_is_the_same_bit_for_bit(case: Case) -
 @each([case for case in NAMED if case.naming and case.written])
 def test_each_naming_scheme_that_can_be_written_is_written_as_it_was_read(case: Case) -> None:
     arrays = case.arrays(Sizes(5, 4, 3), prefix="a/b/")
-    tensors = stored(arrays, case.naming)
+    tensors = case.offer(arrays, Sizes(5, 4, 3), "a/b/")
     match = read(case, tensors)
     again = encode(decode(match, tensors), case.layout, match.form, prefix="a/b/", naming=case.naming)
     assert [(tensor.name, tensor.array().tobytes()) for tensor in again] == [
@@ -91,16 +91,17 @@ def test_each_naming_scheme_that_can_be_written_is_written_as_it_was_read(case: 
 @given(size=sizes(), seed=st.integers(0, 99))
 @few
 def test_what_is_encoded_and_decoded_again_is_the_same_stack(case: Case, size: Sizes, seed: int) -> None:
-    roles = {role for part in case.parts for role in part.roles}
-    bias = "double" if "recurrent_bias" in roles else "single" if "bias" in roles else "none"
-    proj = size.proj if "projection" in roles else 0
-    gates = case.layout.gates_with("peephole", case.form) if "peephole" in roles else ""
-    recipe = Recipe(
-        case.layout.cell, size.feature, size.unit, case.layers, case.directions, bias, proj, gates,
-        dialect=case.layout.meaning, seed=seed,
-    )  # fmt: skip
-    stack = recipe.stack
-    tensors = stored({tensor.name: tensor.array() for tensor in encode(stack, case.layout, case.form)})
+    held = {
+        role: "_" if role == "projection" else "".join(gate for part in case.parts if role in part.roles
+                                                       for gate in case.layout.gates_of(part))
+        for part in case.parts for role in part.roles
+    }  # fmt: skip
+    stack = Recipe(
+        case.layout.cell, size.feature, size.unit, case.layers, case.directions,
+        proj=size.proj if "projection" in held else 0, dialect=case.layout.meaning, seed=seed, held=held,
+    ).stack  # fmt: skip
+    encoded = encode(stack, case.layout, case.form, naming=case.naming)
+    tensors = case.offer({tensor.name: tensor.array() for tensor in encoded}, fitting(case, size))
     assert same_contents(decode(read(case, tensors), tensors), stack)
 
 
@@ -108,7 +109,7 @@ def test_what_is_encoded_and_decoded_again_is_the_same_stack(case: Case, size: S
 def test_the_tensors_of_a_stack_come_layer_by_layer_and_forward_before_reverse(case: Case) -> None:
     tensors = case.tensors(Sizes(5, 4, 3))
     match = read(case, tensors)
-    names = [tensor.name for tensor in encode(decode(match, tensors), case.layout, match.form)]
+    names = [tensor.name for tensor in encode(decode(match, tensors), case.layout, match.form, naming=case.naming)]
     layer_of = {name: layer for name, _, _, layer in case.names(Sizes(5, 4, 3))}
     assert [layer_of[name] for name in names] == sorted(layer_of[name] for name in names)
 
@@ -123,7 +124,7 @@ def test_the_tensors_of_a_stack_come_layer_by_layer_and_forward_before_reverse(c
 @few
 def test_views_cover_each_stored_element_exactly_once(case: Case, size: Sizes) -> None:
     arrays = case.arrays(fitting(case, size), "float64")
-    tensors = stored(arrays)
+    tensors = case.offer(arrays, fitting(case, size))
     everything = np.concatenate([array.ravel() for array in arrays.values()])
     viewed = [view.ravel() for view in contents(decode(read(case, tensors), tensors)).values()]
     np.testing.assert_array_equal(np.sort(np.concatenate(viewed)), np.sort(everything))
@@ -132,7 +133,7 @@ def test_views_cover_each_stored_element_exactly_once(case: Case, size: Sizes) -
 @each(CASES)
 def test_decoding_is_zero_copy_but_for_a_named_relabel_and_views_are_read_only(case: Case) -> None:
     arrays = case.arrays(Sizes(5, 4, 3))
-    tensors = stored(arrays)
+    tensors = case.offer(arrays, Sizes(5, 4, 3))
     match = read(case, tensors)
     relabelled = {role for part in case.parts if part.relabel for role in part.roles}
     for (*_, role, gate), view in contents(decode(match, tensors)).items():
@@ -152,12 +153,13 @@ def test_no_element_is_read_before_a_gate_is_asked_for(case: Case) -> None:
         )
         for tensor in stored(arrays).values()
     ]
-    tensors = Tensors(lazy)
+    tensors = case.offer(arrays, Sizes(5, 4, 3)).with_tensors(lazy)
     stack = decode(read(case, tensors), tensors)
     assert asked == []
     assert stack.parameters == sum(array.size for array in arrays.values())
     assert asked == []
-    _ = stack[0, "forward"].kernel[case.layout.gates[0]]
+    kernel = stack[0, "forward"].kernel
+    _ = kernel[next(iter(kernel))]
     assert len(asked) == 1
 
 
@@ -202,16 +204,17 @@ def test_a_layer_is_recognised_under_any_path_beside_anything(case: Case, words:
     size, separator = fitting(case, size), case.layout.separator
     prefix = separator.join([*words, ""])
     arrays = case.arrays(size, prefix=prefix)
-    assert_only_right_readings(case, size, arrays, {**unrelated(separator), **arrays})
+    beside = arrays if is_stream(case.naming) else {**unrelated(separator), **arrays}
+    assert_only_right_readings(case, size, arrays, beside, prefix)
 
 
-@each([case for case in NAMED if case.layers == 1])
+@each([case for case in NAMED if case.layers == 1 and case.by_name])
 def test_optimizer_moments_are_never_taken_for_layers(case: Case) -> None:
     prefix = f"encoder{case.layout.separator}"
     arrays = case.arrays(Sizes(5, 4, 3), prefix=prefix)
     for styles in MOMENTS.values():
         beside = {name: array for style in styles for name, array in moments(arrays, prefix, style).items()}
-        assert_only_right_readings(case, Sizes(5, 4, 3), arrays, {**beside, **arrays})
+        assert_only_right_readings(case, Sizes(5, 4, 3), arrays, {**beside, **arrays}, prefix)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +226,7 @@ def test_a_layer_of_a_model_that_is_called_after_an_optimizer_is_still_a_layer(p
     assert_only_right_readings(case, Sizes(5, 4), arrays, arrays)
 
 
-@each(NAMED)
+@each([case for case in NAMED if case.by_name])
 def test_an_averaged_copy_is_a_layer_of_its_own_read_alike(case: Case) -> None:
     s = case.layout.separator
     arrays, copy = case.arrays(Sizes(5, 4, 3), prefix=f"net{s}"), case.arrays(Sizes(5, 4, 3), prefix=f"ema{s}net{s}")
@@ -237,17 +240,23 @@ def test_an_averaged_copy_is_a_layer_of_its_own_read_alike(case: Case) -> None:
     assert found.matches[0].sizes == found.matches[1].sizes
 
 
-def assert_only_right_readings(case: Case, size: Sizes, arrays: dict, beside: dict) -> None:
-    """Exactly the layer with the right sizes; or two layouts named and none chosen."""
-    found = recognise(stored(beside, case.naming), layouts())
+def assert_only_right_readings(case: Case, size: Sizes, arrays: dict, beside: dict, prefix: str = "") -> None:
+    """Exactly the layer with the right sizes; or two layouts named and none chosen.  A file that tells who wrote it
+    leaves no doubt between frameworks, but for names that merely resemble."""
+    for told in (False, True):
+        found = recognise(case.offer(beside, size, prefix, told), layouts())
+        assert_right(case, size, arrays, found, told)
+
+
+def assert_right(case: Case, size: Sizes, arrays: dict, found: Recognised, told: bool) -> None:
     if found.ambiguous:
         assert found.matches == ()
         assert all(case.layout.name in doubt.layouts for doubt in found.ambiguous)
         return
     assert [set(match.tensors) for match in found.matches] == [set(arrays)], (found.misfits, found.outside)
     match = found.matches[0]
-    assert match.layout is case.layout
-    assert match.sure == (case.naming != RESEMBLING)
+    assert match.layout is case.layout or (not told and alike(match.layout, case.layout)), match.layout.name
+    assert match.sure == (case.naming != RESEMBLING and (told or not is_stream(case.naming)))
     assert len(match.sizes) == case.layers * case.directions
     for (layer, _), told in match.sizes.items():
         wanted = case.sizes_at(size, layer, case.parts[0])
@@ -257,6 +266,20 @@ def assert_only_right_readings(case: Case, size: Sizes, arrays: dict, beside: di
     for key, value in case.form.items():
         if case.extras:  # the form shows in the biases alone
             assert getattr(match.dialect, key) == value
+
+
+def alike(one: Layout, other: Layout) -> bool:
+    """Two frameworks' tables that say the same under the same names (torch's cells are also tinygrad's)."""
+
+    def said(layout: Layout) -> tuple:
+        return (
+            layout.cell,
+            layout.gates,
+            layout.meaning,
+            [(part.texts(""), part.roles, part.phrase) for part in layout.parts],
+        )
+
+    return said(one) == said(other)
 
 
 # (d) A length that does not fit is a misfit, with a sentence.
@@ -275,21 +298,24 @@ def lengths(case: Case, size: Sizes) -> list[tuple[str, int, bool]]:
     return found
 
 
-@each(CASES)
+@each([case for case in CASES if case.by_name])
 @pytest.mark.parametrize("by", [-1, +1], ids=["one too short", "one too long"])
 def test_a_wrong_length_in_any_one_tensor_is_a_misfit_with_a_sentence(case: Case, by: int) -> None:
     # Not 3 or 4 units: 3 × 4 rows are a GRU's as well as an LSTM's, so there one wrong length gives the other's shapes.
     for size in (Sizes(5, 6, 3), Sizes(2, 2, 1)):
-        arrays = case.arrays(size)
-        for name, axis, free in lengths(case, size):
+        arrays = case.arrays(fitting(case, size))
+        for name, axis, free in lengths(case, fitting(case, size)):
             shape = list(arrays[name].shape)
             shape[axis] += by
             changed = {**arrays, name: np.zeros(shape, "f4")}
-            found = recognise(stored(changed), layouts())
+            found = recognise(case.offer(changed, fitting(case, size)), layouts())
             if free:
-                assert [match.sizes[0, "forward"]["feature"] for match in found.matches] == [size.feature + by]
+                features = [
+                    match.sizes[0, "forward"]["feature"] for match in found.matches if match.layout is case.layout
+                ]
+                assert features == [size.feature + by]
                 continue
-            assert found.matches == (), f"{name}: {arrays[name].shape} → {shape}"
+            assert not any(m.layout is case.layout for m in found.matches), f"{name}: {arrays[name].shape} → {shape}"
             sentences = [text for texts in found.misfits.values() for text in texts if case.layout.name in text]
             assert sentences, f"{name}: {shape}"
             for text in sentences:
@@ -297,7 +323,7 @@ def test_a_wrong_length_in_any_one_tensor_is_a_misfit_with_a_sentence(case: Case
                 assert any(known in text for known in arrays), text
 
 
-@each([case for case in CASES if case.layers > 1])
+@each([case for case in CASES if case.layers > 1 and case.by_name])
 def test_a_length_that_the_layer_below_contradicts_is_told_of_the_axis_that_is_wrong(case: Case) -> None:
     size = Sizes(5, 4, 3)
     arrays = case.arrays(size)
@@ -313,13 +339,13 @@ def test_a_length_that_the_layer_below_contradicts_is_told_of_the_axis_that_is_w
         assert f"is {wrong[1]} long; the other tensors want {shape[1]}" in sentence
 
 
-@each([case for case in CASES if case.extras or len(case.parts) > 1])
+@each([case for case in CASES if (case.extras or len(case.parts) > 1) and case.by_name])
 def test_a_missing_tensor_is_a_misfit_or_leaves_a_part_that_is_optional_as_a_whole(case: Case) -> None:
     arrays = case.arrays(Sizes(5, 4, 3))
     one_of = {name: part for name, _, part, _ in case.names(Sizes(5, 4, 3))}
     for gone, part in one_of.items():
         left = {name: array for name, array in arrays.items() if name != gone}
-        found = recognise(stored(left), (case.layout,))
+        found = recognise(case.offer(left, Sizes(5, 4, 3)), (case.layout,))
         alone = sum(other is part for other in one_of.values()) == 1
         if part.optional and alone and "projection" not in part.roles:
             assert [set(match.tensors) for match in found.matches] == [set(left)]
@@ -334,7 +360,7 @@ def test_a_missing_tensor_is_a_misfit_or_leaves_a_part_that_is_optional_as_a_who
 def test_square_sizes_hide_nothing(case: Case) -> None:
     for size in (fitting(case, size) for size in SQUARES):
         arrays = case.arrays(size, prefix="x.")
-        assert_only_right_readings(case, size, arrays, arrays)
+        assert_only_right_readings(case, size, arrays, arrays, "x.")
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,7 @@ BAD = {
     "gate unit)": "has a parenthesis without its partner",
     "((gate unit) feature)": "or one inside another",
     "(unit unit) feature": "folds an axis into itself in '(unit unit)'",
-    "units": "has no meaning for 'units'. Axes are gate, unit, feature, hidden, direction, one.",
+    "units": "has no meaning for 'units'. Axes are gate, unit, feature, hidden, state, direction, one.",
     "(gates unit) feature": "has no meaning for 'gates'",
     "Unit feature": "has no meaning for 'U'",
     "unit, feature": "has no meaning for ','",

@@ -19,7 +19,7 @@ from ..conventions import Expressed, express
 from ..errors import NotRepresentable
 from ..layouts import layout
 from ..layouts._code import encode
-from ..layouts._layout import version_numbers
+from ..layouts._settings import version_numbers
 from ..tensors import StoredTensor, numpy_dtype
 from ..weights import Stack
 from ._keras3 import OLD_CUDNN

@@ -11,10 +11,11 @@ import importlib
 import pkgutil
 
 from ..errors import UnknownLayout, nearest
-from ._layout import Layout, Part, Setting, Since, Slot, slots
+from ._layout import Layout, Part, Setting, Since
 from ._match import Match
 from ._outside import Lookalike
 from ._recognise import Ambiguity, Recognised, recognise
+from ._slots import Slot, slots
 
 __all__ = [
     "Ambiguity", "Layout", "Lookalike", "Match", "Part", "Recognised", "Setting", "Since", "Slot",

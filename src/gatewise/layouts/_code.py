@@ -7,15 +7,16 @@ views into the slots; so there is one description and one piece of code for both
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
-from ..weights import GATELESS, Gates, Stack, Weights
-from ._layout import Layout, Part, slots
+from ..weights import DIRECTIONS, GATELESS, Gates, Stack, Weights
+from ._layout import INPUTS, Fact, Layout, Part, is_stream
 from ._match import Match
-from ._names import Found
+from ._names import Found, template
+from ._slots import Places, flat_length, slots, turns, with_constants
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -25,9 +26,8 @@ def decode(match: Match, tensors: Tensors) -> Stack:
     """The stack of a match.  No element is read before a gate is asked for."""
     makers: dict[tuple[int, str], dict[str, dict[str, Callable[[], Array]]]] = defaultdict(lambda: defaultdict(dict))
     for part, found, name in match.places():
-        for role, gate, direction in _contents(match.layout, part, found, match.sizes):
-            place = (found.layer, direction)
-            makers[place][role][gate] = _maker(match, tensors[name], part, found, role, gate, direction)
+        for role, gate, place in _contents(match.layout, part, found, match.sizes):
+            makers[place][role][gate] = _maker(match, tensors[name], part, found, role, gate, place)
     cells = {
         place: Weights(
             match.sizes[place]["unit"], match.sizes[place]["feature"], match.sizes[place]["hidden"], match.dtype,
@@ -43,35 +43,39 @@ def _ordered(role: str, gates: Mapping[str, Any], order: str) -> dict[str, Any]:
 
 
 def _contents(
-    layout: Layout, part: Part, found: Found, sizes: Mapping[tuple[int, str], Mapping[str, int]]
-) -> Iterator[tuple[str, str, str]]:
-    """(role, gate, direction) of everything in one stored tensor, without its array."""
+    layout: Layout, part: Part, found: Found, places: Places
+) -> Iterator[tuple[str, str, tuple[int, str]]]:  # fmt: skip
+    """(role, gate, (layer, direction)) of everything in one stored tensor, without its array."""
+    if part.parsed.sections:
+        for section, first, _, place in turns(part, places):
+            for index, block in enumerate(section.blocks):
+                for gate in _gates_in(layout, part, part.roles[first + index], block.atoms, found):
+                    yield part.roles[first + index], gate, place
+        return
     for index, role in enumerate(part.roles):
-        atoms = {atom for _, segment in part.parsed.segments(index) for atom in segment}
-        both = "direction" in atoms and sizes[found.layer, found.direction]["direction"] == 2
-        directions = ("forward", "reverse") if both else (found.direction,)
-        for direction in directions:
-            if role in GATELESS:
-                yield role, "", direction
-            elif "gate" in atoms:
-                for gate in layout.gates_of(part):
-                    yield role, gate, direction
-            else:
-                yield role, found.gate or layout.gates_of(part), direction
+        atoms = frozenset(atom for _, segment in part.parsed.segments(index) for atom in segment)
+        both = "direction" in atoms and places[found.layer, found.direction]["direction"] == 2
+        for direction in DIRECTIONS if both else (found.direction,):
+            for gate in _gates_in(layout, part, role, atoms, found):
+                yield role, gate, (found.layer, direction)
+
+
+def _gates_in(layout: Layout, part: Part, role: str, atoms: frozenset[str], found: Found) -> Iterable[str]:
+    if role in GATELESS:
+        return ("",)
+    return layout.gates_of(part) if "gate" in atoms else (found.gate or layout.gates_of(part),)
 
 
 def _maker(
-    match: Match, tensor: StoredTensor, part: Part, found: Found, role: str, gate: str, direction: str
+    match: Match, tensor: StoredTensor, part: Part, found: Found, role: str, gate: str, place: tuple[int, str]
 ) -> Callable[[], Array]:
-    sizes = match.sizes[found.layer, found.direction]
-
     def make() -> Array:
-        for slot in slots(match.layout, part, tensor.array(), sizes, found):
-            if (slot.role, slot.gate, slot.direction) == (role, gate, direction):
+        for slot in slots(match.layout, part, tensor.array(), match.sizes, found):
+            if (slot.role, slot.gate, (slot.layer, slot.direction)) == (role, gate, place):
                 view = slot.read()
                 view.flags.writeable = False
                 return view
-        raise LookupError((role, gate, direction))  # _contents and slots walk the same phrase
+        raise LookupError((role, gate, place))  # _contents and slots walk the same phrase
 
     return make
 
@@ -98,7 +102,11 @@ def encode(
         if part.optional and not set(part.roles) <= roles:
             continue
         tensors += _encode_part(stack, layout, part, prefix, naming, dtype)
-    return sorted(tensors, key=lambda tensor: _stack_order(tensor, tensors)) if layout.is_stack else tensors
+    if layout.is_stack:
+        tensors = sorted(tensors, key=lambda tensor: _stack_order(tensor, tensors))
+    if is_stream(naming):  # without names: numbers tell the order
+        tensors = [tensor.renamed(f"{prefix}{number}") for number, tensor in enumerate(tensors)]
+    return tensors
 
 
 def _stack_order(tensor: StoredTensor, tensors: list[StoredTensor]) -> tuple[int, int, int]:
@@ -115,59 +123,87 @@ def tensor_place(tensor: StoredTensor) -> tuple[int, int]:
 def _encode_part(
     stack: Stack, layout: Layout, part: Part, prefix: str, naming: str, dtype: str | None
 ) -> list[StoredTensor]:
-    found_template = layout.template(part, naming)
+    if is_stream(naming):
+        found_template = template(f"part{layout.parts.index(part)}_{{layer}}", ()) if part.texts(naming) else None
+    else:
+        found_template = layout.template(part, naming)
     if found_template is None:
         raise NotRepresentable(f"{layout.name} has no names of its own for this format.")
-    both_in_one = "direction" in part.parsed.atoms
+    both_in_one, flat = "direction" in part.parsed.atoms, bool(part.parsed.sections)
+    places = places_of(stack)
     result = []
     for (layer, direction), weights in stack:
-        if both_in_one and direction == "reverse":
+        if (both_in_one and direction == "reverse") or ("layer" in part.parsed.loops and layer):
             continue
         if dtype is None:
             dtype = weights.dtype
         for gate in layout.gates_of(part) if found_template.has_gate else [None]:
             name = found_template.fill(layer, direction, gate, len(stack.directions))
             found = Found("", layer, direction, gate)
-            sizes = {
-                "unit": weights.unit, "feature": weights.feature, "hidden": weights.hidden,
-                "direction": len(stack.directions), "gate": len(layout.gates_of(part)), "one": 1,
-            }  # fmt: skip
-            result.append(
-                StoredTensor(
-                    f"{prefix}{name}", dtype, part.parsed.shape(sizes),
-                    _filler(stack, layout, part, sizes, found, dtype), where=f"{layer} {direction}",
-                )
-            )  # fmt: skip
+            sizes = with_constants(places[layer, direction], len(layout.gates_of(part)))
+            shape = (flat_length(layout, part, places),) if flat else part.parsed.shape(sizes)
+            filler = _filler(stack, layout, part, shape, found, dtype)
+            result.append(StoredTensor(f"{prefix}{name}", dtype, shape, filler, where=f"{layer} {direction}"))
     return result
 
 
+def places_of(stack: Stack) -> Places:
+    """Every layer's and direction's sizes, as ``slots`` wants them."""
+    directions = len(stack.directions)
+    return {
+        place: {"unit": w.unit, "feature": w.feature, "hidden": w.hidden, "direction": directions} for place, w in stack
+    }
+
+
 def _filler(
-    stack: Stack, layout: Layout, part: Part, sizes: Mapping[str, int], found: Found, dtype: str
+    stack: Stack, layout: Layout, part: Part, shape: tuple[int, ...], found: Found, dtype: str
 ) -> Callable[[], Array]:
+    places = places_of(stack)
+
     def fill() -> Array:
         import numpy as np
 
-        array = np.empty(part.parsed.shape(sizes), numpy_dtype(dtype))
-        for slot in slots(layout, part, array, sizes, found):
-            weights = stack[found.layer, slot.direction]
+        array = np.empty(shape, numpy_dtype(dtype))
+        for slot in slots(layout, part, array, places, found):
+            weights = stack[slot.layer, slot.direction]
             slot.write(weights.roles[slot.role][slot.gate])
         return array
 
     return fill
 
 
-def declared_as(stack: Stack, layout: Layout, path: str, name: str, after: tuple[str, ...] = ()) -> Declared | None:
-    """What a container that holds configs should declare for one encoded layer; None where the layout says nothing."""
+def declared_as(
+    stack: Stack, layout: Layout, path: str, name: str, after: tuple[str, ...] = (), prefix: str = ""
+) -> Declared | None:  # fmt: skip
+    """What a container that holds configs should declare for one encoded layer; None where the layout says nothing.
+
+    The settings are the layout's facts (sizes) and settings in the framework's words, and ``input_size``, ``use_bias``
+    and ``dtype``; ``inputs`` the encoded tensors by the operator's words.
+    """
     if not layout.written_as:
         return None
     spec = stack.spec
-    settings: dict[str, Any] = {
-        "units": spec.hidden_size, "input_size": spec.input_size, "use_bias": spec.bias != "none", "dtype": spec.dtype,
-    }  # fmt: skip
+    settings: dict[str, Any] = {"input_size": spec.input_size, "use_bias": spec.bias != "none", "dtype": spec.dtype}
+    for fact in layout.facts:
+        settings |= _fact_said(fact, stack)
     for setting in layout.settings:
-        settings[setting.names[0]] = setting.spelled(getattr(stack.dialect, setting.field))
-    if spec.directions == 2:
-        settings["wrapper"] = "Bidirectional"
-    else:
-        settings.pop("merge_mode", None)
-    return Declared(path, layout.written_as, settings, name=name, after=after)
+        if setting.field != "merge" or spec.directions == 2:
+            settings[setting.names[0]] = setting.spelled(getattr(stack.dialect, setting.field))
+    words = [text for part in layout.parts for text in part.texts(INPUTS)[:1]]
+    return Declared(
+        path, layout.written_as, settings, name=name, after=after, inputs={word: f"{prefix}{word}" for word in words}
+    )  # fmt: skip
+
+
+def _fact_said(fact: Fact, stack: Stack) -> dict[str, Any]:
+    """A size in the framework's word for it; nothing where its words do not say this one."""
+    first = stack[0, "forward"]
+    sizes: dict[str, int] = {
+        "unit": first.unit, "feature": first.feature, "hidden": first.hidden, "layers": stack.num_layers,
+        "directions": len(stack.directions),
+    }  # fmt: skip
+    value = sizes[fact.of]
+    if fact.values is None:
+        return {fact.names[0]: value}
+    words = [word for word, meant in fact.values.items() if meant == value]
+    return {fact.names[0]: words[0]} if words else {}

@@ -22,6 +22,8 @@ class Group:
     label: str  # tells apart several layers under one path
     names: Mapping[Address, str]
     member: str = ""  # the number in the names that does so, if one does
+    naming: str = ""  # the naming scheme that found them
+    declared: Declared | None = None  # the operator whose inputs they are
 
     @property
     def name(self) -> str:
@@ -46,6 +48,7 @@ class Match:
     evidence: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     doubts: tuple[tuple[str, str], ...] = ()  # (what is doubtful: "layout" or a dialect's field, the sentence)
+    native: bool = False  # the file's own framework is the layout's
     given_name: str | None = None
 
     @property

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 
 from ..record import record
 from ..tensors import Declared, Tensors
-from ._layout import told_by_settings
 from ._match import Group, Match, claims
+from ._settings import told_by_settings
 
 # Declared kinds that are recurrent and outside: (pattern, why).  Patterns match the whole kind.
 OUTSIDE = (
@@ -51,6 +51,7 @@ class Lookalike:
     kind: str
     why: str
     tensors: tuple[str, ...] = ()
+    match: Match | None = None  # with the table that knows it, so that its gates can be shown
 
 
 def is_moment(path: str) -> bool:
@@ -64,10 +65,19 @@ def is_moment(path: str) -> bool:
     return bool(_MOMENTS.intersection(pieces)) or any(slots)
 
 
-def lookalike(match: Match, tensors: Tensors) -> Lookalike | None:
+def named_outside(match: Match) -> Lookalike:
+    """A layer whose own table says that its cell is not plain."""
+    return Lookalike(match.name, match.layout.name, match.layout.outside, match.tensors, match)
+
+
+def lookalike(match: Match, tensors: Tensors, chosen: bool = False) -> Lookalike | None:
     """A match whose place the file declares to be something else: another class, other sizes, mixed directions; or,
-    where it declares nothing, whose neighbours say so."""
+    where it declares nothing, whose neighbours say so.  Not where the user ``chose`` the layout."""
     declared = match.declared
+    if match.layout.outside:
+        return named_outside(match)
+    if chosen:
+        return None
     if declared is None or not declared.kind:
         why = _norms_beside(match, tensors)
         return Lookalike(match.name, "normalised recurrent layer", why, match.tensors) if why else None

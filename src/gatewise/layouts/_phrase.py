@@ -6,6 +6,8 @@
     direction (gate unit + gate unit)    two roles end to end on the last one (ONNX's B)
     (one + one) (gate unit)              two roles as two rows (Keras's GRU bias)
     feature + hidden + one               three roles; the last has one column (Tesseract)
+    [layer direction: (gate unit) feature + (gate unit) hidden] [layer direction: (gate unit) + (gate unit)]
+                                         a flat buffer, whole matrices end to end (cuDNN, MXNet; see Section)
 
 Axes are separated by spaces.  Parentheses fold axes into one, slowest first.  ``+`` lays the part's roles end to end:
 an axis has either one segment, which all roles share, or exactly one for each role, in the roles' order.
@@ -29,8 +31,22 @@ from ..record import record
 if TYPE_CHECKING:
     from ..tensors import Array
 
-AXES = ("gate", "unit", "feature", "hidden", "direction", "one")
+AXES = ("gate", "unit", "feature", "hidden", "state", "direction", "one")
 Segment = tuple[str, ...]  # atoms folded into one stretch of an axis, slowest first
+LOOPS = ("layer", "direction")
+
+
+@record
+class Section:
+    """One stretch of a flat buffer: for each layer and direction that it loops over, slowest first, its blocks end to
+    end, each a role in row-major order.  ``[direction: (gate unit) feature + (gate unit)]`` has two blocks."""
+
+    loops: tuple[str, ...]
+    blocks: tuple[Phrase, ...]
+
+    def length(self, sizes: Mapping[str, int]) -> int:
+        """Elements of one turn."""
+        return sum(math.prod(block.shape(sizes)) for block in self.blocks)
 
 
 @record
@@ -39,15 +55,27 @@ class Phrase:
 
     text: str
     axes: tuple[tuple[Segment, ...], ...]
+    sections: tuple[Section, ...] = ()  # of a flat buffer, which has no axes of its own
+
+    @property
+    def blocks(self) -> tuple[Phrase, ...]:
+        """Of a flat buffer: a phrase for each role."""
+        return tuple(block for section in self.sections for block in section.blocks)
+
+    @property
+    def loops(self) -> frozenset[str]:
+        return frozenset(loop for section in self.sections for loop in section.loops)
 
     @property
     def atoms(self) -> frozenset[str]:
+        if self.sections:
+            return frozenset(atom for block in self.blocks for atom in block.atoms) | self.loops
         return frozenset(atom for axis in self.axes for segment in axis for atom in segment)
 
     @property
     def roles(self) -> int:
         """How many roles the phrase places."""
-        return max(len(axis) for axis in self.axes)
+        return len(self.blocks) if self.sections else max(len(axis) for axis in self.axes)
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The stored shape for known sizes."""
@@ -55,6 +83,8 @@ class Phrase:
 
     def segments(self, role: int) -> list[tuple[int, Segment]]:
         """For each axis: which of its segments is this role's, and its atoms."""
+        if self.sections:
+            return self.blocks[role].segments(0)
         chosen = [0 if len(axis) == 1 else role for axis in self.axes]
         return [(index, axis[index]) for index, axis in zip(chosen, self.axes, strict=True)]
 
@@ -87,6 +117,8 @@ def _product(segment: Segment, sizes: Mapping[str, int]) -> int:
 @functools.cache
 def phrase(text: str) -> Phrase:
     """Parse a phrase.  Raises PhraseError with the place."""
+    if text.startswith("["):
+        return Phrase(text, (), _sections(text))
     axes = tuple(_axis(token, text) for token in _axis_tokens(text))
     if not axes:
         raise PhraseError(f"phrase {text!r} has no axes.")
@@ -94,6 +126,23 @@ def phrase(text: str) -> Phrase:
     if len(counts) > 1:
         raise PhraseError(f"phrase {text!r} lays {' and '.join(map(str, sorted(counts)))} roles end to end.")
     return Phrase(text, axes)
+
+
+def _sections(text: str) -> tuple[Section, ...]:
+    pieces = re.findall(r"\[([a-z ]*):([^][:]*)\]\s*", text)
+    if "".join(f"[{loops}:{blocks}]" for loops, blocks in pieces).replace(" ", "") != text.replace(" ", ""):
+        raise PhraseError(
+            f"flat phrase {text!r} cannot be read.", next="Each section is [layer direction: block + block]."
+        )
+    sections = []
+    for loops, blocks in pieces:
+        unknown = [loop for loop in loops.split() if loop not in LOOPS]
+        if unknown or len(set(loops.split())) != len(loops.split()):
+            raise PhraseError(
+                f"flat phrase {text!r} cannot loop over {loops!r}.", next=f"Loops are {', '.join(LOOPS)}."
+            )
+        sections.append(Section(tuple(loops.split()), tuple(phrase(block.strip()) for block in blocks.split("+"))))
+    return tuple(sections)
 
 
 def _axis_tokens(text: str) -> list[str]:

@@ -15,11 +15,13 @@ from typing import Any
 from ..record import field, record, replace
 from ..tensors import FLOATS, Declared, Tensors
 from ..weights import Dialect
-from ._layout import RESEMBLING, Layout, Part, Since, dialect_with, told_by_settings
+from ._groups import bound_groups, stream_groups
+from ._layout import RESEMBLING, Layout, Part, Since, is_stream
 from ._match import Address, Group, Match, claims
 from ._names import Found, Template
-from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike
+from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike, named_outside
 from ._phrase import Unsolvable
+from ._settings import dialect_with, told_by_settings
 from ._sizes import solved
 
 
@@ -40,14 +42,16 @@ class Recognised:
     misfits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # path → why no layout fits it
 
 
-def recognise(tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = False) -> Recognised:
+def recognise(
+    tensors: Tensors, layouts: Sequence[Layout], *, chosen: bool = False, told: Mapping[str, int] | None = None
+) -> Recognised:
     """Find every recurrent layer.  ``chosen``: the user named these layouts, so classes that a file declares and
-    names that merely resemble do not count against them."""
-    found = _pass(_Finder(tensors, tensors.naming, chosen), layouts)
+    names that merely resemble do not count against them.  ``told``: sizes that the user says (unit, layers …)."""
+    found = _pass(_Finder(tensors, tensors.naming, chosen, told or {}), layouts)
     claimed = {name for match in found.matches for name in match.tensors}
     claimed |= {name for look in found.outside for name in look.tensors}
     left = tensors.with_tensors(tensor for name, tensor in tensors.items() if name not in claimed)
-    resembling = _pass(_Finder(left, RESEMBLING, chosen), layouts) if left else Recognised(())
+    resembling = _pass(_Finder(left, RESEMBLING, chosen, told or {}), layouts) if left else Recognised(())
     order = {name: position for position, name in enumerate(tensors)}
     matches = sorted(
         (*found.matches, *resembling.matches), key=lambda match: min(order[name] for name in match.tensors)
@@ -69,15 +73,19 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
         for group in finder.groups(layout):
             fitting = finder.fits(layout, group)
             if isinstance(fitting, Match):
-                look = None if finder.chosen else lookalike(fitting, finder.tensors)
-                if look:
+                look = lookalike(fitting, finder.tensors, finder.chosen)
+                if look and look.match:
+                    candidates.append(fitting)  # named by its own table, which may still lose its tensors to another
+                elif look:
                     outside.append(look)
                 else:
                     candidates.append(fitting)
             else:
                 misfits[group.name].append(fitting)
                 outside += convolution(group, finder.tensors, finder.declared_for(group))
-    matches, ambiguous = _settle(candidates)
+    settled, ambiguous = _settle(candidates)
+    outside += [named_outside(match) for match in settled if match.layout.outside]
+    matches = [match for match in settled if not match.layout.outside]
     claimed = {name for match in matches for name in match.tensors}
     outside = [look for look in outside if not claimed.intersection(look.tensors)]
     outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
@@ -107,10 +115,11 @@ def _first_by_name(looks: Iterable[Lookalike]) -> list[Lookalike]:
 class _Finder:
     """What one file offers: names matched once per template, declared objects by path."""
 
-    def __init__(self, tensors: Tensors, naming: str, chosen: bool):
+    def __init__(self, tensors: Tensors, naming: str, chosen: bool, told: Mapping[str, int]):
         self.tensors = tensors
         self.naming = naming
         self.chosen = chosen
+        self.told = told
         self._matched: dict[Template, list[tuple[str, Found]]] = {}
         self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name}
 
@@ -118,6 +127,10 @@ class _Finder:
 
     def groups(self, layout: Layout) -> list[Group]:
         """The layout's tensors by path; layers that share a path are told apart by what the wildcards stood for."""
+        if self.naming != RESEMBLING:
+            bound = list(bound_groups(layout, self.tensors, self.chosen))
+            if bound or is_stream(self.naming):
+                return bound + list(stream_groups(layout, self.naming, self.tensors, self._fits_window))
         by_path: dict[tuple[str, str], list[tuple[Address, str, tuple[str, ...]]]] = defaultdict(list)
         for index, part in enumerate(layout.parts):
             for name, found in self._named(layout, part):
@@ -125,20 +138,23 @@ class _Finder:
                 by_path[found.path, found.member].append((address, name, found.wild))
         groups: list[Group] = []
         for (path, member), entries in by_path.items():
-            groups += _split(path, member, entries)
+            groups += [replace(group, naming=self.naming) for group in _split(path, member, entries)]
         return groups
 
-    def _named(self, layout: Layout, part: Part) -> list[tuple[str, Found]]:
-        template = layout.template(part, self.naming)
-        if template is None:
-            return []
-        if template not in self._matched:
-            pairs = ((name, template.match(name)) for name in self.tensors)
-            self._matched[template] = [(name, found) for name, found in pairs if found and not is_moment(found.path)]
-        return self._matched[template]
+    def _named(self, layout: Layout, part: Part) -> Iterator[tuple[str, Found]]:
+        for template in layout.templates(part, self.naming):
+            if template not in self._matched:
+                pairs = ((name, template.match(name)) for name in self.tensors)
+                self._matched[template] = [(n, found) for n, found in pairs if found and not is_moment(found.path)]
+            yield from self._matched[template]
+
+    def _fits_window(self, layout: Layout, group: Group) -> bool:
+        return any(isinstance(self._fit_form(layout, form, group), Match) for form in layout.forms)
 
     def declared_for(self, group: Group) -> Declared | None:
         """What the file declares nearest above a group: at its path, or at the longest prefix of its names."""
+        if group.declared is not None:
+            return group.declared
         first = next(iter(group.names.values()), "")
         ends = sorted({m.start() for m in re.finditer(r"[./_]", first)}, reverse=True)
         for path in (group.path, *(first[:end] for end in ends), ""):
@@ -152,12 +168,12 @@ class _Finder:
     def fits(self, layout: Layout, group: Group) -> Match | str:
         """The layout's match with a group, or one sentence why it does not fit."""
         declared = self.declared_for(group)
-        version = declared.version if declared and declared.version else self._version()
+        version = declared.version if declared and declared.version else self._version(layout)
         told = told_by_settings(layout, declared.settings, version) if declared else {}
         fitting: list[Match] = []
         reason = ""
         for form in layout.forms:
-            found = self._fit_form(layout, form, group)
+            found = self._fit_form(layout, form, group, declared)
             if isinstance(found, Match):
                 fitting.append(found)
             else:
@@ -166,24 +182,27 @@ class _Finder:
             return reason
         return self._with_meaning(layout, fitting, declared, told, version)
 
-    def _version(self) -> str | None:
-        return next((writer.version for writer in self.tensors.written_by if "keras" in writer.framework), None)
+    def _version(self, layout: Layout) -> str | None:
+        """The version of the layout's own framework that wrote the file, where the file tells."""
+        return next((writer.version for writer in self.tensors.written_by if _wrote(writer.framework, layout)), None)
 
-    def _fit_form(self, layout: Layout, form: Mapping[str, Any], group: Group) -> Match | str:
+    def _fit_form(
+        self, layout: Layout, form: Mapping[str, Any], group: Group, declared: Declared | None = None
+    ) -> Match | str:  # fmt: skip
         wanted = layout.parts_given(form)
         present = {i: part for i, part in enumerate(layout.parts) if part in wanted and _has(group, i)}
         missing = [p for i, p in enumerate(layout.parts) if p in wanted and i not in present and not p.optional]
         if missing:
-            return f"{layout.name} also wants {missing[0].template_text(self.naming) or missing[0].name!r}."
+            return f"{layout.name} also wants {missing[0].template_text(group.naming) or missing[0].name!r}."
         addresses = {address: name for address, name in group.names.items() if address[0] in present}
-        incomplete = _incomplete(layout, present, addresses)
+        incomplete = "" if is_stream(group.naming) else _incomplete(layout, present, addresses, group.naming)
         if incomplete:
             return incomplete
         dtypes = {self.tensors[name].dtype for name in addresses.values()}
         if not dtypes <= FLOATS:
             return f"{layout.name} holds floating-point weights, these are {', '.join(sorted(dtypes - FLOATS))}."
         try:
-            sizes = solved(layout, present, addresses, self.tensors)
+            sizes = solved(layout, present, addresses, self.tensors, {**_sizes_told(layout, declared), **self.told})
         except Unsolvable as error:
             return f"{error} ({layout.name})."
         return Match(layout, form, replace(group, names=addresses), sizes, _widest(dtypes))
@@ -199,11 +218,10 @@ class _Finder:
         loose = self.naming == RESEMBLING
         if loose and not self.chosen:
             doubts.append(("layout", f"nothing in the file names the layout: --from {layout.name} settles it"))
-        evidence.append(
-            f"the names resemble this layout's ({', '.join(list(fitting[0].tensors)[:2])} …); its gate order is assumed"
-            if loose
-            else "the names are this layout's"
-        )
+        native = any(_wrote(writer.framework, layout) for writer in self.tensors.written_by)
+        if is_stream(fitting[0].group.naming) and not (native or self.chosen or known):
+            doubts.append(("layout", f"the file names nothing, its shapes fit: --from {layout.name} settles it"))
+        evidence.append(_by_names(fitting[0], loose, known))
         assumed: list[str] = []
         meaning = dialect_with(layout.meaning, told)
         for setting in layout.settings:
@@ -213,7 +231,9 @@ class _Finder:
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
                 if version in setting.untold:
                     doubts.append((setting.field, _untold(setting.field, version)))
-        match = next((found for found in fitting if _agrees(found.form, meaning)), fitting[0])
+        most = max(len(found.tensors) for found in fitting)
+        fullest = [found for found in fitting if len(found.tensors) == most]
+        match = next((found for found in fullest if _agrees(found.form, meaning)), fullest[0])
         meaning = dialect_with(meaning, match.form)
         sizes = match.sizes[0, "forward"]
         evidence.append(
@@ -221,8 +241,34 @@ class _Finder:
         )
         return Match(
             layout, match.form, match.group, match.sizes, match.dtype, declared, meaning,
-            tuple(evidence), tuple(assumed), doubts=tuple(doubts),
+            tuple(evidence), tuple(assumed), doubts=tuple(doubts), native=native,
         )  # fmt: skip
+
+
+def _by_names(match: Match, loose: bool, known: bool) -> str:
+    if loose:
+        return f"the names resemble this layout's ({', '.join(list(match.tensors)[:2])} …); its gate order is assumed"
+    if match.group.declared is not None and known:
+        return "the operator's inputs are this layout's"
+    return "the file has no names; the order and the shapes are this layout's" if is_stream(match.group.naming) else (
+        "the names are this layout's"
+    )  # fmt: skip
+
+
+def _wrote(framework: str, layout: Layout) -> bool:
+    return framework in (layout.writers or (layout.framework,))
+
+
+def _sizes_told(layout: Layout, declared: Declared | None) -> dict[str, int]:
+    """The sizes that a file declares of a layer, by the layout's facts."""
+    found: dict[str, int] = {}
+    settings = declared.settings if declared else {}
+    for fact in layout.facts:
+        said = next((settings[name] for name in fact.names if name in settings), None)
+        value = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool, int)) else said
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            found[fact.of] = value
+    return found
 
 
 def _untold(field_name: str, version: str | None) -> str:
@@ -261,7 +307,7 @@ def _split(path: str, member: str, entries: list[tuple[Address, str, tuple[str, 
         yield Group(path, "".join(wild).strip("_.") or member, names, member)
 
 
-def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str]) -> str:
+def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str], naming: str) -> str:
     layers = sorted({layer for _, layer, _, _ in names})
     if layers != list(range(len(layers))):
         return f"layers {layers} are there, so one is missing ({layout.name})."
@@ -269,7 +315,7 @@ def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Addr
     if directions == ["reverse"]:
         return f"only the reverse direction is there ({layout.name})."
     for index, part in present.items():
-        found = layout.template(part, "")
+        found = layout.template(part, naming)
         for layer in layers if found and found.has_layer else [0]:
             for direction in directions:
                 for gate in layout.gates_of(part) if found and found.has_gate else [None]:
@@ -288,7 +334,7 @@ def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
     taken: dict[str, Match] = {}
     for match in sorted(candidates, key=_rank, reverse=True):
         rivals = {id(taken[name]): taken[name] for name in match.tensors if name in taken}
-        if not rivals:
+        if not rivals or _another_use(match, list(rivals.values())):
             chosen.append(match)
             taken |= dict.fromkeys(match.tensors, match)
             continue
@@ -299,9 +345,16 @@ def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
     return [match for match in chosen if not undecided.intersection(match.tensors)], ambiguous
 
 
-def _rank(match: Match) -> tuple[bool, int]:
+def _another_use(match: Match, rivals: list[Match]) -> bool:
+    """Is this a second operator of the file that is given the same tensors?"""
+    return match.group.declared is not None and all(
+        rival.group.declared not in (None, match.group.declared) for rival in rivals
+    )
+
+
+def _rank(match: Match) -> tuple[bool, bool, int]:
     declared = match.declared is not None and claims(match.layout, match.declared)
-    return (declared, len(match.tensors))
+    return (declared, match.native, len(match.tensors))
 
 
 def _means_the_same(one: Match, other: Match) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -10,18 +11,26 @@ from ..weights import DIRECTIONS
 from ._layout import Layout, Part
 from ._match import Address
 from ._phrase import Equation, Unsolvable, solve
+from ._slots import flat_length
 
 Sizes = dict[tuple[int, str], dict[str, int]]
 Equations = Mapping[tuple[int, str], list[Equation]]
 
 
 def solved(
-    layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str], tensors: Mapping[str, StoredTensor]
-) -> Sizes:
-    """Unit, feature, hidden and direction of every layer and direction.  Raises Unsolvable with the axis that is off."""
+    layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str], tensors: Mapping[str, StoredTensor],
+    told: Mapping[str, int],
+) -> Sizes:  # fmt: skip
+    """Unit, feature, hidden and direction of every layer and direction.  Raises Unsolvable with the axis that is off.
+
+    ``told``: unit, feature, hidden, layers, directions that the file declares or the user says; a flat buffer, which
+    has one axis for all of them, needs some.
+    """
     projected = any("projection" in part.roles for part in present.values())
     equations: dict[tuple[int, str], list[Equation]] = defaultdict(list)
     for (index, layer, direction, _), name in names.items():
+        if present[index].parsed.sections:
+            return _of_flat(layout, present[index], tensors[name], told)
         equations[layer, direction] += _equations(layout, present[index], tensors[name], projected)
     sizes: Sizes = {}
     for place, system in equations.items():
@@ -37,10 +46,51 @@ def _equations(layout: Layout, part: Part, tensor: StoredTensor, projected: bool
     if len(axes) != len(tensor.shape):
         raise Unsolvable(Equation(axes[0], len(tensor.shape), f"the shape of {tensor.name!r}", {}), len(axes))
     known = {"gate": len(layout.gates_of(part))}
+    if part.parsed.atoms & {"state"}:
+        axes = tuple(tuple(tuple("unit" if a == "state" else a for a in seg) for seg in axis) for axis in axes)
     return [
         Equation(_tied(axis, projected), length, f"axis {number} of {tensor.name!r} {list(tensor.shape)}", known)
         for number, (axis, length) in enumerate(zip(axes, tensor.shape, strict=True))
     ]
+
+
+def _of_flat(layout: Layout, part: Part, tensor: StoredTensor, told: Mapping[str, int]) -> Sizes:
+    """The sizes of a flat buffer.  Its length gives one size, the features, where the others are told."""
+    missing = [word for word in ("unit", "layers", "directions") if word not in told]
+    if missing:
+        raise Untold(
+            f"{tensor.name!r} is one flat buffer of {tensor.size:,} numbers ({layout.name}), which does not tell its "
+            f"{' and '.join(missing)}; say them with --units, --layers, --directions"
+        )
+
+    def places(feature: int) -> Sizes:
+        unit, directions = told["unit"], DIRECTIONS[: told["directions"]]
+        hidden = told.get("hidden", unit)
+        return {
+            (layer, direction): {
+                "unit": unit, "hidden": hidden, "direction": len(directions),
+                "feature": hidden * len(directions) if layer else feature,
+            }
+            for layer in range(told["layers"]) for direction in directions
+        }  # fmt: skip
+
+    feature = told.get("feature") or bisect.bisect_left(
+        range(tensor.size + 1), tensor.size, lo=1, key=lambda value: flat_length(layout, part, places(value))
+    )
+    length = flat_length(layout, part, places(feature))
+    if length != tensor.size:
+        raise Untold(
+            f"{tensor.name!r} has {tensor.size:,} numbers; {told['layers']} layer(s) of {told['unit']} units in "
+            f"{told['directions']} direction(s) do not come out even ({layout.name})"
+        )
+    return places(feature)
+
+
+class Untold(Unsolvable):
+    """A flat buffer whose sizes nobody tells, or that they do not fill."""
+
+    def __init__(self, message: str):
+        Exception.__init__(self, message)
 
 
 def _tied(axis: tuple[tuple[str, ...], ...], projected: bool) -> tuple[tuple[str, ...], ...]:

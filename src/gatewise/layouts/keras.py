@@ -67,14 +67,15 @@ _RELABELLED = (
     Part(_names("bias", 2), BIAS + RECURRENT_BIAS, "(gate unit + gate unit)"),
 )
 _SINGLE = Part(_names("bias", 2), BIAS, "(gate unit)", optional=True)
+WRITERS = ("keras", "tf.keras")
 FACTS = (
     Fact("unit", ("units", "output_dim")),
-    Fact("directions", ("wrapper",), {"Bidirectional": 2, "TimeDistributed": 1}),
+    Fact("directions", ("wrapper",), {"Bidirectional": 2}),
 )
 
 LAYOUTS = (
     Layout("keras.LSTM", "lstm", "ifgo", (*_KERNELS, _SINGLE), _SOURCE,
-           settings=(_GATES, *_COMMON, _OUTPUT), kinds=("keras.LSTM", "keras.LSTMCell"), written_as="keras.LSTM",
+           settings=(_GATES, *_COMMON, _OUTPUT), writers=WRITERS, kinds=("keras.LSTM", "keras.LSTMCell"), written_as="keras.LSTM",
            separator="/", facts=FACTS, reverse_settings="backward_layer",
            proven="Keras 2.2.4 to 3.15.1: 2e-07"),
     Layout("keras.GRU", "gru", "zrn",
@@ -82,17 +83,17 @@ LAYOUTS = (
             Part(_names("bias", 2), BIAS, "(gate unit)", optional=True, given={"reset": "before"}),
             Part(_names("bias", 2), BIAS + RECURRENT_BIAS, "(one + one) (gate unit)", optional=True,
                  given={"reset": "after"})),
-           _SOURCE, settings=(_GATES, *_COMMON, _RESET), kinds=("keras.GRU", "keras.GRUCell"), written_as="keras.GRU",
+           _SOURCE, settings=(_GATES, *_COMMON, _RESET), writers=WRITERS, kinds=("keras.GRU", "keras.GRUCell"), written_as="keras.GRU",
            separator="/", facts=FACTS, reverse_settings="backward_layer",
            proven="Keras 2.2.4 to 3.15.1: 2e-07"),
     Layout("keras.SimpleRNN", "rnn", "h", (*_KERNELS, _SINGLE), _SOURCE,
-           settings=_COMMON, kinds=("keras.SimpleRNN", "keras.SimpleRNNCell"), written_as="keras.SimpleRNN",
+           settings=_COMMON, writers=WRITERS, kinds=("keras.SimpleRNN", "keras.SimpleRNNCell"), written_as="keras.SimpleRNN",
            separator="/", facts=FACTS, reverse_settings="backward_layer",
            proven="Keras 2.2.4 to 3.15.1: 2e-07"),
     Layout("keras.CuDNNLSTM", "lstm", "ifgo", _RELABELLED, _CUDNN_SOURCE,
-           settings=(_BACKWARDS, _MERGE), kinds=("keras.CuDNNLSTM",), separator="/", facts=FACTS, reverse_settings="backward_layer",
+           settings=(_BACKWARDS, _MERGE), writers=WRITERS, kinds=("keras.CuDNNLSTM",), separator="/", facts=FACTS, reverse_settings="backward_layer",
            proven="Keras 2.2.4 to tf.keras 2.15.1: 1e-07"),
     Layout("keras.CuDNNGRU", "gru", "zrn", _RELABELLED, _CUDNN_SOURCE, dialect=replace(PLAIN["gru"]),
-           settings=(_BACKWARDS, _MERGE), kinds=("keras.CuDNNGRU",), separator="/", facts=FACTS, reverse_settings="backward_layer",
+           settings=(_BACKWARDS, _MERGE), writers=WRITERS, kinds=("keras.CuDNNGRU",), separator="/", facts=FACTS, reverse_settings="backward_layer",
            proven="Keras 2.2.4 to tf.keras 2.15.1: 1e-07"),
 )  # fmt: skip

@@ -49,13 +49,13 @@ _GRU = replace(PLAIN["gru"], recurrent_activation=_HARD, reset="before")
 
 LAYOUTS = (
     Layout("keras1.LSTM", "lstm", "igfo", _BY_GATE, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           spelled={"g": "c"}, separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
+           spelled={"g": "c"}, separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.LSTM-gpu", "lstm", "ifgo", _FUSED, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
+           separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU", "gru", "zrn", _BY_GATE, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           spelled={"n": "h"}, separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
+           spelled={"n": "h"}, separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU-gpu", "gru", "zrn", _FUSED, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           separator="/", facts=FACTS, proven="Keras 1.2.2: 1e-07"),
+           separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.SimpleRNN", "rnn", "h", _FUSED, _SOURCE, settings=_NO_GATES, kinds=("keras.SimpleRNN",),
-           separator="/", facts=FACTS, proven="Keras 1.2.2: 2e-07"),
+           separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 2e-07"),
 )  # fmt: skip
