@@ -21,6 +21,7 @@ def _names(name: str, index: int) -> dict[str, str]:
         "": f"[{{forward|backward}}_layer/]{name}",
         "keras-h5": f"[{{forward|backward}}_*/][*_cell*/]{name}[_{{member}}][:0]",
         "keras-vars": f"[{{forward|backward}}_layer/]cell[/cells/*]/vars/{index}",
+        "tf-object": f"[{{forward|backward}}_layer/][cell/]{name}",
     }
 
 

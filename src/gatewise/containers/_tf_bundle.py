@@ -1,0 +1,235 @@
+"""TensorFlow's checkpoints, V2: an index (a table of names) beside data files that hold the elements, raw.
+
+The index's first key is empty and has the header; each other key is a tensor's name and has its dtype, its shape and
+where it lies.  A partitioned variable lies in slices, each an entry of its own under a key made of name and place.
+Source: tensorflow/core/protobuf/tensor_bundle.proto, tensorflow/core/util/tensor_bundle/tensor_bundle.cc (TF 2.15).
+Not known here: what the names mean.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..cursor import Cursor
+from ..errors import BrokenFile, LimitExceeded
+from ..record import record
+from ..source import Source
+from ..tensors import ITEM_BYTES, StoredTensor, Strided
+from ._leveldb_table import Table
+from ._protobuf import FIXED, INT, LAZY, Message, varint
+from ._tf_types import SHAPE, SLICE, STRING, VERSIONS, Place, dtype_name, place_of, shape_of, slice_key
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+_HEADER = Message({1: ("num_shards", INT), 2: ("endianness", INT), 3: ("version", VERSIONS)})
+_ENTRY = Message({
+    1: ("dtype", INT), 2: ("shape", LAZY), 3: ("shard", INT), 4: ("offset", INT), 5: ("size", INT),
+    6: ("crc", FIXED), 7: ("slices", [SLICE]),
+})  # fmt: skip
+_WHERE = "TensorFlow checkpoint index"
+_FETCH_AGAIN = "The file is cut or damaged; fetch it again."
+_MANY_SLICES = 512  # slices of one tensor that are compared each with each
+
+
+@record(eq=False)
+class Entry:
+    """One tensor of the index: where it lies, or in which slices."""
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...]
+    shard: int
+    offset: int
+    size: int
+    slices: Sequence[Mapping[str, Any]] = ()
+
+
+class Bundle:
+    """The entries of one checkpoint by their keys, and its data files.  Raises BrokenFile, LimitExceeded."""
+
+    def __init__(self, source: Source):
+        self.source = source
+        self.prefix = source.path.name.removesuffix(".index")
+        self.entries: dict[bytes, Entry] = {}
+        self._shapes: dict[bytes, tuple[int, ...]] = {}
+        table = Table(source, _WHERE)
+        for key, value in table.entries(check=source.limits.header_bytes):
+            cursor = Cursor(value, path=source.path, where=_WHERE)
+            if not self.entries and not key:
+                self._header = _HEADER.read(cursor, source.limits)
+                self.shards = source.limits.check("members", self._header.get("num_shards", 0), path=source.path)
+                self.entries[b""] = Entry("", 0, (), 0, 0, 0)
+            elif not self.entries:
+                raise table.broken("does not begin with the header of a TensorFlow checkpoint.")
+            else:
+                self.entries[key] = self._entry(key, cursor)
+        if not self.entries:
+            raise table.broken("is empty.")
+        del self.entries[b""]
+
+    def _entry(self, key: bytes, cursor: Cursor) -> Entry:
+        found = _ENTRY.read(cursor, self.source.limits)
+        name = "" if key[:1] == b"\0" else key.decode("utf-8", "replace")
+        shape = self._shape(found["shape"], f"tensor {name!r}") if "shape" in found else ()
+        return Entry(
+            name, found.get("dtype", 0), shape, found.get("shard", 0), found.get("offset", 0), found.get("size", 0),
+            found["slices"],
+        )  # fmt: skip
+
+    def _shape(self, cursor: Cursor, where: str) -> tuple[int, ...]:
+        raw = bytes(cursor.data)  # most tensors have a shape that others have too
+        if raw not in self._shapes:
+            self._shapes[raw] = shape_of(SHAPE.read(cursor, self.source.limits), self.source.limits, where)
+        return self._shapes[raw]
+
+    # Data files.
+
+    def shard_name(self, shard: int) -> str:
+        return f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
+
+    @functools.lru_cache(maxsize=None)  # noqa: B019 (as long as the bundle)
+    def shard(self, shard: int) -> memoryview:
+        """A data file, mapped."""
+        name = self.shard_name(shard)
+        if not 0 <= shard < self.shards:
+            raise BrokenFile(
+                f"names data file {shard} of {self.shards}.", path=self.source.path, where=_WHERE, next=_FETCH_AGAIN
+            )
+        if name not in self.source.folder:
+            raise BrokenFile(
+                f"the checkpoint's data file {name} is missing; it holds {self._held_by(shard):,} of its tensors.",
+                path=self.source.path, next="Put it beside the .index file, under exactly this name.",
+            )  # fmt: skip
+        return self.source.folder.open(name).data
+
+    def _held_by(self, shard: int) -> int:
+        return sum(entry.shard == shard and not entry.slices for entry in self.entries.values())
+
+    @property
+    def bytes(self) -> int:
+        """The index and its data files together."""
+        return self.source.size + sum(len(self.shard(shard)) for shard in self._used)
+
+    @property
+    def _used(self) -> set[int]:
+        return {entry.shard for entry in self.entries.values() if not entry.slices}
+
+    # Tensors.
+
+    def tensors(self) -> list[StoredTensor]:
+        """Every tensor that holds numbers, in the order of the keys."""
+        made = (self._tensor(key, entry) for key, entry in self.entries.items() if entry.name)
+        return [tensor for tensor in made if tensor is not None]
+
+    def _tensor(self, key: bytes, entry: Entry) -> StoredTensor | None:
+        dtype = dtype_name(entry.dtype)
+        if dtype is None:
+            return None
+        if entry.slices:
+            return self._joined(key, entry, dtype)
+        return StoredTensor(
+            entry.name, dtype, entry.shape, self._strided(entry, dtype), where=self.shard_name(entry.shard)
+        )
+
+    def _strided(self, entry: Entry, dtype: str) -> Strided:
+        needed = math.prod(entry.shape) * ITEM_BYTES[dtype]
+        data = self.shard(entry.shard)
+        if entry.size != needed:
+            raise self._broken(entry, f"its shape needs {needed:,} bytes, its entry gives {entry.size:,}.")
+        if entry.offset < 0 or entry.offset + needed > len(data):
+            raise self._broken(
+                entry,
+                f"it is said to lie at bytes {entry.offset:,} to {entry.offset + needed:,} of "
+                f"{self.shard_name(entry.shard)}, which has {len(data):,}.",
+            )
+        view = data[entry.offset : entry.offset + needed]
+        big = self._header.get("endianness") == 1
+        return Strided(view, big_endian=big, storage=f"{entry.shard}:{entry.offset}")
+
+    def _broken(self, entry: Entry, message: str) -> BrokenFile:
+        return BrokenFile(message, path=self.source.path, where=f"tensor {entry.name!r}", next=_FETCH_AGAIN)
+
+    # Slices.
+
+    def _joined(self, key: bytes, entry: Entry, dtype: str) -> StoredTensor:
+        """A partitioned variable: its slices are laid into one array when it is asked for."""
+        pieces: list[tuple[Place, StoredTensor]] = []
+        for message in entry.slices:
+            place = place_of(message, entry.shape, f"tensor {entry.name!r}")
+            part = self.entries.get(slice_key(key, message))
+            shape = tuple(length for _, length in place)
+            if part is None or part.slices or part.dtype != entry.dtype or part.shape != shape:
+                raise self._broken(entry, f"its slice at {place} is not in the index as such.")
+            named = Entry(entry.name, part.dtype, shape, part.shard, part.offset, part.size)
+            pieces.append((place, StoredTensor(entry.name, dtype, shape, self._strided(named, dtype))))
+        covers_exactly([place for place, _ in pieces], entry.shape, entry.name, self.source.path)
+        return StoredTensor(
+            entry.name, dtype, entry.shape, functools.partial(joined, pieces, entry.shape, dtype),
+            where=f"{len(pieces)} slices",
+        )  # fmt: skip
+
+    # Strings.
+
+    def strings(self, name: str) -> list[bytes] | None:
+        """The elements of a tensor of strings; None where there is none.
+
+        Their lengths lie before them, as varints, with a checksum behind the lengths.
+        """
+        entry = self.entries.get(name.encode())
+        if entry is None or entry.dtype != STRING or entry.slices:
+            return None
+        limits, where = self.source.limits, f"tensor {name!r}"
+        count = limits.check("members", math.prod(entry.shape), path=self.source.path, where=where)
+        data = self.shard(entry.shard)
+        if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size > len(data):
+            raise self._broken(entry, f"it reaches past the end of {self.shard_name(entry.shard)}.")
+        view = data[entry.offset : entry.offset + entry.size]
+        cursor = Cursor(view, path=self.source.path, where=where, base=entry.offset)
+        lengths = [varint(cursor) for _ in range(count)]
+        cursor.take(4, "bytes of checksum")
+        limits.check("header_bytes", sum(lengths), path=self.source.path, where=where)
+        return [bytes(cursor.take(length, "bytes of text")) for length in lengths]
+
+
+def covers_exactly(places: Sequence[Place], shape: tuple[int, ...], name: str, path: Path) -> None:
+    """Raises BrokenFile where slices overlap or leave a hole."""
+    where = f"tensor {name!r}"
+    held = sum(math.prod(length for _, length in place) for place in places)
+    if held != math.prod(shape):
+        raise BrokenFile(
+            f"its slices hold {held:,} elements, its shape {math.prod(shape):,}.", path=path, where=where,
+            next=_FETCH_AGAIN,
+        )  # fmt: skip
+    axes = [axis for axis, size in enumerate(shape) if any(place[axis] != (0, size) for place in places)]
+    if len(axes) == 1:  # as TensorFlow's partitioners make them: in a row along one axis
+        [axis] = axes
+        row = sorted(place[axis] for place in places if place[axis][1])
+        overlap = any(start + length > after for (start, length), (after, _) in zip(row, row[1:]))  # noqa: B905
+    elif len(places) > _MANY_SLICES:
+        raise LimitExceeded(f"is cut into {len(places):,} slices along several axes.", path=path, where=where)
+    else:
+        overlap = any(_overlap(one, other) for at, one in enumerate(places) for other in places[:at])
+    if overlap:
+        raise BrokenFile("its slices overlap.", path=path, where=where, next=_FETCH_AGAIN)
+
+
+def _overlap(one: Place, other: Place) -> bool:
+    return all(a < c + d and c < a + b for (a, b), (c, d) in zip(one, other))  # noqa: B905
+
+
+def joined(pieces: Sequence[tuple[Place, StoredTensor]], shape: tuple[int, ...], dtype: str) -> Array:
+    """The whole tensor, read-only."""
+    import numpy as np
+
+    from ..tensors import numpy_dtype
+
+    whole: Array = np.empty(shape, numpy_dtype(dtype))
+    for place, piece in pieces:
+        whole[tuple(slice(start, start + length) for start, length in place)] = piece.array()
+    whole.flags.writeable = False
+    return whole

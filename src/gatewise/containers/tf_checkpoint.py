@@ -1,0 +1,117 @@
+"""TensorFlow's checkpoints: ``NAME.index`` beside ``NAME.data-00000-of-00001`` (V2), and the one file of V1.
+
+A checkpoint is named by NAME, which is no file, by any of its files, or by its directory.  TF1 stores a variable under
+its name.  Source: tensorflow/python/training/{saver,checkpoint_management}.py and tensorflow/core/util/tensor_bundle
+(TF 1.15, 2.15).  Not known here: cells and gates; whose names they are.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from ..source import Folder, Source
+from ..tensors import Tensors
+from . import Container
+
+if TYPE_CHECKING:
+    from ._tf_bundle import Bundle
+
+_CUT = re.compile(rb"\0\0[\x04-\x14]\x08.{1,3}(\x10.)?\x1a\x02\x08\x01", re.DOTALL)  # how an index begins, cut or not
+_PART = re.compile(r"(?P<prefix>.+)\.(index|meta|data-\d{5}-of-\d{5})$")
+_STATE = "checkpoint"  # the text file that names the latest
+
+
+def claims(source: Source) -> bool:
+    if source.whole:
+        return bool(_indexes(source.folder))
+    from ._leveldb_table import is_table
+
+    head = bytes(source.data[:16])
+    # The first key is empty, so its entry begins with two zeros; a compressed block has a few bytes before them.
+    return bool(_CUT.match(head)) or (is_table(source) and b"\0\0" in head[:8])
+
+
+def read(source: Source) -> Tensors:
+    if source.whole:
+        source = _index_in(source)
+    from ._tf_bundle import Bundle
+    from ._tf_slices import is_v1, read_v1
+
+    if is_v1(source):
+        return read_v1(source)
+    return bundle_tensors(Bundle(source))
+
+
+def bundle_tensors(bundle: Bundle) -> Tensors:
+    """The tensors of a V2 checkpoint."""
+    from ._tf_objects import KEY, graph_of, names_of, natural
+
+    tensors = bundle.tensors()
+    graph = graph_of(bundle)
+    if names := names_of(bundle, graph):
+        tensors = [tensor.renamed(names.get(tensor.name, tensor.name)) for tensor in tensors]
+        tensors.sort(key=lambda tensor: natural(tensor.name))
+    spare = sum(entry.name not in ("", KEY) for entry in bundle.entries.values()) - len(tensors)
+    notes = [f"{spare} tensors hold no numbers and are left out."] if spare else []
+    return Tensors(
+        tensors,
+        path=bundle.source.path,
+        container="tf-checkpoint",
+        bytes=bundle.bytes,
+        naming="tf-object" if names else "",
+        notes=notes,
+    )
+
+
+# Which file.
+
+
+def stands_for(path: Path) -> Path | None:
+    """The index of the checkpoint that ``path`` is the prefix or a file of; a V1 file beside its ``.meta``."""
+    part = _PART.fullmatch(path.name)
+    prefix = path.with_name(part["prefix"]) if part else path
+    index = prefix.with_name(f"{prefix.name}.index")
+    if index.is_file():
+        return index
+    return prefix if part and prefix.is_file() else None
+
+
+def _indexes(folder: Folder) -> list[str]:
+    """The indexes of a directory, or of one packed."""
+    return [name for name in folder.names() if name.endswith(".index")]
+
+
+def _index_in(source: Source) -> Source:
+    """The checkpoint that a directory means: the one that its text file ``checkpoint`` names, or the only one."""
+    names = _indexes(source.folder)
+    for name in names:
+        state = PurePosixPath(name).parent / _STATE
+        if str(state) in source.folder and _latest(source.folder.open(str(state))) == PurePosixPath(name).name:
+            return source.folder.open(name)
+    if len(names) > 1:
+        shown = ", ".join(name.removesuffix(".index") for name in names[:8])
+        raise UsageError(f"holds {len(names)} checkpoints.", path=source.path, next=f"Name one of them: {shown}.")
+    return source.folder.open(names[0])
+
+
+def _latest(state: Source) -> str:
+    """``model_checkpoint_path: "some/where/model.ckpt-100"`` → ``model.ckpt-100.index``."""
+    text = bytes(state.data[: 1 << 16]).decode("utf-8", "replace")
+    found = re.search(r'^model_checkpoint_path:\s*"(?P<path>[^"\n]+)"', text, re.MULTILINE)
+    return f"{PurePosixPath(found['path'].replace(chr(92), '/')).name}.index" if found else ""
+
+
+CONTAINERS = (
+    Container(
+        "tf-checkpoint",
+        title="TensorFlow checkpoint (.index and .data, or V1)",
+        source="tensorflow/core/util/tensor_bundle/tensor_bundle.cc and tensorflow/core/util/saved_tensor_slice.proto",
+        claims=claims,
+        read=read,
+        stands_for=stands_for,
+        rank=45,
+    ),
+)
