@@ -9,6 +9,7 @@ Not known here: what the names mean.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,7 @@ class Bundle:
         self.source = source
         self.prefix = source.path.name.removesuffix(".index")
         self.entries: dict[bytes, Entry] = {}
+        self._mapped: dict[int, memoryview] = {}
         self._shapes: dict[bytes, tuple[int, ...]] = {}
         table = Table(source, _WHERE)
         for key, value in table.entries(check=source.limits.header_bytes):
@@ -92,9 +94,13 @@ class Bundle:
     def shard_name(self, shard: int) -> str:
         return f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 (as long as the bundle)
     def shard(self, shard: int) -> memoryview:
         """A data file, mapped."""
+        if shard not in self._mapped:
+            self._mapped[shard] = self._map(shard)
+        return self._mapped[shard]
+
+    def _map(self, shard: int) -> memoryview:
         name = self.shard_name(shard)
         if not 0 <= shard < self.shards:
             raise BrokenFile(
@@ -111,7 +117,7 @@ class Bundle:
         return sum(entry.shard == shard and not entry.slices for entry in self.entries.values())
 
     @property
-    def bytes(self) -> int:
+    def size(self) -> int:
         """The index and its data files together."""
         return self.source.size + sum(len(self.shard(shard)) for shard in self._used)
 
@@ -209,7 +215,7 @@ def covers_exactly(places: Sequence[Place], shape: tuple[int, ...], name: str, p
     if len(axes) == 1:  # as TensorFlow's partitioners make them: in a row along one axis
         [axis] = axes
         row = sorted(place[axis] for place in places if place[axis][1])
-        overlap = any(start + length > after for (start, length), (after, _) in zip(row, row[1:]))  # noqa: B905
+        overlap = any(start + length > after for (start, length), (after, _) in itertools.pairwise(row))
     elif len(places) > _MANY_SLICES:
         raise LimitExceeded(f"is cut into {len(places):,} slices along several axes.", path=path, where=where)
     else:

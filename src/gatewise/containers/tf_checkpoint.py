@@ -60,7 +60,7 @@ def bundle_tensors(bundle: Bundle) -> Tensors:
         tensors,
         path=bundle.source.path,
         container="tf-checkpoint",
-        bytes=bundle.bytes,
+        bytes=bundle.size,
         naming="tf-object" if names else "",
         notes=notes,
     )
