@@ -117,6 +117,12 @@ PLAIN = {
 }  # torch's dialect of each cell; other tables say what is theirs with record.replace
 
 
+CELLS_OF = {
+    "reset": ("gru", "mgu"), "update": ("gru", "mgu", "ugrnn"), "forget_bias": ("lstm", "slstm", "ugrnn"),
+    "cell_clip": ("lstm",), "proj_clip": ("lstm",), "coupled": ("lstm",),
+}  # fields of a dialect that say something of some cells only  # fmt: skip
+
+
 class Gates(Mapping[str, "Array"]):
     """Gate name → array, made when asked for.  Empty where the layer has no such role."""
 

@@ -11,17 +11,19 @@ from ..containers import open_tensors
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
-from ..layouts import Layout, Match, Recognised, layout, layouts, recognise
+from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, recognise
 from ..layouts._code import decode
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
-from ..weights import Dialect, Stack, joined
+from ..weights import CELLS_OF, Dialect, Stack, joined
 
 if TYPE_CHECKING:
     from ..tensors import Array
 
 # What a user may say that a file does not: option → field of the dialect.
-OVERRIDES = ("forget_bias", "reset", "activation", "recurrent_activation")
+OVERRIDES = ("forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip")
+# Sizes that a flat buffer does not tell: option → what the layouts call it.
+SIZES = {"units": "unit", "layers": "layers", "directions": "directions"}
 _LISTED = 6  # so many layers are named in a refusal
 _WRAPPERS = {
     "module": "torch.nn.DataParallel put it there",
@@ -205,10 +207,7 @@ class Checkpoint:
             "bytes": self.tensors.bytes,
             "written_by": [writer.as_dict() for writer in self.written_by],
             "layers": [layer.as_dict() for layer in shown],
-            "outside": [
-                {"name": look.name, "kind": look.kind, "why": look.why, "tensors": list(look.tensors)}
-                for look in self.recognised.outside
-            ],
+            "outside": [_outside_row(look) for look in self.recognised.outside],
             "others": [
                 {"tensor": name, "shape": list(tensor.shape), "dtype": tensor.dtype}
                 for name, tensor in self.tensors.items()
@@ -229,12 +228,28 @@ class Checkpoint:
             yield f"{doubt.name!r} fits {' and '.join(doubt.layouts)} equally well; say which with --from"
 
     def gates(self, name: str | None = None) -> list[dict[str, Any]]:
-        """One row per gate matrix: layer, direction, role, gate, shape, mean, std, min, max."""
-        chosen = self.layers if name is None else [self[name]]
+        """One row per gate matrix: layer, direction, role, gate, shape, mean, std, min, max.  Also of cells that are
+        not plain, where their table tells what is what."""
+        chosen: list[Stack] = list(self.layers) if name is None else [self[name]]
+        if name is None:
+            known = [look.match for look in self.recognised.outside if look.match is not None]
+            chosen += [decode(match, self.tensors) for match in known]
         return [row for layer in chosen for row in _gate_rows(layer)]
 
 
-def _gate_rows(layer: Layer) -> Iterator[dict[str, Any]]:
+def _outside_row(look: Lookalike) -> dict[str, Any]:
+    """A layer that is only named; with its sizes, where its own table knows it."""
+    row: dict[str, Any] = {"name": look.name, "kind": look.kind, "why": look.why, "tensors": list(look.tensors)}
+    if look.match is None:
+        return row
+    first = look.match.sizes[0, "forward"]
+    return row | {
+        "cell": look.match.layout.cell, "layout": look.match.layout.name, "gates": look.match.layout.gates,
+        "input_size": first["feature"], "hidden_size": first["unit"], "dtype": look.match.dtype,
+    }  # fmt: skip
+
+
+def _gate_rows(layer: Stack) -> Iterator[dict[str, Any]]:
     import numpy as np
 
     for (index, direction), weights in layer:
@@ -270,13 +285,20 @@ def _without_twins(matches: Sequence[Match], tensors: Tensors) -> list[Layer]:
     kept: list[tuple[Match, list[str]]] = []
     for match in matches:
         identity = _identity(match, tensors)
-        if identity is not None and identity in seen and _same_place(kept[seen[identity]][0].name, match.name):
+        if identity is not None and identity in seen and _one_layer(kept[seen[identity]][0], match):
             kept[seen[identity]][1].append(match.name)
             continue
         if identity is not None:
             seen[identity] = len(kept)
         kept.append((match, []))
     return [Layer(match, tensors, tuple(others)) for match, others in kept]
+
+
+def _one_layer(one: Match, other: Match) -> bool:
+    """Are two readings of the same weights one layer?  An operator that a graph has twice (in the branches of an If) is,
+    where nothing else differs."""
+    operators = one.group.declared is not None and other.group.declared is not None
+    return (operators and one.dialect == other.dialect) or _same_place(one.name, other.name)
 
 
 def _same_place(one: str, other: str) -> bool:
@@ -302,12 +324,13 @@ def open(
     """Open a checkpoint.  Its format is told by its bytes; only headers are read; nothing in it is run.
 
     ``layout``  read it as this layout (a name, or a TOML file of your own) instead of recognising it
-    ``said``    what the file does not tell: forget_bias, reset, activation, recurrent_activation
+    ``said``    what the file does not tell: forget_bias, reset, update, activation, recurrent_activation, cell_clip,
+                proj_clip (inf: never clipped); of a flat buffer units, layers, directions
     Raises ContainerError (the file), LayoutError (its tensors), UsageError (the call).
     """
-    unknown = [name for name in said if name not in OVERRIDES]
+    unknown = [name for name in said if name not in (*OVERRIDES, *SIZES)]
     if unknown:
-        raise UsageError(f"open takes no {unknown[0]!r}.", next=nearest(unknown[0], OVERRIDES))
+        raise UsageError(f"open takes no {unknown[0]!r}.", next=nearest(unknown[0], (*OVERRIDES, *SIZES)))
     tensors = resolve(open_tensors(path, limits))
     try:
         checkpoint = Checkpoint(tensors, _recognised(tensors, layout, said))
@@ -319,11 +342,13 @@ def open(
 
 
 def _recognised(tensors: Tensors, chosen: str | Layout | None, said: Mapping[str, Any]) -> Recognised:
+    sizes = {SIZES[name]: value for name, value in said.items() if name in SIZES}
+    meaning = {name: value for name, value in said.items() if name not in SIZES}
     if chosen is None:
-        found = recognise(tensors, layouts())
+        found = recognise(tensors, layouts(), told=sizes)
     else:
-        found = recognise(tensors, (layout(chosen),), chosen=True)
-    return replace(found, matches=tuple(_told(match, said) for match in found.matches)) if said else found
+        found = recognise(tensors, (layout(chosen),), chosen=True, told=sizes)
+    return replace(found, matches=tuple(_told(match, meaning) for match in found.matches)) if meaning else found
 
 
 def _told(match: Match, said: Mapping[str, Any]) -> Match:
@@ -344,7 +369,6 @@ def _told(match: Match, said: Mapping[str, Any]) -> Match:
 
 
 def _applies(match: Match, name: str) -> bool:
-    needed = {"reset": "gru", "forget_bias": "lstm"}
-    return match.layout.cell == needed.get(name, match.layout.cell) and (
+    return match.layout.cell in CELLS_OF.get(name, (match.layout.cell,)) and (
         name != "recurrent_activation" or match.dialect.recurrent_activation is not None
     )

@@ -14,7 +14,10 @@ USAGE = "gatewise COMMAND ... [--json]"
 DESCRIPTION = (
     "Reads, names, converts and proves the weights of recurrent layers of any framework, without the framework."
 )
-OVERRIDES = ("forget_bias", "reset", "activation", "recurrent_activation")
+OVERRIDES = (
+    "forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip", "units", "layers",
+    "directions",
+)  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -70,8 +73,16 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--reset", choices=("before", "after"), help="GRU: the reset gate acts before or after the matmul"
     )
+    group.add_argument(
+        "--update", choices=("keeps", "writes"), help="GRU: the update gate keeps the old state or writes the new one"
+    )
     group.add_argument("--activation", metavar="NAME", help="of the candidate and the output: tanh, relu ...")
     group.add_argument("--recurrent-activation", metavar="NAME", help="of the gates: sigmoid, hard_sigmoid ...")
+    group.add_argument("--cell-clip", type=float, metavar="X", help="LSTM: |c| is held below X (inf: it is not)")
+    group.add_argument("--proj-clip", type=float, metavar="X", help="LSTM: |h| is held below X after the projection")
+    group.add_argument("--units", type=int, metavar="N", help="of a flat buffer: units of each layer")
+    group.add_argument("--layers", type=int, metavar="N", help="of a flat buffer: layers")
+    group.add_argument("--directions", type=int, choices=(1, 2), help="of a flat buffer: directions")
 
 
 def dialect(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GatewiseError, LayoutError, UsageError
-from ..weights import GATES, PLAIN, Dialect
+from ..weights import CELLS_OF, GATES, PLAIN, Dialect
 from ._layout import Layout, Part
 
 _PART_KEYS = {"name", "role", "phrase", "optional", "gates", "relabel"}
@@ -76,15 +76,14 @@ def layout_from(table: dict[str, Any], source: str = "given by the user") -> Lay
 
 
 _WORDS_OF = {"reset": ("after", "before"), "update": ("keeps", "writes"),
-             "merge": ("concat", "sum", "ave", "mul", "apart"), "go_backwards": (True, False)}  # fmt: skip
+             "coupled": ("i", "f"), "merge": ("concat", "sum", "ave", "mul", "apart"), "go_backwards": (True, False)}  # fmt: skip
 _NUMBERS = ("forget_bias", "cell_clip", "proj_clip", "input_clip")
-_CELLS_OF = {"reset": "gru", "update": "gru", "forget_bias": "lstm", "cell_clip": "lstm", "proj_clip": "lstm"}
 
 
 def _dialect(said: dict[str, Any], cell: str) -> Dialect:
     for key, value in said.items():
-        if _CELLS_OF.get(key, cell) != cell:
-            raise LayoutError(f"{key} says something of a {_CELLS_OF[key]}, and this is a {cell}.")
+        if cell not in CELLS_OF.get(key, (cell,)):
+            raise LayoutError(f"{key} says something of a {' or '.join(CELLS_OF[key])}, and this is a {cell}.")
         if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise LayoutError(f"{key} is {value!r}; it must be a number.")
         if key in _WORDS_OF and (value not in _WORDS_OF[key] or isinstance(value, bool) != (key == "go_backwards")):
