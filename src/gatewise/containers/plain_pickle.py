@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UnknownContainer
 from ..record import replace
 from ..source import Source
 from ..tensors import StoredTensor, Strided, Tensors, WrittenBy
@@ -52,6 +53,10 @@ def read(source: Source) -> Tensors:
     notes = [f"{len(left):,} bytes behind the last pickle are not read."] if left and not jittor else []
     torch = _torch_walk(root, met, source) if any(_package(name) == "torch" for name in met.names) else None
     tensors = list(torch.tensors.values()) if torch else _arrays(root, source)
+    if not tensors:
+        raise UnknownContainer(
+            "is a pickle, and holds no array.", path=source.path, next="Name the file in which the weights are."
+        )
     return Tensors(
         tensors,
         path=source.path,
