@@ -172,7 +172,7 @@ MISTAKES = {
     ),
     "go_backwards that is no truth": ("go_backwards = 1\n" + GOOD, LayoutError, "go_backwards is 1; it must be one of True"),
     "a merge nobody knows": ('merge = "max"\n' + GOOD, LayoutError, "merge is 'max'; it must be one of concat, sum, ave"),
-    "reset for an LSTM": ('reset = "after"\n' + GOOD, LayoutError, "reset says something of a gru, and this is a lstm"),
+    "reset for an LSTM": ('reset = "after"\n' + GOOD, LayoutError, "reset says something of a gru or mgu, and this is a lstm"),
     "a forget bias for a GRU": (
         'forget_bias = 1.0\n' + GOOD.replace("lstm", "gru"), LayoutError, "forget_bias says something of a lstm",
     ),
