@@ -20,7 +20,7 @@ from ._keras_config import Layer, Model
 class Names(Protocol):
     """A naming scheme."""
 
-    def places(self, scope: str, model: Model) -> list[str]:
+    def places(self, scope: str, model: Model, /) -> list[str]:
         """The place of each layer of a model."""
 
     def within(self, place: str) -> str:
@@ -91,6 +91,43 @@ class LegacyNames:
     def _has(self, place: str, *marks: str) -> bool:
         group, prefixes = self.within(place), tuple(place + mark for mark in marks)
         return any(f"{group}/{name}".startswith(prefixes) for name in self.groups.get(group, ()))
+
+
+@dataclass(frozen=True)
+class VariableNames:
+    """TensorFlow.js: the variables' own names without any group, ``bidirectional_1/forward_lstm_2/kernel``.
+
+    The layers of a nested model keep the names that they would have outside of it.
+    """
+
+    weights: Sequence[str]
+
+    def places(self, _scope: str, model: Model) -> list[str]:
+        return [self._place(layer) for layer in model.layers]
+
+    def _place(self, layer: Layer) -> str:
+        names, inner = [layer.name], layer.inner
+        while inner is not None:
+            names.append(inner.name)
+            inner = inner.inner
+        return next((place for name in names if name for place in _prefixes(self.weights, name, True)), layer.name)
+
+    def within(self, place: str) -> str:
+        return place
+
+    def wrapped(self, place: str) -> str:
+        return place
+
+    def cell(self, place: str, rnn: Layer, index: int) -> tuple[str, str]:
+        """TensorFlow.js numbers the cells; what was converted from Keras has Keras's names of them."""
+        stacked, cell = (rnn.inner.name if rnn.inner else ""), rnn.cells[index].name
+        for own in (f"{place}/RNNCell_{index}", f"{place}/{stacked}/{cell}", f"{place}/{cell}"):
+            if self.has(own):
+                return own, ""
+        return place, str(index) if index else ""
+
+    def has(self, place: str) -> bool:
+        return any(name.startswith(f"{place}/") for name in self.weights)
 
 
 def _prefixes(weights: Iterable[str], name: str, owns: bool) -> Iterator[str]:
