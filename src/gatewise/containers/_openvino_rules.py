@@ -44,13 +44,15 @@ def _reshaped(call: Call, arrays: list[Array]) -> Array:
 def _broadcast(call: Call, arrays: list[Array]) -> Array:
     import numpy as np
 
-    return np.broadcast_to(arrays[0], call.shape).copy()
+    made: Array = np.broadcast_to(arrays[0], call.shape).copy()
+    return made
 
 
 def _concatenated(call: Call, arrays: list[Array]) -> Array:
     import numpy as np
 
-    return np.concatenate(arrays, axis=whole(call.data.get("axis"), 0))
+    made: Array = np.concatenate(arrays, axis=whole(call.data.get("axis"), 0))
+    return made
 
 
 def _split(call: Call, arrays: list[Array]) -> Array:

@@ -352,9 +352,11 @@ def _another_use(match: Match, rivals: list[Match]) -> bool:
     )
 
 
-def _rank(match: Match) -> tuple[bool, bool, int]:
+def _rank(match: Match) -> tuple[bool, bool, bool, int]:
     declared = match.declared is not None and claims(match.layout, match.declared)
-    return (declared, match.native, len(match.tensors))
+    parts = [match.layout.parts[address[0]] for address in match.group.names]
+    own = bool(match.group.naming) and all(part.texts(match.group.naming) for part in parts)  # no plain names' stand-in
+    return (declared, match.native, own, len(match.tensors))
 
 
 def _means_the_same(one: Match, other: Match) -> bool:

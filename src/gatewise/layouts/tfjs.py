@@ -18,8 +18,8 @@ _HARD = "hard_sigmoid(0.2)"
 _SILENT = "model.json holds no config of the layer; TensorFlow.js's default"
 
 
-def _names(name: str) -> dict[str, str]:
-    return {"tfjs": f"[{{forward|backward}}_*/]{name}[_{{member}}]"}
+def _names(name: str) -> dict[str, tuple[str, ...]]:
+    return {"tfjs": (f"[{{forward|backward}}_layer/]{name}", f"[{{forward|backward}}_*/]{name}[_{{member}}]")}
 
 
 ACTIVATIONS = {
