@@ -29,13 +29,16 @@ PROMISED = {
     "a matrix in one row": ("(gate unit hidden)", RECURRENT_KERNEL),
 }
 PHRASES = PROMISED | {
-    f"{layout.name}: {part.phrase}": (part.phrase, part.roles) for layout in layouts() for part in layout.parts
+    f"{layout.name}: {part.phrase}": (part.phrase, part.roles)
+    for layout in layouts()
+    for part in layout.parts
+    if not part.parsed.sections
 }
 each_phrase = pytest.mark.parametrize(("text", "roles"), PHRASES.values(), ids=PHRASES.keys())
 all_sizes = st.fixed_dictionaries(
     {
         "gate": st.integers(1, 4), "unit": st.integers(1, 5), "feature": st.integers(1, 5), "hidden": st.integers(1, 5),
-        "direction": st.integers(1, 2), "one": st.just(1),
+        "state": st.integers(1, 5), "direction": st.integers(1, 2), "one": st.just(1),
     }
 )  # fmt: skip
 few = settings(max_examples=12, deadline=None)

@@ -53,7 +53,9 @@ def test_a_key_before_the_names_changes_nothing():
 def test_nan_and_inf_make_a_line_shorter_than_announced_and_are_read():
     layer = gw.open(FOLDER / "not_finite.model").only()
     matrix = layer[0, "forward"].recurrent_kernel["h"]
-    assert np.isnan(matrix[0, 0]) and matrix[1, 0] == np.inf and matrix[1, 1] == -np.inf
+    assert np.isnan(matrix[0, 0])
+    assert matrix[1, 0] == np.inf
+    assert matrix[1, 1] == -np.inf
     assert np.isfinite(layer[0, "forward"].bias["h"]).all()
 
 
@@ -65,7 +67,8 @@ def test_the_forget_bias_is_added_at_run_time_and_said_to_be_assumed():
     assert layer.dialect.forget_bias == 1.0
     assert any("forget_bias = 1.0" in text for text in layer.assumed)
     without = gw.open(FOLDER / "vanilla.model", forget_bias=0.0).only()
-    assert without.dialect.forget_bias == 0.0 and not without.assumed
+    assert without.dialect.forget_bias == 0.0
+    assert not without.assumed
     assert error(without, record_of(FOLDER / "vanilla.model")) > 0.01
 
 
