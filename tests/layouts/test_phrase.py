@@ -100,7 +100,7 @@ def test_a_shape_gives_back_any_one_size_that_made_it(text: str, roles: tuple[st
 def test_a_shape_that_no_sizes_make_has_no_solution(text: str, roles: tuple[str, ...]) -> None:
     assert roles
     parsed = phrase(text)
-    sizes = {"gate": 4, "unit": 7, "feature": 5, "hidden": 3, "direction": 2, "one": 1}
+    sizes = {"gate": 4, "unit": 7, "feature": 5, "hidden": 3, "state": 7, "direction": 2, "one": 1}
     shape = parsed.shape(sizes)
     for number in range(len(shape)):
         lengths = [length + (axis == number) for axis, length in enumerate(shape)]
