@@ -28,6 +28,7 @@ DOUBLE = "double"  # fixed64
 FIXED = "fixed"  # fixed32 or fixed64, unsigned
 TEXT = "text"
 RAW = "raw"  # a memoryview of the file
+PACKED = "packed"  # the bytes of a repeated number, packed or of one element: they are read later
 LAZY = "lazy"  # a Cursor over a message that somebody reads later
 
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
@@ -40,12 +41,13 @@ class Message:
 
     def __init__(self, fields: Mapping[int, tuple[str, Any]]):
         self.fields = dict(fields)
+        self._repeated = [name for name, kind in self.fields.values() if isinstance(kind, list)]
 
     def read(self, cursor: Cursor, limits: Limits, depth: int = 0) -> dict[str, Any]:
         """The fields that are there; repeated ones are always there, perhaps empty.  The last of a single field that
         is given twice counts.  Raises BrokenFile, LimitExceeded."""
         limits.check("nesting", depth, path=cursor.path, where=cursor.where)
-        found: dict[str, Any] = {name: [] for name, kind in self.fields.values() if isinstance(kind, list)}
+        found: dict[str, Any] = {name: [] for name in self._repeated}
         for number, wire, value in fields(cursor):
             if number not in self.fields:
                 continue
@@ -60,15 +62,20 @@ class Message:
 
 def fields(cursor: Cursor) -> Iterator[tuple[int, int, Any]]:
     """(field number, wire type, value): an int for a varint, a view for everything else."""
-    while cursor.left:
-        key = varint(cursor)
+    data, end = cursor.data, len(cursor.data)
+    while cursor.at < end:
+        key = data[cursor.at]
+        if key < 0x80:  # nearly all keys and most lengths are one byte
+            cursor.at += 1
+        else:
+            key = varint(cursor)
         number, wire = key >> 3, key & 7
         if not number:
             raise cursor.fail("a field has the number 0.", next=_FETCH_AGAIN)
-        if wire == VARINT:
-            yield number, wire, varint(cursor)
-        elif wire == BYTES_:
+        if wire == BYTES_:
             yield number, wire, cursor.take(varint(cursor), "bytes of a field")
+        elif wire == VARINT:
+            yield number, wire, varint(cursor)
         elif wire in (FIXED32, FIXED64):
             yield number, wire, cursor.take(4 if wire == FIXED32 else 8, "bytes of a number")
         else:
@@ -77,6 +84,9 @@ def fields(cursor: Cursor) -> Iterator[tuple[int, int, Any]]:
 
 def varint(cursor: Cursor) -> int:
     """An unsigned number of up to 64 bits, seven bits a byte, lowest first."""
+    if cursor.at < len(cursor.data) and (byte := cursor.data[cursor.at]) < 0x80:
+        cursor.at += 1
+        return byte
     value = 0
     for shift in range(0, 70, 7):
         byte = cursor.u8()
@@ -84,6 +94,17 @@ def varint(cursor: Cursor) -> int:
         if byte < 0x80:
             return value & 0xFFFFFFFFFFFFFFFF
     raise cursor.fail("a number is longer than ten bytes.", next=_FETCH_AGAIN)
+
+
+def encoded_varint(value: int) -> bytes:
+    """The bytes of an unsigned number; a negative one is given as its 64-bit complement."""
+    value &= 0xFFFFFFFFFFFFFFFF
+    made = bytearray()
+    while value >= 0x80:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    made.append(value)
+    return bytes(made)
 
 
 def cursor_over(cursor: Cursor, view: memoryview, what: str = "") -> Cursor:
@@ -94,9 +115,11 @@ def cursor_over(cursor: Cursor, view: memoryview, what: str = "") -> Cursor:
 def _one(cursor: Cursor, kind: Any, wire: int, value: Any, limits: Limits, depth: int) -> Any:
     if kind in _NUMBERS and not isinstance(kind, Message):
         return _number(cursor, kind, wire, value)
+    if kind == PACKED and wire != BYTES_:
+        return memoryview(encoded_varint(value)) if wire == VARINT else value
     if wire != BYTES_:
         raise cursor.fail(f"a field of bytes has the wire type {wire}.", next=_FETCH_AGAIN)
-    if kind == RAW:
+    if kind in (RAW, PACKED):
         return value
     if kind == TEXT:
         return bytes(value).decode("utf-8", "replace")

@@ -1,0 +1,232 @@
+"""What an ONNX graph says of its recurrent nodes: attributes, the tensors they are given, and which follows which.
+
+Source: docs/Operators.md of ONNX 1.23 (LSTM, GRU, RNN), docs/ContribOperators.md of onnxruntime (DynamicQuantizeLSTM).
+``activations`` lists one function for each use and direction; here each is a setting of its own, ``activations[0]`` …,
+written as ``LeakyRelu(0.01)`` where it has parameters (``hard_sigmoid(0.2)`` for a HardSigmoid of beta 0.5), and the
+reverse direction's are below ``reverse`` where they differ.  Not known here: cells and gates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..tensors import Declared, StoredTensor
+from ._onnx_fold import Folder, Value
+from ._onnx_graph import Model, Node, Scope
+
+if TYPE_CHECKING:
+    from .onnx import Listing
+
+_OWN = frozenset(("LSTM", "GRU", "RNN"))
+_FOREIGN = {("com.microsoft", "DynamicQuantizeLSTM"), ("com.microsoft", "AttnLSTM")}
+# Inputs by position; what is given at run time (X, lengths, states) is no tensor of the layer.
+_INPUTS = {
+    "LSTM": {1: "W", 2: "R", 3: "B", 7: "P"}, "GRU": {1: "W", 2: "R", 3: "B"}, "RNN": {1: "W", 2: "R", 3: "B"},
+    "DynamicQuantizeLSTM": {1: "W", 2: "R", 3: "B", 7: "P", 8: "W_scale", 9: "W_zero_point", 10: "R_scale", 11: "R_zero_point"},
+    "AttnLSTM": {1: "W", 2: "R", 3: "B", 7: "P", 8: "QW", 9: "MW", 10: "V", 11: "M", 13: "AW"},
+}  # fmt: skip
+_NEEDED = ("W", "R")
+# Activations with parameters: their defaults (onnxruntime, rnn_helpers.cc; the operators' pages).
+_PARAMETERS = {
+    "Affine": (1.0, 0.0), "LeakyRelu": (0.01,), "ThresholdedRelu": (1.0,), "ScaledTanh": (1.0, 1.0),
+    "HardSigmoid": (0.2, 0.5), "Elu": (1.0,),
+}  # fmt: skip
+_PLAIN = ("Relu", "Tanh", "Sigmoid", "Softsign", "Softplus")
+_SPELLED = {name.lower(): name for name in (*_PARAMETERS, *_PLAIN)}
+_LISTS = ("activations", "activation_alpha", "activation_beta")
+
+
+def recurrent(node: Node) -> bool:
+    return (not node.domain and node.op in _OWN) or (node.domain, node.op) in _FOREIGN
+
+
+class Recurrent:
+    """The recurrent nodes of a model, declared.  ``notes`` says of which the weights are no constants."""
+
+    def __init__(self, model: Model, listing: Listing):
+        self._model, self._listing = model, listing
+        self._folder = Folder(model)
+        self._names: dict[int, str] = {}
+        self.notes: list[str] = []
+
+    def declared(self) -> Iterator[Declared]:
+        nodes = [node for scope in self._model.scopes for node in scope.nodes if recurrent(node)]
+        for node in nodes:
+            self._names[id(node)] = self._fresh(node)
+        for node in nodes:
+            yield self._declared(node)
+
+    def _fresh(self, node: Node) -> str:
+        taken = self._names.values()
+        path, name = node.scope.path, node.label
+        name = name if name not in taken else f"{path}/{name}" if path else name
+        number, fresh = 1, name
+        while fresh in taken:
+            number += 1
+            fresh = f"{name}#{number}"
+        return fresh
+
+    def _declared(self, node: Node) -> Declared:
+        name, kind = self._names[id(node)], f"{node.domain or 'onnx'}.{node.op}"
+        inputs, packed = self._inputs(node)
+        missing = [word for word in _NEEDED if word not in inputs]
+        if packed:
+            kind = f"quantized {kind}"
+        elif missing:
+            self.notes.append(
+                f"node {name!r} ({kind}) is given {' and '.join(missing)} only when the model runs; it is named and left."
+            )
+        return Declared(
+            name, kind, {**_settings(node), "opset": self._model.opsets.get(node.domain, 1)}, name=name,
+            after=self._after(node), inputs=inputs,
+        )  # fmt: skip
+
+    def _inputs(self, node: Node) -> tuple[dict[str, str], bool]:
+        """The tensors that a node is given, by the operator's word; and whether some are unpacked from whole numbers."""
+        found: dict[str, str] = {}
+        packed = False
+        for index, word in _INPUTS[node.op].items():
+            given = node.input(index)
+            if not given:
+                continue
+            value = self._folder.value(node.scope, given)
+            if value is not None:
+                found[word] = self._listed(node.scope, given, value)
+            elif quantised := self._folder.quantised_source(node.scope, given):
+                found[word], packed = quantised, True
+        return found, packed
+
+    def _listed(self, scope: Scope, name: str, value: Value) -> str:
+        if value.leaf is not None:
+            return self._listing.add(scope, value.leaf)
+        sources = tuple(self._listing.add(scope, leaf) for leaf in value.leaves())
+        shown = ", ".join(sources[:3]) + (" …" if len(sources) > 3 else "")
+        made_from = f"{', '.join(value.operators())} of {shown or 'a constant'}"
+        tensor = StoredTensor(name, value.dtype, value.shape, value.array, "computed", made_from, sources)
+        return self._listing.put(value, scope.path, tensor)
+
+    # What follows what.
+
+    def _after(self, node: Node) -> tuple[str, ...]:
+        """The recurrent node whose whole output this one takes as its input, with nothing between but other shapes."""
+        source = _producer(node)
+        return (self._names[id(source)],) if source is not None else ()
+
+
+def _settings(node: Node) -> dict[str, Any]:
+    said = {
+        key: _plain(value) for key, value in node.attributes.items() if key not in _LISTS and _plain(value) is not None
+    }
+    said.setdefault("direction", "forward")
+    count = 2 if said["direction"] == "bidirectional" else 1
+    functions = _functions(node.attributes)
+    each = len(functions) // count
+    own = {f"activations[{index}]": function for index, function in enumerate(functions[:each])}
+    reverse = {f"activations[{index}]": function for index, function in enumerate(functions[each:])}
+    return {**said, **own, **({"reverse": reverse} if count == 2 and reverse != own else {})}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    if isinstance(value, (int, float)):
+        return value
+    if isinstance(value, list) and all(isinstance(each, (int, float)) for each in value):
+        return list(value)
+    return None
+
+
+def _functions(attributes: Mapping[str, Any]) -> list[str]:
+    """The activations, each with its parameters; those of the two lists are used up in the functions' order."""
+    names = [_plain(name) for name in attributes.get("activations", [])]
+    lists = [iter(attributes.get(key, [])) for key in _LISTS[1:]]
+    functions = []
+    for said in names:
+        name = _SPELLED.get(str(said).lower(), str(said))
+        values = [float(next(each, default)) for each, default in zip(lists, _PARAMETERS.get(name, ()), strict=False)]
+        functions.append(_spelled(name, values))
+    return functions
+
+
+def _spelled(name: str, values: list[float]) -> str:
+    shown = [f"{value:.7g}" for value in values]  # as many digits as a float32 has
+    if name == "HardSigmoid" and values[1] == 0.5:
+        return f"hard_sigmoid({shown[0]})"
+    return f"{name}({', '.join(shown)})" if shown else name
+
+
+# Shapes: which axes an output has on its way to the next node's input.
+
+_TIME, _WAYS, _BATCH, _UNIT = "time", "direction", "batch", "unit"
+_LONGEST = 12  # operators between two recurrent nodes
+
+
+def _producer(node: Node) -> Node | None:
+    """The recurrent node whose sequence reaches ``node`` as [time, batch, direction·unit], with its axes as they were."""
+    steps: list[Node] = []
+    scope, name = node.scope, node.input(0)
+    for _ in range(_LONGEST):
+        found = scope.find(name)
+        if found is None or isinstance(found, StoredTensor):
+            return None
+        source, output = found
+        if recurrent(source):
+            same = output == 0 and _walked(source, steps[::-1]) == _order(node, joined=True)
+            return source if same else None
+        if source.domain or source.op not in ("Squeeze", "Transpose", "Reshape", "Identity", "Dropout") or output:
+            return None
+        steps.append(source)
+        scope, name = source.scope, source.input(0)
+    return None
+
+
+def _order(node: Node, joined: bool) -> list[tuple[str, ...]]:
+    """The axes of a node's input, or of its output with the directions apart."""
+    batch_first = bool(node.attributes.get("layout", 0))
+    times: list[tuple[str, ...]] = [(_BATCH,), (_TIME,)] if batch_first else [(_TIME,), (_BATCH,)]
+    if joined:
+        return [*times, (_WAYS, _UNIT)]
+    return [*times, (_WAYS,), (_UNIT,)] if batch_first else [times[0], (_WAYS,), times[1], (_UNIT,)]
+
+
+def _walked(source: Node, steps: list[Node]) -> list[tuple[str, ...]] | None:
+    axes: list[tuple[str, ...]] | None = _order(source, joined=False)
+    single = _settings(source)["direction"] != "bidirectional"
+    for step in steps:
+        axes = _stepped(axes, step, single) if axes is not None else None
+    return [(_WAYS, _UNIT) if axis == (_UNIT,) and single else axis for axis in axes] if axes is not None else None
+
+
+def _stepped(axes: list[tuple[str, ...]], step: Node, single: bool) -> list[tuple[str, ...]] | None:
+    if step.op in ("Identity", "Dropout"):
+        return axes
+    if step.op == "Transpose":
+        order = step.attributes.get("perm", list(range(len(axes)))[::-1])
+        return [axes[at] for at in order] if sorted(order) == list(range(len(axes))) else None
+    numbers = _numbers(step)
+    if numbers is None:
+        return None
+    if step.op == "Squeeze":
+        gone = [axes[at] for at in numbers if -len(axes) <= at < len(axes)]
+        return [axis for axis in axes if axis != (_WAYS,)] if gone == [(_WAYS,)] and single else None
+    return _reshaped(axes, numbers)
+
+
+def _reshaped(axes: list[tuple[str, ...]], numbers: list[int]) -> list[tuple[str, ...]] | None:
+    """[0, 0, -1] and its like: the last two axes become one, the others stay."""
+    last = (_WAYS, _UNIT) if axes[-2:] == [(_WAYS,), (_UNIT,)] else None
+    if len(axes) == 4 and len(numbers) == 3 and last and numbers[:2] == [0, 0]:
+        return [*axes[:2], last]
+    return None
+
+
+def _numbers(step: Node) -> list[int] | None:
+    """The axes of a Squeeze, the shape of a Reshape."""
+    from ._onnx_tensors import whole_numbers
+
+    found = step.attributes.get("axes" if step.op == "Squeeze" else "shape")
+    if isinstance(found, list):
+        return found
+    second = step.scope.find(step.input(1))
+    return whole_numbers(second, 16) if isinstance(second, StoredTensor) else None
