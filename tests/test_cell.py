@@ -95,7 +95,8 @@ def one_direction(stack: Stack, layer: int, direction: str, x: Any, start: list[
         for number, t in enumerate(steps):
             state = {"lstm": lstm, "gru": gru, "rnn": rnn}[stack.cell](arrays, d, x[b, t].tolist(), *state)
             # a reverse direction gives its outputs in time's order; a forward one that goes backwards does not
-            y[b, x.shape[1] - 1 - number if direction == "reverse" else number] = state[0]
+            turned = direction == "reverse" or d.backwards_in_place
+            y[b, x.shape[1] - 1 - number if turned else number] = state[0]
         for kept, value in zip(last, state, strict=True):
             kept[b] = value
     return y, last
@@ -174,6 +175,9 @@ BY_HAND = {
         "lstm", dialect=replace(LSTM, recurrent_activation="hard_sigmoid(0.2)", activation="softsign", output_activation="relu")
     ),
     "an LSTM that goes backwards": Recipe("lstm", dialect=replace(LSTM, go_backwards=True)),
+    "an LSTM that goes backwards in place": Recipe(
+        "lstm", layers=2, dialect=replace(LSTM, go_backwards=True, backwards_in_place=True)
+    ),
     "an LSTM in both directions, turned around": Recipe("lstm", directions=2, dialect=replace(LSTM, go_backwards=True)),
     "an LSTM whose directions are summed": Recipe("lstm", directions=2, dialect=replace(LSTM, merge="sum")),
     "an LSTM whose directions are averaged": Recipe("lstm", directions=2, dialect=replace(LSTM, merge="ave")),

@@ -17,6 +17,7 @@ from gatewise.errors import NotRepresentable
 from gatewise.layouts import Layout, Part, layout, layouts, recognise
 from gatewise.layouts._code import decode, encode
 from gatewise.proof import prove
+from gatewise.tensors import Declared
 from gatewise.weights import (
     BIAS,
     KERNEL,
@@ -44,7 +45,9 @@ def made(cell: str, *parts: Part, name: str = "other.Cell", **dialect: Any) -> L
 def through(stack: Stack, target: Layout) -> tuple[Stack, Expressed]:
     """Expressed, encoded, recognised and decoded again: what a reader of the written file sees."""
     said = express(stack, target)
-    tensors = stored({tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)})
+    arrays = {tensor.name: tensor.array() for tensor in encode(said.stack, target, said.form)}
+    operator = Declared("", target.kinds[0], inputs={name: name for name in arrays}) if target.own_naming else None
+    tensors = stored(arrays, declared=[operator] if operator else [])
     (match,) = recognise(tensors, (target,), chosen=True).matches
     again = decode(match, tensors)
     return again.replaced(dialect=replace(said.stack.dialect)), said
@@ -62,7 +65,7 @@ def refused(stack: Stack, target: Layout) -> str:
 
 def recipes() -> list[Recipe]:
     found = []
-    for known in layouts():
+    for known in (each for each in layouts() if not each.outside):
         for form in known.forms:
             roles = known.roles_given(form)
             optional = any(part.optional for part in known.parts_given(form) if "bias" in part.roles)
@@ -134,6 +137,8 @@ def names_of_the_thing(stack: Stack, target: Layout) -> list[str]:
     dialect, why = stack.dialect, []
     if stack.cell != target.cell:
         return [f"this is a {stack.cell}"]
+    if target.outside:
+        return ["only named"]
     roles = {role for form in target.forms for role in target.roles_given(form)}
     if len(stack.directions) == 2 and not target.is_bidirectional:
         why.append("reads in both")
@@ -432,6 +437,14 @@ def test_a_layer_that_reads_backwards_is_refused_where_none_can() -> None:
     stack = Recipe("lstm", dialect=replace(PLAIN["lstm"], go_backwards=True)).stack
     assert "go_backwards" in refused(stack, layout("torch.LSTM"))
     assert express(stack, layout("keras.LSTM")).stack.dialect.go_backwards
+    assert "in the input's order" in refused(stack, layout("onnx.LSTM"))
+
+
+def test_a_lone_reverse_direction_in_place_is_said_by_onnx_and_is_not_keras_s_go_backwards() -> None:
+    stack = Recipe("lstm", dialect=replace(PLAIN["lstm"], go_backwards=True, backwards_in_place=True)).stack
+    assert express(stack, layout("onnx.LSTM")).stack.dialect.backwards_in_place
+    assert "turned around" in refused(stack, layout("keras.LSTM"))
+    assert "go_backwards" in refused(stack, layout("torch.LSTM"))
 
 
 def of_two_sizes(one: Recipe, other: Recipe) -> Stack:

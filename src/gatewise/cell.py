@@ -270,7 +270,7 @@ def _scan(
     for position, time in enumerate(times):
         state = step(cell, x[:, time], *state)
         y[:, position] = state[0]
-    return (y[:, ::-1] if direction == "reverse" else y), state
+    return (y[:, ::-1] if direction == "reverse" or dialect.backwards_in_place else y), state
 
 
 def joined_outputs(outputs: list[Array], merge: str) -> Array:

@@ -85,6 +85,7 @@ class Dialect:
     ``coupled``          LSTM with one gate for two: "i" is 1 - f and has no weights, or "f" is 1 - i
     ``merge``            how two directions become one output: concat, sum, ave, mul; "apart" where they stay two
     ``go_backwards``     a single direction that reads the time axis from its end and gives its outputs in that order
+    ``backwards_in_place`` such a direction gives its outputs in the input's order instead (ONNX's lone reverse)
     """
 
     recurrent_activation: str | None = "sigmoid"
@@ -99,6 +100,7 @@ class Dialect:
     coupled: str | None = None
     merge: str = "concat"
     go_backwards: bool = False
+    backwards_in_place: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON.  ``hard_sigmoid_slope`` is added where the gates use a hard sigmoid."""

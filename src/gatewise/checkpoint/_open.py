@@ -275,7 +275,8 @@ def _follows(above: Layer, layer: Layer) -> bool:
         and layer.dialect == above.dialect
         and layer.directions == above.directions
         and layer.spec.input_size == width
-        and not layer.dialect.go_backwards  # the next layer would read a sequence that was turned around
+        # Otherwise the next layer would read a sequence that was turned around.
+        and (not layer.dialect.go_backwards or layer.dialect.backwards_in_place)
     )
 
 

@@ -3,7 +3,7 @@
 Source: docs/Operators.md of ONNX 1.23 (LSTM, GRU, RNN), docs/ContribOperators.md of onnxruntime (DynamicQuantizeLSTM).
 ``activations`` lists one function for each use and direction; here each is a setting of its own, ``activations[0]`` …,
 written as ``LeakyRelu(0.01)`` where it has parameters (``hard_sigmoid(0.2)`` for a HardSigmoid of beta 0.5), and the
-reverse direction's are below ``reverse`` where they differ.  Not known here: cells and gates.
+reverse direction's are below ``reverse`` where they differ.  ``backwards`` says that there is only a reverse one.  Not known here: cells and gates.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ def _settings(node: Node) -> dict[str, Any]:
         key: _plain(value) for key, value in node.attributes.items() if key not in _LISTS and _plain(value) is not None
     }
     said.setdefault("direction", "forward")
+    if said["direction"] == "reverse":
+        said["backwards"] = True
     count = 2 if said["direction"] == "bidirectional" else 1
     functions = _functions(node.attributes)
     each = len(functions) // count

@@ -14,6 +14,8 @@ from ._terms import listed, refuse
 def cell(stack: Stack, layout: Layout) -> tuple[Stack, None]:
     if stack.cell != layout.cell:
         raise refuse(layout, f"it stores {layout.cell} cells, and this is a {stack.cell}.")
+    if layout.outside:
+        raise refuse(layout, f"such layers are only named, since {layout.outside}.")
     if len(stack.directions) == 2 and not layout.is_bidirectional:
         raise refuse(layout, "it has one direction, and this layer reads in both.")
     if len({weights.unit for weights in stack.cells.values()}) > 1 and layout.is_stack:
@@ -94,5 +96,9 @@ def time(stack: Stack, layout: Layout) -> tuple[Stack, None]:
             layout, f"the two directions are joined by {dialect.merge}, there by {listed(layout.sayable('merge'))}."
         )
     if dialect.go_backwards not in layout.sayable("go_backwards"):
-        raise refuse(layout, "the source reads time backwards (go_backwards) and gives its outputs in that order.")
+        order = "the input's" if dialect.backwards_in_place else "that"
+        raise refuse(layout, f"the source reads time backwards (go_backwards) and gives its outputs in {order} order.")
+    if dialect.go_backwards and dialect.backwards_in_place != (True in layout.sayable("backwards_in_place")):
+        mine, theirs = ("in the input's order", "turned around")[:: 1 if dialect.backwards_in_place else -1]
+        raise refuse(layout, f"the source reads time backwards and gives its outputs {mine}; there they are {theirs}.")
     return stack.replaced(dialect=dialect), None

@@ -89,13 +89,15 @@ def encode(
     naming: str = "",
     dtype: str | None = None,
 ) -> list[StoredTensor]:
-    """The tensors of a stack in a layout's own shapes, named below ``prefix``; each is filled when asked for.
+    """The tensors of a stack in a layout's own shapes, named below ``prefix``; each is filled when asked for.  An
+    operator's tensors without names are called by the operator's words, where no format has a ``naming`` of its own.
 
     The stack must already be in the layout's dialect and bias convention (``conventions.express`` sees to that).
     Raises NotRepresentable for several layers where the layout stores each apart: encode ``stack.layer(index)`` then.
     """
     if stack.num_layers > 1 and not layout.is_stack:
         raise NotRepresentable(f"{layout.name} holds one layer, and these are {stack.num_layers}.")
+    naming = naming or layout.own_naming
     roles = {role for weights in stack.cells.values() for role in weights.roles}
     tensors: list[StoredTensor] = []
     for part in layout.parts_given(form):

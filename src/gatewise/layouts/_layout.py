@@ -234,6 +234,12 @@ class Layout:
         # Without a gate in the name, the template is shared between layouts: a name is matched against it once.
         return tuple(template(text, spelled if "{gate}" in text else (), loose) for text in texts)
 
+    @functools.cached_property
+    def own_naming(self) -> str:
+        """The naming scheme in which it is named where no format has one: the plain one, else its operator's words."""
+        plain = all(part.texts("") for part in self.parts)
+        return "" if plain or not all(part.texts(INPUTS) for part in self.parts) else INPUTS
+
     def template(self, part: Part, naming: str) -> Template | None:
         """The one that is written."""
         return next(iter(self.templates(part, naming)), None)

@@ -48,7 +48,7 @@ def recognise(
     """Find every recurrent layer.  ``chosen``: the user named these layouts, so classes that a file declares and
     names that merely resemble do not count against them.  ``told``: sizes that the user says (unit, layers …)."""
     found = _pass(_Finder(tensors, tensors.naming, chosen, told or {}), layouts)
-    claimed = {name for match in found.matches for name in match.tensors}
+    claimed = {name for match in found.matches for name in _with_sources(match, tensors)}
     claimed |= {name for look in found.outside for name in look.tensors}
     left = tensors.with_tensors(tensor for name, tensor in tensors.items() if name not in claimed)
     resembling = _pass(_Finder(left, RESEMBLING, chosen, told or {}), layouts) if left else Recognised(())
@@ -83,7 +83,7 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
             else:
                 misfits[group.name].append(fitting)
                 outside += convolution(group, finder.tensors, finder.declared_for(group))
-    settled, ambiguous = _settle(candidates)
+    settled, ambiguous = _settle(candidates, finder.tensors)
     outside += [named_outside(match) for match in settled if match.layout.outside]
     matches = [match for match in settled if not match.layout.outside]
     claimed = {name for match in matches for name in match.tensors}
@@ -327,7 +327,14 @@ def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Addr
     return ""
 
 
-def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
+def _with_sources(match: Match, tensors: Tensors) -> Iterator[str]:
+    """A match's tensors, and those that they were made from: a graph turns torch's weights into ONNX's."""
+    for name in match.tensors:
+        yield name
+        yield from tensors[name].sources
+
+
+def _settle(candidates: list[Match], tensors: Tensors) -> tuple[list[Match], list[Ambiguity]]:
     """Where matches want the same tensors, the best evidence wins; equal evidence and other meaning is an ambiguity."""
     chosen: list[Match] = []
     ambiguous: list[Ambiguity] = []
@@ -336,7 +343,7 @@ def _settle(candidates: list[Match]) -> tuple[list[Match], list[Ambiguity]]:
         rivals = {id(taken[name]): taken[name] for name in match.tensors if name in taken}
         if not rivals or _another_use(match, list(rivals.values())):
             chosen.append(match)
-            taken |= dict.fromkeys(match.tensors, match)
+            taken |= dict.fromkeys(_with_sources(match, tensors), match)
             continue
         rival = next(iter(rivals.values()))
         if _rank(rival) == _rank(match) and not _means_the_same(rival, match):

@@ -76,7 +76,8 @@ def layout_from(table: dict[str, Any], source: str = "given by the user") -> Lay
 
 
 _WORDS_OF = {"reset": ("after", "before"), "update": ("keeps", "writes"),
-             "coupled": ("i", "f"), "merge": ("concat", "sum", "ave", "mul", "apart"), "go_backwards": (True, False)}  # fmt: skip
+             "coupled": ("i", "f"), "merge": ("concat", "sum", "ave", "mul", "apart"), "go_backwards": (True, False),
+             "backwards_in_place": (True, False)}  # fmt: skip
 _NUMBERS = ("forget_bias", "cell_clip", "proj_clip", "input_clip")
 
 
@@ -86,7 +87,7 @@ def _dialect(said: dict[str, Any], cell: str) -> Dialect:
             raise LayoutError(f"{key} says something of a {' or '.join(CELLS_OF[key])}, and this is a {cell}.")
         if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
             raise LayoutError(f"{key} is {value!r}; it must be a number.")
-        if key in _WORDS_OF and (value not in _WORDS_OF[key] or isinstance(value, bool) != (key == "go_backwards")):
+        if key in _WORDS_OF and (value not in _WORDS_OF[key] or isinstance(value, bool) != (True in _WORDS_OF[key])):
             raise LayoutError(f"{key} is {value!r}; it must be one of {', '.join(map(str, _WORDS_OF[key]))}.")
         if key.endswith("activation"):
             _text(said, key)
