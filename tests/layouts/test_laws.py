@@ -93,7 +93,7 @@ def test_each_naming_scheme_that_can_be_written_is_written_as_it_was_read(case: 
 def test_what_is_encoded_and_decoded_again_is_the_same_stack(case: Case, size: Sizes, seed: int) -> None:
     held = {
         role: "_" if role == "projection" else "".join(gate for part in case.parts if role in part.roles
-                                                       for gate in case.layout.gates_of(part))
+                                                       for gate in case.layout.gates_of(part, role))
         for part in case.parts for role in part.roles
     }  # fmt: skip
     stack = Recipe(

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_layers import stored
 
 from gatewise.errors import PhraseError
-from gatewise.layouts import Layout, Part, layouts
+from gatewise.layouts import Layout, Part, layouts, recognise
+from gatewise.layouts._code import decode, encode
 from gatewise.layouts._phrase import AXES, Equation, Phrase, Unsolvable, phrase, solve
 from gatewise.weights import BIAS, KERNEL, PEEPHOLE, PROJECTION, RECURRENT_BIAS, RECURRENT_KERNEL, ROLE_AXES
 
@@ -231,3 +233,44 @@ def test_a_table_that_makes_no_sense_is_refused_when_it_is_made(table: tuple, sa
         Layout("mine.Cell", table[0], table[1], table[2], "a test")
     assert says in str(refused.value)
     assert "mine.Cell" in str(refused.value)
+
+
+# Roles that hold different gates.
+
+FOUR_ROWS = {
+    "end to end (OpenVINO)": ("direction (gate unit + unit)", (2, 16)),
+    "as rows (ncnn)": ("direction (gate + one) unit", (2, 4, 4)),
+}
+
+
+@pytest.mark.parametrize(("text", "shape"), FOUR_ROWS.values(), ids=FOUR_ROWS.keys())
+def test_one_tensor_holds_three_gates_of_one_role_and_one_of_another(text, shape):
+    parts = (
+        Part("W", KERNEL, "direction (gate unit) feature"),
+        Part("R", RECURRENT_KERNEL, "direction (gate unit) hidden"),
+        Part("B", BIAS + RECURRENT_BIAS, text, gates={"recurrent_bias": "n"}),
+    )
+    layout = Layout("mine.GRU", "gru", "zrn", parts, "a test")
+    random = np.random.default_rng(0)
+    arrays = {"W": random.random((2, 12, 5)), "R": random.random((2, 12, 4)), "B": random.random(shape)}
+    tensors = stored(arrays)
+    (match,) = recognise(tensors, (layout,)).matches
+    stack, flat = decode(match, tensors), arrays["B"].reshape(2, 4, 4)
+    for at, direction in enumerate(("forward", "reverse")):
+        weights = stack[0, direction]
+        assert list(weights.bias) == ["z", "r", "n"]
+        assert list(weights.recurrent_bias) == ["n"]
+        assert all(np.array_equal(weights.bias[gate], flat[at, row]) for row, gate in enumerate("zrn"))
+        assert np.array_equal(weights.recurrent_bias["n"], flat[at, 3])
+    again = {tensor.name: tensor.array() for tensor in encode(stack, layout, match.form)}
+    assert all(np.array_equal(again[name], array) for name, array in arrays.items())
+
+
+def test_a_role_with_fewer_gates_than_the_axis_has_is_refused():
+    parts = (
+        Part("W", KERNEL, "(gate unit) feature"),
+        Part("R", RECURRENT_KERNEL, "(gate unit) hidden"),
+        Part("B", BIAS + RECURRENT_BIAS, "(gate unit + gate unit)", gates={"recurrent_bias": "n"}),
+    )
+    with pytest.raises(PhraseError, match="axis for 3 gates, its recurrent_bias 1"):
+        Layout("mine.GRU", "gru", "zrn", parts, "a test")

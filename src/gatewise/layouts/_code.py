@@ -63,7 +63,8 @@ def _contents(
 def _gates_in(layout: Layout, part: Part, role: str, atoms: frozenset[str], found: Found) -> Iterable[str]:
     if role in GATELESS:
         return ("",)
-    return layout.gates_of(part) if "gate" in atoms else (found.gate or layout.gates_of(part),)
+    gates = layout.gates_of(part, role)
+    return gates if "gate" in atoms else (found.gate or gates,)
 
 
 def _maker(

@@ -45,7 +45,8 @@ class Part:
     ``roles``    what lies in it: KERNEL, BIAS + RECURRENT_BIAS …
     ``phrase``   where each role lies (``_phrase``)
     ``optional`` may be missing (all of them or none)
-    ``gates``    the gates it holds, where not all of the layout's
+    ``gates``    the gates it holds, where not all of the layout's; a mapping from roles where these hold different ones:
+                 ``{"recurrent_bias": "n"}``.  A role that holds one gate needs no ``gate`` in the phrase
     ``relabel``  a re-labelling of elements inside each gate's block that no view can express (``RELABELS``)
     ``given``    the dialect for which the layout has this part: ``{"reset": "before"}``
     """
@@ -54,7 +55,7 @@ class Part:
     roles: tuple[str, ...]
     phrase: str
     optional: bool = False
-    gates: str | None = None
+    gates: str | Mapping[str, str] | None = None
     relabel: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
 
@@ -150,13 +151,10 @@ class Layout:
                 raise PhraseError(
                     f"{self.name}: a {role} has the axes {ROLE_AXES[role]}, {part.phrase!r} gives {left}."
                 )
-            room = "gate" in atoms or "{gate}" in part.all_names or role in GATELESS
-            if not room and len(self.gates_of(part)) > 1:
-                raise PhraseError(
-                    f"{self.name}: {part.phrase!r} has no place for the {len(self.gates_of(part))} gates of its {role}.",
-                    next="Say gate in the phrase, {gate} in the name, or which one gate it is.",
-                )
-        unknown = set(part.gates or "") - set(self.gates)
+            self._check_room(part, role, "gate" in atoms)
+        unknown = set("".join(part.gates.values()) if isinstance(part.gates, Mapping) else part.gates or "") - set(
+            self.gates
+        )
         if unknown:
             raise PhraseError(f"{self.name}: part {part.phrase!r} has unknown gates {sorted(unknown)}.")
         for naming in part.namings:
@@ -166,13 +164,27 @@ class Layout:
                 f"{self.name}: there is no relabel {part.relabel!r}.", next=f"Known: {', '.join(RELABELS)}."
             )
 
+    def _check_room(self, part: Part, role: str, said: bool) -> None:
+        """A role with several gates has an axis for them, which has one length in the whole part."""
+        gates = self.gates_of(part, role)
+        if said and len(gates) != len(self.gates_of(part)):
+            raise PhraseError(
+                f"{self.name}: {part.phrase!r} has an axis for {len(self.gates_of(part))} gates, its {role} {len(gates)}.",
+                next="A role with one gate needs no gate in the phrase.",
+            )
+        if not (said or "{gate}" in part.all_names or role in GATELESS) and len(gates) > 1:
+            raise PhraseError(
+                f"{self.name}: {part.phrase!r} has no place for the {len(gates)} gates of its {role}.",
+                next="Say gate in the phrase, {gate} in the name, or which one gate it is.",
+            )
+
     def _check_homes(self, form: Mapping[str, Any]) -> None:
         """In each form, every gate of both kernels has one home, and nothing has two."""
         homes = [
             (role, gate)
             for part in self.parts_given(form)
             for role in part.roles
-            for gate in ([""] if role in GATELESS else self.gates_of(part))
+            for gate in ([""] if role in GATELESS else self.gates_of(part, role))
         ]
         for role, gate in homes:
             if homes.count((role, gate)) > 1:
@@ -220,8 +232,14 @@ class Layout:
                 return form
         return None
 
-    def gates_of(self, part: Part) -> str:
-        return self.gates if part.gates is None else part.gates
+    def gates_of(self, part: Part, role: str = "") -> str:
+        """The gates that a part holds of one role; of all its roles together where none is named."""
+        if not isinstance(part.gates, Mapping):
+            return self.gates if part.gates is None else part.gates
+        if role:
+            return part.gates.get(role, self.gates)
+        held = {gate for each in part.roles for gate in part.gates.get(each, self.gates)}
+        return "".join(gate for gate in self.gates if gate in held)
 
     def templates(self, part: Part, naming: str) -> tuple[Template, ...]:
         """The part's name templates under a naming scheme, else under the plain one; none for a stream, which has no
@@ -273,7 +291,7 @@ class Layout:
 
     def gates_with(self, role: str, form: Mapping[str, Any]) -> str:
         """The gates for which the layout stores this role."""
-        held = {gate for part in self.parts_given(form) if role in part.roles for gate in self.gates_of(part)}
+        held = {gate for part in self.parts_given(form) if role in part.roles for gate in self.gates_of(part, role)}
         return "".join(gate for gate in self.gates if gate in held)
 
     def roles_given(self, form: Mapping[str, Any]) -> frozenset[str]:

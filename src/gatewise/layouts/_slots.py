@@ -70,8 +70,8 @@ def slots(layout: Layout, part: Part, array: Array, places: Places, found: Found
 def _role_slots(
     layout: Layout, part: Part, parsed: Phrase, index: int, role: str, array: Array, sizes: Mapping[str, int], found: Found
 ) -> Iterator[Slot]:  # fmt: skip
-    gates = layout.gates_of(part)
-    known = with_constants(sizes, len(gates))
+    gates = layout.gates_of(part, role)
+    known = with_constants(sizes, len(layout.gates_of(part)))
     atoms = {atom for _, segment in parsed.segments(index) for atom in segment}
     for direction_at, direction in _directions(atoms, sizes, found):
         for gate_at, gate in _gates(atoms, role, gates, found):

@@ -117,6 +117,12 @@ def _text(table: dict[str, Any], key: str, default: str | None = None, of: str =
     return value
 
 
+def _gates(said: Any, of: str) -> str | dict[str, str]:
+    if isinstance(said, dict) and all(isinstance(letters, str) for letters in said.values()):
+        return said
+    return _text({"gates": said}, "gates", of=of)
+
+
 def _part(table: Any, number: int) -> Part:
     if not isinstance(table, dict):
         raise LayoutError(f"part {number} is not a table.")
@@ -138,6 +144,6 @@ def _part(table: Any, number: int) -> Part:
         tuple(names),
         _text(table, "phrase", of=of),
         optional=optional,
-        gates=_text(table, "gates", of=of) if "gates" in table else None,
+        gates=_gates(table["gates"], of) if "gates" in table else None,
         relabel=_text(table, "relabel", of=of) if "relabel" in table else None,
     )
