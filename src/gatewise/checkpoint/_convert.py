@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from ..conventions import Change
 from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, WriteRefused, nearest
 from ..layouts import Layout, layout, layouts
 from ..layouts._code import declared_as, encode
+from ..layouts._layout import is_stream
 from ..proof import TOLERANCE, Proof, prove
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Stack, joined
-from ._load_code import load_code
 from ._open import Checkpoint, Layer, open
 from ._unit import Unit, layout_framework, unit_of
+from .loading import load_code
 
 Progress = Callable[[int, int, str], None]
 
@@ -70,6 +71,7 @@ def convert(
     dtype: str | None = None,
     verify: bool = True,
     force: bool = False,
+    batch_first: bool = False,
     progress: Progress | None = None,
     **said: Any,
 ) -> Conversion:
@@ -77,13 +79,18 @@ def convert(
 
     Without ``to`` the layout stays, or becomes that of the framework whose format is written.  All layers are
     converted, or only ``layer``; layers that the file says follow each other become one stack where the target has
-    stacks.  The result is proved against the source before ``out`` appears (``verify=False``: not).
+    stacks.  ``batch_first``: a graph that is written (ONNX) takes x as [batch, time, feature].  The result is proved
+    against the source before ``out`` appears (``verify=False``: not).
     Raises NotRepresentable, ProofFailed, WriteRefused and what :func:`open` raises; then nothing is written.
     """
     checkpoint = open(path, layout, **said)
     chosen = container_for_writing(out, container)
+    options = {"batch_first": True} if batch_first else {}
+    for option in options:
+        if option not in chosen.options:
+            raise UsageError(f"a {chosen.name} file says nothing of {option}.", path=out, next="Leave that out.")
     try:
-        return _convert(checkpoint, out, chosen, to, layer, dtype, verify, force, progress)
+        return _convert(checkpoint, out, chosen, to, layer, dtype, verify, force, options, progress)
     except GatewiseError as error:
         raise error.at(path) from None
 
@@ -94,7 +101,7 @@ def save(
     """Write one stack into a new file, in ``layout`` (or the stack's own), proved.  Raises as :func:`convert`."""
     chosen = container_for_writing(out)
     unit = unit_of(stack, (stack.name,), _target(stack, layout, chosen), None, [], [], alone=True)
-    proof = _write(out, chosen, [unit], [], True, force, None)
+    proof = _write(out, chosen, [unit], [], True, force, {}, None)
     if proof is None:
         raise ProofFailed("nothing was compared.", path=out)
     return proof
@@ -102,7 +109,7 @@ def save(
 
 def _convert(
     checkpoint: Checkpoint, out: str | os.PathLike[str], chosen: Container, to: str | Layout | None, layer: str | None,
-    dtype: str | None, verify: bool, force: bool, progress: Progress | None,
+    dtype: str | None, verify: bool, force: bool, options: Mapping[str, Any], progress: Progress | None,
 ) -> Conversion:  # fmt: skip
     _refuse_own(checkpoint.path, out)
     sources = _sources(checkpoint, layer, to, chosen)
@@ -121,7 +128,7 @@ def _convert(
         units.append(unit)
     carried = _carried(checkpoint, units, layer, dtype, changes)
     changes += _not_told(chosen, units)
-    proof = _write(out, chosen, units, carried, verify, force, progress)
+    proof = _write(out, chosen, units, carried, verify, force, options, progress)
     return Conversion(checkpoint.path, os.fspath(out), chosen.name, tuple(units), tuple(changes), proof)
 
 
@@ -238,11 +245,11 @@ def _not_told(chosen: Container, units: list[Unit]) -> list[Change]:
 
 def _write(
     out: str | os.PathLike[str], chosen: Container, units: list[Unit], carried: list[StoredTensor], verify: bool,
-    force: bool, progress: Progress | None,
+    force: bool, options: Mapping[str, Any], progress: Progress | None,
 ) -> Proof | None:  # fmt: skip
     if chosen.write is None:
         raise UsageError(f"{chosen.name} is not written.")
-    content = _content(chosen, units, carried, progress)
+    content = _content(chosen, units, carried, options, progress)
     with atomic(out, force) as temporary:
         try:
             chosen.write(temporary, content)
@@ -252,18 +259,22 @@ def _write(
             raise
 
 
-def _content(chosen: Container, units: list[Unit], carried: list[StoredTensor], progress: Progress | None) -> Tensors:
+def _content(
+    chosen: Container, units: list[Unit], carried: list[StoredTensor], options: Mapping[str, Any], progress: Progress | None
+) -> Tensors:  # fmt: skip
     tensors: list[StoredTensor] = []
     declared: list[Declared] = []
     for unit in units:
         for piece in unit.pieces():
             prefix = f"{piece.name}{unit.target.separator}" if piece.name else ""
             tensors += encode(piece.stack, unit.target, unit.said.form, prefix=prefix, naming=chosen.naming)
-            said = declared_as(piece.stack, unit.target, piece.name, piece.name, piece.after)
+            said = declared_as(piece.stack, unit.target, piece.name, piece.name, piece.after, prefix)
             if said is not None:
                 declared.append(said)
     tensors += carried
-    return Tensors(_watched(tensors, progress), container=chosen.name, naming=chosen.naming, declared=declared)
+    return Tensors(
+        _watched(tensors, progress), container=chosen.name, naming=chosen.naming, declared=declared, metadata=options
+    )  # fmt: skip
 
 
 def _watched(tensors: list[StoredTensor], progress: Progress | None) -> list[StoredTensor]:
@@ -290,15 +301,16 @@ def _proved(written: Path, units: list[Unit]) -> Proof:
     proofs: list[Proof] = []
     for target in {id(unit.target): unit.target for unit in units}.values():
         reread = open(written, target)
-        proofs += [_proved_unit(reread, unit) for unit in units if unit.target is target]
+        unnamed = iter(reread.layers if is_stream(reread.tensors.naming) else ())
+        for unit in (unit for unit in units if unit.target is target):
+            proofs.append(_proved_unit([next(unnamed, None) or _found(reread, name) for name in unit.names], unit))
     proof = proofs[0]
     for other in proofs[1:]:
         proof = proof.worst(other)
     return proof
 
 
-def _proved_unit(reread: Checkpoint, unit: Unit) -> Proof:
-    pieces = [_found(reread, name) for name in unit.names]
+def _proved_unit(pieces: list[Layer], unit: Unit) -> Proof:
     dialect = unit.said.stack.dialect
     for piece in pieces:
         if not piece.assumed and piece.dialect != dialect:

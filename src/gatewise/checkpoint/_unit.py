@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..containers import containers
+from ..containers import Container, containers
 from ..conventions import ONE_ROUNDING, Change, Expressed, can_say, express
 from ..errors import NotRepresentable, UsageError
 from ..layouts import Layout, layout
@@ -15,7 +15,7 @@ from ..layouts._code import encode
 from ..proof import TOLERANCE
 from ..tensors import FLOATS, numpy_dtype
 from ..weights import Gates, Stack, Weights
-from ._load_code import Piece
+from .loading import Piece
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -85,9 +85,18 @@ def unit_of(
 
 def _is_written(target: Layout) -> bool:
     """Is there a format that this layout's files are written in?"""
-    if target.separator == "/":
-        return bool(target.written_as)
-    return any(known.write and target.framework in (known.frameworks or (target.framework,)) for known in containers())
+    return any(holds(known, target) for known in containers())
+
+
+def holds(container: Container, target: Layout) -> bool:
+    """Can files of this format hold this layout?  Those of one framework hold what it declares today, the others
+    whatever has names of its own."""
+    if container.write is None:
+        return False
+    if container.frameworks:
+        return target.framework in container.frameworks and (bool(target.written_as) or target.separator == ".")
+    texts = [part.template_text("") for part in target.parts]
+    return all(text is not None and "*" not in text for text in texts)
 
 
 def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: Stack, alone: bool) -> Iterator[str]:

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--container", metavar="FORMAT", help="the format to write, whatever the suffix (`gatewise formats`)"
     )
     parser.add_argument("--dtype", metavar="DTYPE", help="store as float32, float16 ... (default: as the source does)")
+    parser.add_argument("--batch-first", action="store_true", help="ONNX: the graph takes x as [batch, time, feature]")
     parser.add_argument("--no-verify", action="store_true", help="do not prove the result before writing it")
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--code", action="store_true", help="also print the lines that load OUT in its framework")
@@ -49,6 +50,7 @@ def run(arguments: argparse.Namespace) -> Answer:
             dtype=arguments.dtype,
             verify=not arguments.no_verify,
             force=arguments.force,
+            batch_first=arguments.batch_first,
             progress=progress,
             **dialect(arguments),
         )

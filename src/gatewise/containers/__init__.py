@@ -66,6 +66,7 @@ class Container:
     ``draft(source)``             a copy of what the file holds that can be treated and written back; see :class:`Draft`
     ``suffixes``                  those that choose this format when writing; ``naming`` the naming scheme it wants
     ``frameworks``                whose layouts it can hold when writing; empty: anybody's
+    ``options``                   what ``write`` looks for in the tensors' ``metadata``: ``batch_first``
     ``stands_for(path)``          the file to read where a path is no file, or one that no format claims: the prefix of
                                   a checkpoint, a shard, the weights beside their graph; None where it is none of those
     """
@@ -79,6 +80,7 @@ class Container:
     suffixes: tuple[str, ...] = ()
     naming: str = ""
     frameworks: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     draft: Callable[[Source], Draft] | None = None
     stands_for: Callable[[Path], Path | None] | None = None
     rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
