@@ -215,7 +215,7 @@ def _in_float64(weights: Weights, dialect: Dialect) -> _Cell:
 def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ...]]:
     """Run a stack over a batch of sequences, in float64.
 
-    ``x`` [batch, time, feature]; ``state`` None for zeros, else ``h0`` or ``(h0, c0)`` (sLSTM: h0, c0, n0, m0), each
+    ``x`` [batch, time, feature]; ``state`` None for the state that is stored, or zeros, else ``h0`` or ``(h0, c0)`` (sLSTM: h0, c0, n0, m0), each
     [layers·directions, batch, hidden] (all but h0: unit) in torch's order, or a list of such arrays where sizes differ.
     Returns ``y`` [batch, time, hidden·directions] and the final states in the same form as ``state``.
     Raises UsageError for shapes that do not fit, NotRepresentable for activations that gatewise cannot compute.
@@ -299,7 +299,10 @@ def _states(stack: Stack, state: Any, batch: int) -> list[tuple[Array, ...]]:
     names, wanted = [f"{letter}0" for letter in letters], len(letters)
     shapes = [tuple((batch, w.hidden if letter == "h" else w.unit) for letter in letters) for _, w in stack]
     if state is None:
-        return [tuple(np.zeros(shape) for shape in each) for each in shapes]
+        return [
+            tuple(_stored_state(w, letter, shape) for letter, shape in zip(letters, each, strict=True))
+            for (_, w), each in zip(stack, shapes, strict=True)
+        ]
     given = state if isinstance(state, (tuple, list)) else (state,)
     if len(given) != wanted:
         raise UsageError(f"{stack.cell} takes {wanted} initial state(s), {len(given)} were given.")
@@ -314,3 +317,13 @@ def _states(stack: Stack, state: Any, batch: int) -> list[tuple[Array, ...]]:
                 raise UsageError(f"{name}[{index}] has shape {list(found.shape)}; {list(shape)} is wanted.")
         cells.append(values)
     return cells
+
+
+def _stored_state(weights: Weights, letter: str, shape: tuple[int, ...]) -> Array:
+    """What the layer itself starts from: Lasagne and Thinc keep it with the weights; elsewhere it is zero."""
+    import numpy as np
+
+    state: Array = np.zeros(shape)
+    for array in weights.role({"h": "initial_hidden", "c": "initial_cell"}.get(letter, "")).values():
+        state += array
+    return state

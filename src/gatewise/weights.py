@@ -10,6 +10,8 @@ Canonical axes (what every view that gatewise hands out has):
     peephole_kernel   [unit, state]       the same as a full matrix (Chainer, DyNet)
     projection        [hidden, unit]      unit to hidden; has no gates
     norm_scale, norm_offset [unit]        of a layer normalisation, by the gate that it normalises
+    initial_hidden    [hidden]            what h is before the first step, where the file keeps that; has no gates
+    initial_cell      [unit]              the same of c
 
 Gates are ``i f g o`` (LSTM: input, forget, cell candidate, output), ``r z n`` (GRU: reset, update, new), ``h`` (RNN),
 ``f n`` (MGU, the minimal gated unit), ``z n`` (UGRNN).  sLSTM has an LSTM's gates and exponential i and f.
@@ -45,6 +47,8 @@ PEEPHOLE_KERNEL = ("peephole_kernel",)
 PROJECTION = ("projection",)
 NORM_SCALE = ("norm_scale",)
 NORM_OFFSET = ("norm_offset",)
+INITIAL_HIDDEN = ("initial_hidden",)
+INITIAL_CELL = ("initial_cell",)
 
 ROLE_AXES = {
     "kernel": ("unit", "feature"),
@@ -56,8 +60,10 @@ ROLE_AXES = {
     "projection": ("hidden", "unit"),
     "norm_scale": ("unit",),
     "norm_offset": ("unit",),
+    "initial_hidden": ("hidden",),
+    "initial_cell": ("unit",),
 }
-GATELESS = frozenset(PROJECTION)
+GATELESS = frozenset(PROJECTION + INITIAL_HIDDEN + INITIAL_CELL)
 DIRECTIONS = ("forward", "reverse")
 
 

@@ -15,7 +15,7 @@ from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, rec
 from ..layouts._code import decode
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
-from ..weights import CELLS_OF, Dialect, Stack, joined
+from ..weights import CELLS_OF, GATELESS, Dialect, Stack, joined
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -79,7 +79,7 @@ class Layer(Stack):
             row: dict[str, Any] = {
                 "tensor": name, "shape": list(stored.shape), "dtype": stored.dtype, "role": "+".join(part.roles),
                 "layer": found.layer, "direction": found.direction,
-                "gates": found.gate or ("" if part.roles == ("projection",) else self.match.layout.gates_of(part)),
+                "gates": found.gate or ("" if GATELESS.issuperset(part.roles) else self.match.layout.gates_of(part)),
             }  # fmt: skip
             yield row | ({"made_from": stored.made_from} if stored.made_from else {})
 

@@ -173,9 +173,15 @@ def read_npz(source: Source) -> Tensors:
         path=source.path,
         container="npz",
         bytes=source.size,
+        naming="#arr" if _unnamed([tensor.name for tensor in tensors]) else "",
         written_by=[WrittenBy("numpy", "", "zip archive of .npy members")],
         notes=notes,
     )
+
+
+def _unnamed(names: list[str]) -> bool:
+    """Are these the names that ``np.savez(path, *arrays)`` gives?  Then only the order tells what they are."""
+    return bool(names) and names == [f"arr_{number}" for number in range(len(names))]
 
 
 def _head(archive: ZipFile, member: Member) -> Cursor:

@@ -12,10 +12,10 @@ from ..layouts import Layout, layouts
 from ..weights import Stack
 from ._meaning import activations, cell, clips, reset, time
 from ._numbers import coupled, forget_bias, hard_sigmoid_slopes, update_gate
-from ._places import biases, full_peephole, peephole, projection
-from ._terms import EXACT, ONE_ROUNDING, Change, Expressed, Step
+from ._places import biases, full_peephole, initial_state, peephole, projection
+from ._terms import EXACT, GIVEN_STATE, ONE_ROUNDING, Change, Expressed, Step
 
-__all__ = ["EXACT", "ONE_ROUNDING", "STEPS", "Change", "Expressed", "can_say", "express"]
+__all__ = ["EXACT", "GIVEN_STATE", "ONE_ROUNDING", "STEPS", "Change", "Expressed", "can_say", "express"]
 
 
 def express(stack: Stack, layout: Layout) -> Expressed:
@@ -55,4 +55,5 @@ STEPS: tuple[Step, ...] = (
     full_peephole,
     peephole,
     biases,
+    initial_state,
 )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..layouts import Layout
-from ..weights import Gates, Stack, Weights, hard_sigmoid_slope
+from ..weights import GATELESS, Gates, Stack, Weights, hard_sigmoid_slope
 from ._terms import EXACT, ONE_ROUNDING, Change, each, getter, refuse, rounded, wide, zeros
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _scaled(weights: Weights, gates: str, factor: float) -> Weights:
     def scale(gate: str, array: Array) -> Array:
         return rounded(wide(array) * factor, array) if gate in gates else array
 
-    roles = {role: of_role.mapped(scale) for role, of_role in weights.roles.items() if role != "projection"}
+    roles = {role: of_role.mapped(scale) for role, of_role in weights.roles.items() if role not in GATELESS}
     return weights.with_roles(**roles)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..layouts import Layout
 from ..tensors import numpy_dtype
 from ..weights import GATE_TITLES, Gates, Stack, Weights
-from ._terms import EXACT, ONE_ROUNDING, Change, all_zero, each, getter, refuse, rounded, wide, zeros
+from ._terms import EXACT, GIVEN_STATE, ONE_ROUNDING, Change, all_zero, each, getter, refuse, rounded, wide, zeros
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -156,3 +156,26 @@ def _bias_change(kind: str, place: Mapping[str, str]) -> Change | None:
     if kind == "none":
         return Change("biases: none → zeros", EXACT)
     return None
+
+
+def initial_state(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
+    """What a layer starts from.  A target that keeps no such thing takes it as an input, so its user must give it."""
+    form = layout.form_of(stack.dialect) or {}
+    gone, added, said = [], [], []
+    for role, name in (("initial_hidden", "h0"), ("initial_cell", "c0")):
+        place = role in layout.roles_given(form)
+        mine = any(weights.role(role) for weights in stack.cells.values())
+        if mine and not place:
+            gone.append(role)
+            said += [] if all_zero(stack, role, "") else [name]
+        elif place and not mine and not _optional(layout, form, role):
+            added.append(role)
+    if gone or added:
+        stack = each(
+            stack, lambda w: w.with_roles(**dict.fromkeys(gone), **{role: zeros(role, w, "") for role in added})
+        )
+    if said:
+        return stack, Change(
+            f"the state that the layer starts from is not stored there: give it as {' and '.join(said)}", GIVEN_STATE
+        )
+    return stack, Change("initial state: none → zeros", EXACT) if added else None

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotRepresentable
 from ..layouts import Layout
 from ..tensors import numpy_dtype
-from ..weights import ROLE_AXES, Gates, Stack, Weights
+from ..weights import GATELESS, ROLE_AXES, Gates, Stack, Weights
 
 if TYPE_CHECKING:
     from ..tensors import Array
 
 EXACT = "exact"
 ONE_ROUNDING = "exact up to one rounding"
+GIVEN_STATE = "exact for a state that is given"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def zeros(role: str, weights: Weights, gates: str) -> Gates:
 
         return np.zeros([sizes[axis] for axis in ROLE_AXES[role]], numpy_dtype(weights.dtype))
 
-    return Gates(role, dict.fromkeys(gates, make))
+    return Gates(role, dict.fromkeys(("",) if role in GATELESS else gates, make))
 
 
 def all_zero(stack: Stack, role: str, gate: str) -> bool:
