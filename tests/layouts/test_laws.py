@@ -293,7 +293,7 @@ def lengths(case: Case, size: Sizes) -> list[tuple[str, int, bool]]:
         for axis in range(len(shape)):
             atoms = {atom for segment in part.parsed.axes[axis] for atom in segment}
             sole = "feature" in atoms and layer == 0 and (case.directions == 1 or "direction" in part.parsed.atoms)
-            by_gate = "{gate}" in (part.template_text("") or "")
+            by_gate = "{gate}" in (part.template_text("") or "") or case.layout.gates_of(part) != case.layout.gates
             found.append((name, axis, sole and not by_gate))
     return found
 

@@ -119,7 +119,7 @@ def test_every_built_in_layout_can_be_said_in_toml(toml) -> None:
             roles = ", ".join(f'"{role}"' for role in part.roles)
             lines.append(f"[[parts]]\nname = '{part.template_text('')}'\nrole = [{roles}]\nphrase = '{part.phrase}'")
             lines.append(f"optional = {str(part.optional).lower()}")
-            lines += [f"relabel = '{part.relabel}'"] if part.relabel else []
+            lines += [f"{key} = '{getattr(part, key)}'" for key in ("relabel", "gates") if getattr(part, key)]
         mine = layout(toml("\n".join(lines)))
         tensors = stored(case.arrays(Sizes(5, 4, 3)))
         stacks = [decode(recognise(tensors, (one,), chosen=True).matches[0], tensors) for one in (mine, case.layout)]
