@@ -9,6 +9,7 @@ Canonical axes (what every view that gatewise hands out has):
     peephole          [unit]              diagonal, cell state to gate (i, f read the old state, o the new one)
     peephole_kernel   [unit, state]       the same as a full matrix (Chainer, DyNet)
     projection        [hidden, unit]      unit to hidden; has no gates
+    recurrent_diagonal [unit]             each unit's own last output to itself (IndRNN)
     norm_scale, norm_offset [unit]        of a layer normalisation, by the gate that it normalises
     initial_hidden    [hidden]            what h is before the first step, where the file keeps that; has no gates
     initial_cell      [unit]              the same of c
@@ -45,6 +46,7 @@ RECURRENT_BIAS = ("recurrent_bias",)
 PEEPHOLE = ("peephole",)
 PEEPHOLE_KERNEL = ("peephole_kernel",)
 PROJECTION = ("projection",)
+RECURRENT_DIAGONAL = ("recurrent_diagonal",)
 NORM_SCALE = ("norm_scale",)
 NORM_OFFSET = ("norm_offset",)
 INITIAL_HIDDEN = ("initial_hidden",)
@@ -58,6 +60,7 @@ ROLE_AXES = {
     "peephole": ("unit",),
     "peephole_kernel": ("unit", "state"),
     "projection": ("hidden", "unit"),
+    "recurrent_diagonal": ("unit",),
     "norm_scale": ("unit",),
     "norm_offset": ("unit",),
     "initial_hidden": ("hidden",),
@@ -299,7 +302,7 @@ class Stack:
     @property
     def spec(self) -> Spec:
         first = self.cells[0, "forward"]
-        units = [weights.unit for weights in self.cells.values()]
+        units = [weights.unit for _, weights in self]
         kinds = {weights.bias_kind for weights in self.cells.values()}
         return Spec(
             cell=self.cell,

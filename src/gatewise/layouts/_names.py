@@ -5,6 +5,7 @@
     i{gate}/kernel                       {gate}: the gate's letter as this framework spells it
     kernel[_{member}][:0]                [...]: may be missing; {member}: a number that makes it another layer
     [*_cell*/]kernel                     *: any text within one part of the path
+    [{fw|bw}/]<lstm_cell>/kernel         <...>: belongs to the path where it follows the path directly
 
 A name matches a template at its end; what stands before, up to a ``.`` or ``/``, is the layer's path.
 """
@@ -18,9 +19,10 @@ from collections.abc import Mapping
 from ..errors import PhraseError
 from ..record import record
 
-_TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|\*|[^\[\]{}*]+")
+_TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|<|>|\*|[^\[\]{}*<>]+")
+_MARKS = ("[", "]", "<", ">", "*")
 
-_WORDS = "It may hold {layer}, {gate}, {forward|reverse}, [what may be missing] and *."
+_WORDS = "It may hold {layer}, {gate}, {forward|reverse}, [what may be missing], <the path's own> and *."
 
 
 @record
@@ -44,9 +46,9 @@ class Template:
         self._loose = loose
         self._tokens = _TOKENS.findall(text)
         brackets = "".join(re.findall(r"[\[\]]", text))
-        if "".join(self._tokens) != text or brackets != "[]" * text.count("["):
+        if "".join(self._tokens) != text or brackets != "[]" * text.count("[") or not _one_scope(text):
             raise PhraseError(f"name template {text!r} cannot be read.", next=_WORDS)
-        if not any(token not in "[]*" for token in self._tokens):
+        if all(token in _MARKS for token in self._tokens):
             raise PhraseError(f"name template {text!r} fits every name.")
         repeated = [token for token in self._tokens if token.startswith("{") and self._tokens.count(token) > 1]
         if repeated or sum("|" in token for token in self._tokens if token.startswith("{")) > 1:
@@ -78,7 +80,7 @@ class Template:
         texts, depth = [], 0
         for token in self._tokens:
             depth += (token == "[") - (token == "]")
-            if depth == 0 and token not in ("]", "*") and not token.startswith("{"):
+            if depth == 0 and token not in _MARKS and not token.startswith("{"):
                 texts.append(token)
         return texts
 
@@ -97,7 +99,7 @@ class Template:
             return rf"(?:(?P<reverse>{re.escape(reverse)})|{re.escape(forward)})"
         if token == "*":
             return rf"(?P<wild{index}>[^/.]*?)"
-        return {"[": "(?:", "]": ")?"}.get(token) or re.escape(token)
+        return {"[": "(?:", "]": ")?", "<": "(?P<scope>", ">": ")"}.get(token) or re.escape(token)
 
     def match(self, name: str) -> Found | None:
         """Where ``name`` belongs, or None."""
@@ -107,8 +109,11 @@ class Template:
         if not found:
             return None
         groups = found.groupdict()
+        path = groups["path"] or ""
+        if "scope" in groups and found.start("scope") == (len(path) + 1 if path else 0):
+            path = name[: found.end("scope")]
         return Found(
-            path=groups["path"] or "",
+            path=path,
             layer=int(groups.get("layer") or 0),
             direction="reverse" if groups.get("reverse") is not None else "forward",
             gate=self._canonical[groups["gate"]] if groups.get("gate") else None,
@@ -139,9 +144,17 @@ class Template:
             return self._spelled[gate or ""]
         if token.startswith("{") and "|" in token:
             return token[1:-1].split("|")[direction == "reverse"]
+        if token in "<>":
+            return ""
         if token in ("*", "{member}"):
             raise PhraseError(f"name template {self.text!r} is for reading only: it does not say what to write.")
         return token
+
+
+def _one_scope(text: str) -> bool:
+    """No ``<...>``, or one that is whole and not cut by a bracket."""
+    inner = re.findall(r"<([^<>]*)>", text)
+    return text.count("<") == text.count(">") == len(inner) <= 1 and all(t.count("[") == t.count("]") for t in inner)
 
 
 @functools.cache

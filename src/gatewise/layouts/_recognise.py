@@ -16,7 +16,7 @@ from ..record import field, record, replace
 from ..tensors import FLOATS, Declared, Tensors
 from ..weights import Dialect
 from ._groups import bound_groups, stream_groups
-from ._layout import RESEMBLING, Layout, Part, Since, is_stream
+from ._layout import RESEMBLING, Layout, Part, Setting, Since, is_stream
 from ._match import Address, Group, Match, claims
 from ._names import Found, Template
 from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike, named_outside
@@ -142,11 +142,15 @@ class _Finder:
         return groups
 
     def _named(self, layout: Layout, part: Part) -> Iterator[tuple[str, Found]]:
+        seen: set[str] = set()
         for template in layout.templates(part, self.naming):
             if template not in self._matched:
                 pairs = ((name, template.match(name)) for name in self.tensors)
                 self._matched[template] = [(n, found) for n, found in pairs if found and not is_moment(found.path)]
-            yield from self._matched[template]
+            for name, found in self._matched[template]:
+                if name not in seen:
+                    yield name, found
+            seen.update(name for name, _ in self._matched[template])
 
     def _fits_window(self, layout: Layout, group: Group) -> bool:
         return any(isinstance(self._fit_form(layout, form, group), Match) for form in layout.forms)
@@ -225,11 +229,11 @@ class _Finder:
         assumed: list[str] = []
         meaning = dialect_with(layout.meaning, told)
         for setting in layout.settings:
-            if setting.field not in told and setting.because and not _shown_by_form(fitting, setting.field):
+            if setting.field not in told and setting.because and not _shown(fitting, setting):
                 default = setting.default.at(version) if isinstance(setting.default, Since) else setting.default
                 meaning = dialect_with(meaning, {setting.field: default})
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
-                if version in setting.untold:
+                if (version or None) in setting.untold:
                     doubts.append((setting.field, _untold(setting.field, version)))
         most = max(len(found.tensors) for found in fitting)
         fullest = [found for found in fitting if len(found.tensors) == most]
@@ -273,7 +277,10 @@ def _sizes_told(layout: Layout, declared: Declared | None) -> dict[str, int]:
 
 def _untold(field_name: str, version: str | None) -> str:
     option = "--" + field_name.replace("_", "-")
-    return f"releases with different defaults call themselves {version}: {option} settles {field_name}"
+    who = f"releases with different defaults call themselves {version}" if version else (
+        "the file does not say its version, and releases or cells with different defaults wrote such names"
+    )  # fmt: skip
+    return f"{who}: {option} settles {field_name}"
 
 
 def _widest(dtypes: set[str]) -> str:
@@ -287,9 +294,11 @@ def _agrees(form: Mapping[str, Any], meaning: Dialect) -> bool:
     return all(getattr(meaning, key) == want for key, want in form.items())
 
 
-def _shown_by_form(fitting: list[Match], field_name: str) -> bool:
-    """Did the shapes alone decide this field?"""
-    return len(fitting) == 1 and field_name in fitting[0].form
+def _shown(fitting: list[Match], setting: Setting) -> bool:
+    """Did the shapes alone decide this field, or show that the layer has no such choice?"""
+    if setting.role and not any(setting.role in part.roles for found in fitting for part, _, _ in found.places()):
+        return True
+    return len(fitting) == 1 and setting.field in fitting[0].form
 
 
 def _has(group: Group, index: int) -> bool:
@@ -339,7 +348,7 @@ def _settle(candidates: list[Match], tensors: Tensors) -> tuple[list[Match], lis
     chosen: list[Match] = []
     ambiguous: list[Ambiguity] = []
     taken: dict[str, Match] = {}
-    for match in sorted(candidates, key=_rank, reverse=True):
+    for match in sorted(_without_parts(candidates), key=_rank, reverse=True):
         rivals = {id(taken[name]): taken[name] for name in match.tensors if name in taken}
         if not rivals or _another_use(match, list(rivals.values())):
             chosen.append(match)
@@ -350,6 +359,20 @@ def _settle(candidates: list[Match], tensors: Tensors) -> tuple[list[Match], lis
             ambiguous.append(Ambiguity(match.name, (rival.layout.name, match.layout.name), match.tensors))
     undecided = {name for doubt in ambiguous for name in doubt.tensors}
     return [match for match in chosen if not undecided.intersection(match.tensors)], ambiguous
+
+
+def _without_parts(candidates: list[Match]) -> list[Match]:
+    """The matches, without those whose tensors another one explains beside others of the same place: an LSTM that
+    keeps its kernels apart (``kernel``, ``recurrent_kernel``, ``bias``) is no LSTM with one kernel and a bias."""
+    by_tensor: dict[str, list[Match]] = defaultdict(list)
+    for match in candidates:
+        for name in match.tensors:
+            by_tensor[name].append(match)
+
+    def more(match: Match, other: Match) -> bool:
+        return set(match.tensors) < set(other.tensors) and _rank(match)[0] <= _rank(other)[0]
+
+    return [match for match in candidates if not any(more(match, other) for other in by_tensor[match.tensors[0]])]
 
 
 def _another_use(match: Match, rivals: list[Match]) -> bool:

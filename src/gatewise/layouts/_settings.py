@@ -48,7 +48,8 @@ class Setting:
     """One choice that a framework lets a layer make, and what it means.
 
     ``field`` of :class:`Dialect`; ``names`` as the framework spells it (the first is written); ``values`` from the
-    framework's to ours, each perhaps a :class:`Since`; ``default`` (ours) where a file is silent, and ``because``.
+    framework's to ours, each perhaps a :class:`Since`; ``default`` (ours) where a file is silent, and ``because``;
+    ``role`` without which a layer has no such choice.
     """
 
     field: str
@@ -57,7 +58,9 @@ class Setting:
     default: Any = None
     because: str = ""
     free: bool = False  # any value may be said, beside those in ``values``
-    untold: tuple[str, ...] = ()  # versions that do not tell the default, since releases with different ones wrote them
+    # Versions that do not tell the default, since releases with different ones wrote them; None where none is told.
+    untold: tuple[str | None, ...] = ()
+    role: str = ""
 
     def meaning(self, value: Any, version: str | None) -> Any:
         """Ours for the framework's; a value that the table does not know is kept as its own text."""
