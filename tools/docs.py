@@ -129,6 +129,8 @@ TABLES: dict[str, Callable[[], str]] = {"support": _support, "symptoms": _sympto
 
 
 def main(check: bool) -> int:
+    from indexes import main as indexes
+
     changed = 0
     for page in pages():
         old, new = page.read_text(encoding="utf-8"), renewed(page, frameworks=True)
@@ -140,7 +142,7 @@ def main(check: bool) -> int:
             print("".join(difflib.unified_diff(old.splitlines(True), new.splitlines(True), "written", "now")))
         else:
             page.write_text(new, encoding="utf-8")
-    return 1 if check and changed else 0
+    return 1 if (indexes(check) or changed) and check else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from ..containers import open_tensors
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
-from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, recognise
+from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts_for, recognise
 from ..layouts._code import decode
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
@@ -346,7 +346,7 @@ def _recognised(tensors: Tensors, chosen: str | Layout | None, said: Mapping[str
     sizes = {SIZES[name]: value for name, value in said.items() if name in SIZES}
     meaning = {name: value for name, value in said.items() if name not in SIZES}
     if chosen is None:
-        found = recognise(tensors, layouts(), told=sizes)
+        found = recognise(tensors, layouts_for(tensors), told=sizes)
     else:
         found = recognise(tensors, (layout(chosen),), chosen=True, told=sizes)
     return replace(found, matches=tuple(_told(match, meaning) for match in found.matches)) if meaning else found

@@ -11,7 +11,7 @@ import functools
 import importlib
 import os
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +20,7 @@ from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, ne
 from ..record import record
 from ..source import Source
 from ..tensors import Tensors
+from ._index import MODULES, ROWS, Row
 
 
 class Draft(Protocol):
@@ -66,6 +67,8 @@ class Container:
     ``draft(source)``             a copy of what the file holds that can be treated and written back; see :class:`Draft`
     ``suffixes``                  those that choose this format when writing; ``naming`` the naming scheme it wants
     ``frameworks``                whose layouts it can hold when writing; empty: anybody's
+    ``magic``                     bytes at offsets, of which a file has one, or ``claims`` is not asked; empty: always asked
+    ``folders``                   is it asked about directories all the same, which have no magic?
     ``options``                   what ``write`` looks for in the tensors' ``metadata``: ``batch_first``
     ``stands_for(path)``          the file to read where a path is no file, or one that no format claims: the prefix of
                                   a checkpoint, a shard, the weights beside their graph; None where it is none of those
@@ -83,6 +86,8 @@ class Container:
     options: tuple[str, ...] = ()
     draft: Callable[[Source], Draft] | None = None
     stands_for: Callable[[Path], Path | None] | None = None
+    magic: tuple[tuple[int, bytes], ...] = ()
+    folders: bool = False
     rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
 
 
@@ -95,19 +100,44 @@ def later(module: str, name: str) -> Callable[..., Any]:
     return call
 
 
+def _order(known: Container) -> tuple[int, str]:
+    return known.rank, known.name
+
+
+@functools.cache
+def _modules() -> tuple[str, ...]:
+    """The modules of this folder that hold formats."""
+    return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def _formats_of(module: str) -> tuple[Container, ...]:
+    formats: tuple[Container, ...] = importlib.import_module(f"{__name__}.{module}").CONTAINERS
+    return formats
+
+
 @functools.cache
 def containers() -> tuple[Container, ...]:
     """Every format, in the order in which they are asked."""
-    found: list[Container] = []
-    for module in pkgutil.iter_modules(__path__):
-        if not module.name.startswith("_"):
-            found += importlib.import_module(f"{__name__}.{module.name}").CONTAINERS
-    return tuple(sorted(found, key=lambda container: (container.rank, container.name)))
+    return tuple(sorted((known for module in _modules() for known in _formats_of(module)), key=_order))
 
 
-def container(name: str) -> Container:
+def _asked(source: Source) -> Iterator[Container]:
+    """The formats that this file may be, in order.  The index (``_index.py``, made by ``make docs``) tells rank and
+    magic, so that a module whose formats it cannot be is not imported; a module that the index lacks is."""
+    new = [known for module in _modules() if module not in MODULES for known in _formats_of(module)]
+    rows: list[Container | Row] = [*new, *(row for row in ROWS if row.module in _modules())]
+    for each in sorted(rows, key=lambda each: (each.rank, each.name)):
+        if (each.folders or not each.magic) if source.whole else _begins_as(source, each.magic):
+            yield each if isinstance(each, Container) else container(each.name, each.module)
+
+
+def _begins_as(source: Source, magic: tuple[tuple[int, bytes], ...]) -> bool:
+    return not magic or any(bytes(source.data[at : at + len(raw)]) == raw for at, raw in magic)
+
+
+def container(name: str, module: str | None = None) -> Container:
     """The format called ``name``."""
-    for known in containers():
+    for known in containers() if module is None else _formats_of(module):
         if known.name == name:
             return known
     names = [known.name for known in containers()]
@@ -164,7 +194,7 @@ def _claimed(path: str | os.PathLike[str], limits: Limits) -> tuple[Container, S
             Source(path, limits)  # says what is wrong with the path
         return _claimed(other or path, limits)
     source = Source(path, limits)
-    for known in containers():
+    for known in _asked(source):
         if known.claims(source):
             return known, source
     other = _stands_for(Path(path))

@@ -32,6 +32,7 @@ CONTAINERS = (
         suffixes=(".h5", ".hdf5"),
         naming="keras-vars",
         frameworks=("keras",),
+        magic=((0, _SIGNATURE),),
         rank=30,
     ),
     Container(
@@ -44,6 +45,7 @@ CONTAINERS = (
         suffixes=(".weights.h5",),
         naming="keras-vars",
         frameworks=("keras",),
+        magic=((0, _SIGNATURE),),
         rank=31,
     ),
 )

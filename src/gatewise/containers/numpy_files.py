@@ -262,7 +262,10 @@ CONTAINERS = (
         read=read_npz,
         write=write_npz,
         suffixes=(".npz",),
+        magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
         rank=45,
     ),
-    Container("npy", title="numpy .npy array", source=_SOURCE, claims=claims_npy, read=read_npy, rank=46),
+    Container(
+        "npy", title="numpy .npy array", source=_SOURCE, claims=claims_npy, read=read_npy, magic=((0, MAGIC),), rank=46
+    ),
 )

@@ -194,6 +194,7 @@ CONTAINERS = (
         read=read,
         write=write,
         suffixes=(".safetensors",),
+        magic=((8, b"{"),),
         rank=40,
     ),
 )

@@ -186,5 +186,6 @@ CONTAINERS = (
         read,
         frameworks=("torch",),
         draft=draft,
+        magic=((0, b"\x80"), (0, b"L%dL\n" % MAGIC)),
     ),
 )

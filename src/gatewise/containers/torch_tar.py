@@ -167,5 +167,6 @@ CONTAINERS = (
         read,
         frameworks=("torch",),
         draft=draft,
+        magic=((257, b"ustar"),),
     ),
 )

@@ -172,5 +172,6 @@ CONTAINERS = (
         suffixes=(".pt", ".pth", ".bin", ".ckpt"),
         frameworks=("torch",),
         draft=draft,
+        magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
     ),
 )

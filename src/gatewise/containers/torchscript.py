@@ -144,6 +144,7 @@ CONTAINERS = (
         claims,
         read,
         frameworks=("torch",),
+        magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
         rank=49,
     ),
 )

@@ -11,6 +11,9 @@ import importlib
 import pkgutil
 
 from ..errors import UnknownLayout, nearest
+from ..tensors import Tensors
+from ._clues import may_hold
+from ._index import ROWS
 from ._layout import Layout, Part, Setting, Since
 from ._match import Match
 from ._outside import Lookalike
@@ -19,25 +22,42 @@ from ._slots import Slot, slots
 
 __all__ = [
     "Ambiguity", "Layout", "Lookalike", "Match", "Part", "Recognised", "Setting", "Since", "Slot",
-    "layout", "layouts", "recognise", "slots",
+    "layout", "layouts", "layouts_for", "recognise", "slots",
 ]  # fmt: skip
+
+
+@functools.cache
+def _modules() -> tuple[str, ...]:
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+
+
+def _tables(module: str) -> tuple[Layout, ...]:
+    found: tuple[Layout, ...] = importlib.import_module(f"{__name__}.{module}").LAYOUTS
+    return found
 
 
 @functools.cache
 def layouts() -> tuple[Layout, ...]:
     """Every built-in layout, by framework."""
-    found: list[Layout] = []
-    for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name):
-        if not module.name.startswith("_"):
-            found += importlib.import_module(f"{__name__}.{module.name}").LAYOUTS
-    return tuple(found)
+    return tuple(found for module in _modules() for found in _tables(module))
+
+
+def layouts_for(tensors: Tensors) -> tuple[Layout, ...]:
+    """The built-in layouts that could be in a file, by the clues in the index: only their tables are imported, and
+    those that the index does not know."""
+    names = "\n".join(tensors)
+    small = names.lower()
+    rows = {row.module: row for row in ROWS}
+    wanted = [name for name in _modules() if name not in rows or may_hold(rows[name].clues, tensors, names, small)]
+    return tuple(found for module in wanted for found in _tables(module))
 
 
 def layout(name: str | Layout) -> Layout:
     """The layout called ``name``, or the one that a ``.toml`` file describes.  Raises UnknownLayout, PhraseError."""
     if isinstance(name, Layout):
         return name
-    for known in layouts():
+    home = next((row.module for row in ROWS if name in row.layouts), None)
+    for known in _tables(home) if home in _modules() else layouts():
         if known.name == name:
             return known
     if name.endswith(".toml"):

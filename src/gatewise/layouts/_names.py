@@ -55,7 +55,7 @@ class Template:
             raise PhraseError(f"name template {text!r} says the same thing twice.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
-        self._needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
+        self.needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
 
     @functools.cached_property
     def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
@@ -103,7 +103,7 @@ class Template:
 
     def match(self, name: str) -> Found | None:
         """Where ``name`` belongs, or None."""
-        if self._needle not in (name.lower() if self._loose else name):
+        if self.needle not in (name.lower() if self._loose else name):
             return None
         found = self._regex.fullmatch(name)
         if not found:

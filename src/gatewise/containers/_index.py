@@ -1,0 +1,35 @@
+"""What is known of each format before its module is imported.  Written by ``make docs``; do not edit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    rank: int
+    name: str
+    module: str
+    folders: bool
+    magic: tuple[tuple[int, bytes], ...]
+
+
+ROWS: tuple[Row, ...] = (
+    Row(22, 'tflite', 'tflite', False, ()),
+    Row(30, 'dynet', 'dynet', False, ()),
+    Row(30, 'keras-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
+    Row(31, 'keras-weights-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
+    Row(32, 'keras-zip', 'keras_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
+    Row(34, 'tfjs', 'tfjs', False, ()),
+    Row(36, 'openvino', 'openvino', False, ()),
+    Row(40, 'safetensors', 'safetensors', False, ((8, b'{'),)),
+    Row(45, 'npz', 'numpy_files', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
+    Row(45, 'tf-checkpoint', 'tf_checkpoint', False, ()),
+    Row(46, 'npy', 'numpy_files', False, ((0, b'\x93NUMPY'),)),
+    Row(49, 'torchscript', 'torchscript', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
+    Row(50, 'torch-legacy', 'torch_legacy', False, ((0, b'\x80'), (0, b'L119547037146038801333356L\n'))),
+    Row(50, 'torch-tar', 'torch_tar', False, ((257, b'ustar'),)),
+    Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
+    Row(60, 'onnx', 'onnx', False, ()),
+    Row(60, 'pickle', 'plain_pickle', False, ()),
+)  # fmt: skip
+MODULES = frozenset(row.module for row in ROWS)
