@@ -120,7 +120,7 @@ def test_big_endian_data_is_read_as_such(tmp_path):
 def test_tensors_of_strings_are_left_out_with_a_note(tmp_path):
     tensors = open_tensors(tf.checkpoint(tmp_path / "x", SOME, texts={"vocabulary": b"abc"}))
     same(tensors, SOME)
-    assert tensors.notes == ("1 tensors hold no numbers and are left out.",)
+    assert tensors.notes == ("1 tensors hold no numbers and are left out, the first is vocabulary.",)
 
 
 @pytest.mark.parametrize("axis", [0, 1], ids="sliced along axis {}".format)

@@ -132,6 +132,11 @@ class Bundle:
         made = (self._tensor(key, entry) for key, entry in self.entries.items() if entry.name)
         return [tensor for tensor in made if tensor is not None]
 
+    def notes(self, but: str = "") -> list[str]:
+        """What is in the checkpoint and not among its tensors, all but one of that name."""
+        spare = [e.name for e in self.entries.values() if e.name not in ("", but) and dtype_name(e.dtype) is None]
+        return [f"{len(spare)} tensors hold no numbers and are left out, the first is {spare[0]}."] if spare else []
+
     def _tensor(self, key: bytes, entry: Entry) -> StoredTensor | None:
         dtype = dtype_name(entry.dtype)
         if dtype is None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..cursor import Cursor
 from ..record import record
+from ..tensors import Declared
 from ._protobuf import INT, TEXT, Message
 from ._tf_bundle import Bundle
 
@@ -45,7 +46,8 @@ class Variable:
 
 @record(eq=False)
 class Graph:
-    """``paths``: of every object that was reached, by its number; ``variables``; ``children`` of each object, by name."""
+    """``paths``: of every object that was reached, by its number, in the order of attributes, depth first; ``variables``
+    in that order; ``children`` of each object, by name."""
 
     paths: Mapping[int, str]
     variables: tuple[Variable, ...]
@@ -62,8 +64,8 @@ def graph_of(bundle: Bundle) -> Graph | None:
     children = children_of(nodes)
     paths = paths_through(children)
     variables = []
-    for number, node in enumerate(nodes):
-        for attribute in node["attributes"]:
+    for number in (*paths, *(number for number in range(len(nodes)) if number not in paths)):
+        for attribute in nodes[number]["attributes"] if number < len(nodes) else ():
             key = attribute.get("key", "")
             path = paths.get(number) or key.removesuffix(SUFFIX)
             if attribute.get("name") == "VARIABLE_VALUE" and key:
@@ -77,37 +79,92 @@ def children_of(nodes: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], ...
 
 def paths_through(children: tuple[dict[str, int], ...]) -> dict[int, str]:
     """The shortest path to every object: over attributes, and over Keras's lists only to what those do not reach."""
-    paths = {0: ""}
+    paths, places = {0: ""}, {0: (0,)}
     for lists in (False, True):
         row = list(paths)
         while row:  # every object is entered once, so circles end
-            row = [inner for number in row for inner in _enter(number, children, paths, lists)]
-    return paths
+            row = [inner for number in row for inner in _enter(number, children, paths, places, lists)]
+    return {number: paths[number] for number in sorted(paths, key=lambda number: places[number])}
 
 
-def _enter(number: int, children: tuple[dict[str, int], ...], paths: dict[int, str], lists: bool) -> Iterator[int]:
-    for name, inner in children[number].items() if 0 <= number < len(children) else ():
+def _enter(
+    number: int, children: tuple[dict[str, int], ...], paths: dict[int, str], places: dict[int, tuple[int, ...]], lists: bool
+) -> Iterator[int]:
+    for place, (name, inner) in enumerate(children[number].items() if 0 <= number < len(children) else ()):
         if inner not in paths and (lists or name not in _LISTS):
             paths[inner] = f"{paths[number]}/{name}" if paths[number] else name
+            places[inner] = (*places[number], place)
             yield inner
 
 
-def names_of(bundle: Bundle, graph: Graph | None) -> dict[str, str]:
+def names_of(bundle: Bundle, graph: Graph) -> dict[str, str]:
     """The name of each tensor of the bundle, by its key: its path where it has one that no other has."""
     keys = [entry.name for entry in bundle.entries.values() if entry.name]
     found = {key: key.removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX)}
-    if graph is not None:
-        found |= {variable.key: variable.path for variable in graph.variables if variable.key in found}
+    found |= {variable.key: variable.path for variable in graph.variables if variable.key in found}
     counts: dict[str, int] = {}
     for name in (*found.values(), *(key for key in keys if key not in found)):
         counts[name] = counts.get(name, 0) + 1
     return {key: name for key, name in found.items() if counts[name] == 1}
 
 
-def natural(path: str) -> list[tuple[bool, int, str]]:
-    """For sorting: numbers in a path count as numbers."""
-    return [
-        (piece.isdigit(), int(piece) if piece.isdigit() else 0, piece)
-        for piece in re.split(r"(\d{1,9})", path)
-        if piece
-    ]
+# Keras's layers.
+
+_INNER = re.compile(r"(/(forward_layer|backward_layer))?(/cell)?$")  # what a layer's variables lie in
+_CELLS = re.compile(r"(?P<rnn>.*)/cell/cells/(?P<index>\d+)$")  # the cells of StackedRNNCells
+_CELL_SCOPE = re.compile(r"(.*_cell|cell|stacked_rnn_cells)(_\d+)?")  # its cell's part of a variable's own name
+
+
+def declared_layers(graph: Graph) -> Iterator[Declared]:
+    """Every object with variables: its path, and the name that a user or Keras gave it, ``lstm`` or ``encoder/lstm``."""
+    layers: dict[str, list[Variable]] = {}
+    for variable in graph.variables:
+        owner = variable.path.rpartition("/")[0]
+        layers.setdefault(_INNER.sub("", f"/{owner}")[1:], []).append(variable)
+    for path, variables in layers.items():
+        if path:
+            yield Declared(path, "", _cell_of(path, layers), _given_name(path, variables), _below(path, layers))
+
+
+def _given_name(path: str, variables: list[Variable]) -> str | None:
+    """What the variables' own names have in common, without the cell's part of it."""
+    scopes = [variable.full.split("/")[:-1] for variable in variables]
+    common = scopes[0]
+    for scope in scopes[1:]:
+        common = [one for one, other in zip(common, scope, strict=False) if one == other]
+    cells = _CELLS.match(path)
+    while len(common) > 1 and _CELL_SCOPE.fullmatch(common[-1]):
+        common = common[:-1]
+    name = "/".join(common)
+    return f"{name}/cells/{cells['index']}" if name and cells else name or None
+
+
+def _cell_of(path: str, layers: Mapping[str, Any]) -> dict[str, int]:
+    found = _CELLS.match(path)
+    if not found:
+        return {}
+    siblings = [other for other in layers if (cell := _CELLS.match(other)) and cell["rnn"] == found["rnn"]]
+    return {"cell": int(found["index"]), "cells": len(siblings)}
+
+
+def _below(path: str, layers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The cell whose output the cell at ``path`` takes, in a StackedRNNCells."""
+    found = _CELLS.match(path)
+    before = f"{found['rnn']}/cell/cells/{int(found['index']) - 1}" if found else ""
+    return (before,) if before in layers else ()
+
+
+def keras_version(graph: Graph) -> tuple[str, str] | None:
+    """(tf.keras's version, how one knows) for a checkpoint with Keras's recurrent layers; None for one without.
+
+    Since TensorFlow 2.2 the variables of a recurrent layer are called after its cell too.
+    """
+    cells = [variable.full for variable in graph.variables if re.search(r"/cell(/cells/\d+)?/kernel$", variable.path)]
+    if not cells:
+        return None
+    if all(_CELL_SCOPE.fullmatch(full.split("/")[-2]) for full in cells if "/" in full):
+        return "", "an object graph with Keras layers whose variables are called after their cell: TensorFlow >= 2.2"
+    return (
+        "2.2.4-tf",
+        "an object graph with Keras layers whose variables are not called after their cell: TensorFlow 1.13 to 2.1",
+    )

@@ -14,7 +14,7 @@ from typing import Any
 from ..cursor import Cursor
 from ..errors import BrokenFile
 from ..source import Source
-from ..tensors import StoredTensor, Tensors
+from ..tensors import StoredTensor
 from ._leveldb_table import Table
 from ._protobuf import INT, LAZY, TEXT, Message
 from ._tf_bundle import covers_exactly, joined
@@ -42,8 +42,8 @@ def is_v1(source: Source) -> bool:
     return False
 
 
-def read_v1(source: Source) -> Tensors:
-    """The list of tensors and where the values of each lie.  No elements are read."""
+def read_v1(source: Source) -> tuple[list[StoredTensor], list[str]]:
+    """(the tensors, sentences): the list of tensors and where the values of each lie.  No elements are read."""
     table = Table(source, _WHERE)
     values: dict[bytes, memoryview] = {}
     for key, value in table.entries(check=_CHECKED):
@@ -57,7 +57,7 @@ def read_v1(source: Source) -> Tensors:
     tensors = [tensor for tensor in made if tensor is not None]
     spare = len(made) - len(tensors)
     notes = [f"{spare} tensors hold no numbers and are left out."] if spare else []
-    return Tensors(tensors, path=source.path, container="tf-checkpoint", bytes=source.size, notes=notes)
+    return tensors, notes
 
 
 def _tensor(entry: Mapping[str, Any], values: Mapping[bytes, memoryview], source: Source) -> StoredTensor | None:

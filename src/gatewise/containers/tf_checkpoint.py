@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..source import Folder, Source
-from ..tensors import Tensors
+from ..tensors import StoredTensor, Tensors, WrittenBy
 from . import Container
 
 if TYPE_CHECKING:
     from ._tf_bundle import Bundle
+    from ._tf_meta import Told
+    from ._tf_objects import Graph
 
 _CUT = re.compile(rb"\0\0[\x04-\x14]\x08.{1,3}(\x10.)?\x1a\x02\x08\x01", re.DOTALL)  # how an index begins, cut or not
 _PART = re.compile(r"(?P<prefix>.+)\.(index|meta|data-\d{5}-of-\d{5})$")
@@ -38,31 +40,57 @@ def read(source: Source) -> Tensors:
     if source.whole:
         source = _index_in(source)
     from ._tf_bundle import Bundle
+    from ._tf_meta import beside
     from ._tf_slices import is_v1, read_v1
 
     if is_v1(source):
-        return read_v1(source)
-    return bundle_tensors(Bundle(source))
+        told = beside(source.folder, source.path.name, source.limits)
+        return of_variables(*read_v1(source), told, path=source.path, bytes=source.size)
+    bundle = Bundle(source)
+    return bundle_tensors(bundle, beside(source.folder, bundle.prefix, source.limits))
 
 
-def bundle_tensors(bundle: Bundle) -> Tensors:
-    """The tensors of a V2 checkpoint."""
-    from ._tf_objects import KEY, graph_of, names_of, natural
+def bundle_tensors(bundle: Bundle, told: Told) -> Tensors:
+    """The tensors of a V2 checkpoint, with what a graph beside it tells."""
+    from ._tf_objects import graph_of
 
-    tensors = bundle.tensors()
     graph = graph_of(bundle)
-    if names := names_of(bundle, graph):
-        tensors = [tensor.renamed(names.get(tensor.name, tensor.name)) for tensor in tensors]
-        tensors.sort(key=lambda tensor: natural(tensor.name))
-    spare = sum(entry.name not in ("", KEY) for entry in bundle.entries.values()) - len(tensors)
-    notes = [f"{spare} tensors hold no numbers and are left out."] if spare else []
+    if graph is not None:
+        return of_objects(bundle, graph)
+    return of_variables(bundle.tensors(), bundle.notes(), told, path=bundle.source.path, bytes=bundle.size)
+
+
+def of_objects(bundle: Bundle, graph: Graph, **more: Any) -> Tensors:
+    """TF2's: tensors under their paths through objects."""
+    from ._tf_objects import KEY, declared_layers, keras_version, names_of
+
+    names = names_of(bundle, graph)
+    rank = {variable.key: place for place, variable in enumerate(graph.variables)}
+    stored = sorted(bundle.tensors(), key=lambda tensor: rank.get(tensor.name, len(rank)))
+    tensors = [tensor.renamed(names.get(tensor.name, tensor.name)) for tensor in stored]
+    keras = keras_version(graph)
+    writer = (
+        WrittenBy("tf.keras", *keras) if keras else WrittenBy("tensorflow", "", "an object graph in the checkpoint")
+    )
+    facts: dict[str, Any] = {
+        "path": bundle.source.path, "container": "tf-checkpoint", "bytes": bundle.size, "naming": "tf-object",
+        "declared": declared_layers(graph), "written_by": [writer], "notes": bundle.notes(but=KEY),
+    }  # fmt: skip
+    return Tensors(tensors, **(facts | more))
+
+
+def of_variables(stored: list[StoredTensor], notes: list[str], told: Told, **facts: Any) -> Tensors:
+    """TF1's: tensors under the names of variables."""
+    from ._tf_names import declared_cells, without_shadows, written_by
+
+    tensors = without_shadows(stored)
+    names = [tensor.name for tensor in tensors]
     return Tensors(
         tensors,
-        path=bundle.source.path,
-        container="tf-checkpoint",
-        bytes=bundle.size,
-        naming="tf-object" if names else "",
-        notes=notes,
+        declared=declared_cells(names, told.cells, told.version),
+        written_by=written_by(names, told.version),
+        notes=[*notes, *told.notes],
+        **({"container": "tf-checkpoint"} | facts),
     )
 
 

@@ -121,7 +121,7 @@ class _Finder:
         self.chosen = chosen
         self.told = told
         self._matched: dict[Template, list[tuple[str, Found]]] = {}
-        self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name}
+        self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name or d.settings}
 
     # Names.
 
