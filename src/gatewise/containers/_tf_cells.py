@@ -169,8 +169,8 @@ def _clip(graph: Graph, node: Node, found: dict[str, dict[str, Any]]) -> None:
         return
     if clipped.op == "MatMul":
         variable, name = variable_of(graph, clipped, 1), "proj_clip"
-        projection = (
-            variable is not None and cell_scope(variable) != variable.rpartition("/")[0] or "W_P_" in (variable or "")
+        projection = (variable is not None and cell_scope(variable) != variable.rpartition("/")[0]) or "W_P_" in (
+            variable or ""
         )
         variable = variable if projection else None
     elif clipped.op in ("Add", "AddV2") and _sum_of_products(graph, clipped):

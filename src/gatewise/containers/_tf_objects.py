@@ -79,7 +79,8 @@ def children_of(nodes: Iterable[Mapping[str, Any]]) -> tuple[dict[str, int], ...
 
 def paths_through(children: tuple[dict[str, int], ...]) -> dict[int, str]:
     """The shortest path to every object: over attributes, and over Keras's lists only to what those do not reach."""
-    paths, places = {0: ""}, {0: (0,)}
+    paths = {0: ""}
+    places: dict[int, tuple[int, ...]] = {0: (0,)}
     for lists in (False, True):
         row = list(paths)
         while row:  # every object is entered once, so circles end
@@ -88,7 +89,11 @@ def paths_through(children: tuple[dict[str, int], ...]) -> dict[int, str]:
 
 
 def _enter(
-    number: int, children: tuple[dict[str, int], ...], paths: dict[int, str], places: dict[int, tuple[int, ...]], lists: bool
+    number: int,
+    children: tuple[dict[str, int], ...],
+    paths: dict[int, str],
+    places: dict[int, tuple[int, ...]],
+    lists: bool,
 ) -> Iterator[int]:
     for place, (name, inner) in enumerate(children[number].items() if 0 <= number < len(children) else ()):
         if inner not in paths and (lists or name not in _LISTS):
