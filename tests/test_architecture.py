@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "gatewise"
 
 ROOMS = (
-    "errors", "record", "cursor", "tar", "source", "tensors", "containers", "effective", "weights", "layouts", "conventions", "cell", "proof", "flat",
+    "errors", "record", "cursor", "tar", "source", "tensors", "containers", "effective", "weights", "layouts", "conventions", "cell", "proof", "pairs", "flat",
     "checkpoint", "live", "ailments", "symptoms", "doctor", "solve", "fleet", "report", "cli",
 )  # fmt: skip
 SHOP_WINDOW = ("__init__", "__main__")  # may import every room

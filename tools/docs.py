@@ -125,7 +125,44 @@ def _symptoms() -> str:
     return page()
 
 
-TABLES: dict[str, Callable[[], str]] = {"support": _support, "symptoms": _symptoms, "findings": _findings}
+def _matrix() -> str:
+    """Every pair of layouts, judged now: a grid for each cell, its worst error, and why pairs are refused."""
+    from collections import Counter
+
+    from gatewise.pairs import LEGEND, PARTLY, REFUSED, by_cell, grid, pairs_of
+
+    lines = []
+    for cell, found in by_cell(pairs_of()):
+        told = Counter(each.outcome for each in found)
+        worst = max((each.error for each in found if each.error is not None), default=0.0)
+        lines += [
+            f"## {cell}",
+            "",
+            f"{len(found)} pairs: {', '.join(f'{count} {what}' for what, count in told.items())}.",
+        ]
+        lines += [
+            f"The largest difference of any that is written: {worst:.0e}.",
+            "",
+            "```text",
+            *grid(found),
+            "",
+            LEGEND,
+            "```",
+        ]
+        for outcome, title in ((PARTLY, "In part, since for some layers"), (REFUSED, "Refused, since")):
+            reasons = Counter(each.reason for each in found if each.outcome == outcome)
+            lines += ["", f"{title}:", ""] if reasons else []
+            lines += [f"* {reason} ({count} pairs)" for reason, count in reasons.most_common()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "support": _support,
+    "symptoms": _symptoms,
+    "findings": _findings,
+    "matrix": _matrix,
+}
 
 
 def main(check: bool) -> int:

@@ -10,6 +10,7 @@ from ..errors import UnknownLayout, nearest
 from ._command import Answer, Command
 
 if TYPE_CHECKING:
+    from ..pairs import Pair
     from ._screen import Screen
 
 
@@ -17,11 +18,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="one layout, with its phrases, its dialect and its source"
     )
+    parser.add_argument(
+        "--matrix", action="store_true", help="what can be said of each layout in each other one, computed now"
+    )
 
 
 def run(arguments: argparse.Namespace) -> Answer:
     from ..layouts import layouts
 
+    if arguments.matrix:
+        return _matrix(arguments.name)
     known = [_document(layout) for layout in layouts()]
     if arguments.name is None:
         return Answer({"layouts": known}, lambda screen: _list(screen, known))
@@ -32,6 +38,40 @@ def run(arguments: argparse.Namespace) -> Answer:
         f"no layout is called {arguments.name!r}.",
         next=nearest(arguments.name, by_name) or "`gatewise layouts` lists them.",
     )
+
+
+def _matrix(name: str | None) -> Answer:
+    from ..layouts import layout
+    from ..pairs import pairs_of
+    from ._progress import Progress
+
+    source = layout(name) if name else None
+    with Progress() as progress:
+        found = list(pairs_of(source, progress))
+    document = {"pairs": [each.as_dict() for each in found]}
+    return Answer(document, lambda screen: _grids(found) if source is None else _partners(screen, found))
+
+
+def _grids(found: Sequence[Pair]) -> Iterator[str]:
+    from ..pairs import LEGEND, by_cell, grid
+
+    for cell, those in by_cell(found):
+        yield f"{cell}: rows are sources, columns targets by their number"
+        yield from grid(those)
+        yield ""
+    yield LEGEND
+    yield "`gatewise layouts NAME --matrix` says why"
+
+
+def _partners(screen: Screen, found: Sequence[Pair]) -> Iterator[str]:
+    from ._screen import Column, table
+
+    columns = (Column("to", gives=True), Column("outcome"), Column("max |Δ|", right=True), Column("", gives=True))
+    rows = [
+        (each.target, each.outcome, "" if each.error is None else f"{each.error:.1e}", each.reason or "; ".join(each.changes))
+        for each in found
+    ]  # fmt: skip
+    yield from table(screen, columns, rows)
 
 
 def _document(layout: Any) -> dict[str, Any]:
@@ -50,14 +90,18 @@ def _document(layout: Any) -> dict[str, Any]:
     }
 
 
-def _name(name: str | Mapping[str, str]) -> str | dict[str, str]:
-    """A part's name template; by naming scheme where containers have their own."""
-    return name if isinstance(name, str) else dict(name)
+def _name(name: Any) -> str | list[str] | dict[str, Any]:
+    """A part's name template; several where any of them is met; by naming scheme where containers have their own."""
+    if isinstance(name, Mapping):
+        return {scheme: _name(each) for scheme, each in name.items()}
+    return name if isinstance(name, str) else list(name)
 
 
-def _plain_name(name: str | Mapping[str, str]) -> str:
-    """The template under the framework's own naming, which is the empty one."""
-    return name if isinstance(name, str) else name.get("") or next(iter(name.values()))
+def _plain_name(name: Any) -> str:
+    """The template under the framework's own naming, which is the empty one; the first of several."""
+    if isinstance(name, Mapping):
+        return _plain_name(name.get("") or next(iter(name.values())))
+    return name if isinstance(name, str) else _plain_name(name[0])
 
 
 def _list(screen: Screen, known: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -101,7 +101,7 @@ def biases(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
         raise refuse(layout, "the source has biases, and this layout has none.")
     _check_merge(stack, layout, place)
     moved = each(stack, lambda weights: _rebiased(weights, place))
-    return moved, _bias_change(kind, place)
+    return moved, _bias_change(stack, place)
 
 
 def _check_merge(stack: Stack, layout: Layout, place: Mapping[str, str]) -> None:
@@ -145,9 +145,11 @@ def _bias_maker(weights: Weights, role: str, other: str, gate: str, both: bool) 
     return make
 
 
-def _bias_change(kind: str, place: Mapping[str, str]) -> Change | None:
+def _bias_change(stack: Stack, place: Mapping[str, str]) -> Change | None:
+    kind = stack.spec.bias
     both = {gate for gate in place["bias"] if gate in place["recurrent_bias"]}
-    one = [gate for gate in GATE_TITLES if gate in place["bias"] + place["recurrent_bias"] and gate not in both]
+    twice = {gate for w in stack.cells.values() for gate in w.bias if gate in w.recurrent_bias}
+    one = [gate for gate in GATE_TITLES if gate in twice and gate not in both]
     if kind == "double" and one:
         gates = "" if not both else f" of gates {' '.join(one)}"
         return Change(f"biases: the two{gates} are added into one", ONE_ROUNDING)

@@ -14,7 +14,7 @@ from ..errors import NotRepresentable
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import DIRECTIONS, GATELESS, Gates, Stack, Weights
 from ._layout import INPUTS, Fact, Layout, Part, is_stream
-from ._match import Match
+from ._match import Address, Group, Match
 from ._names import Found, template
 from ._slots import Places, flat_length, slots, turns, with_constants
 
@@ -96,25 +96,34 @@ def encode(
     The stack must already be in the layout's dialect and bias convention (``conventions.express`` sees to that).
     Raises NotRepresentable for several layers where the layout stores each apart: encode ``stack.layer(index)`` then.
     """
+    return list(encoded(stack, layout, form, prefix=prefix, naming=naming, dtype=dtype).values())
+
+
+def encoded(
+    stack: Stack, layout: Layout, form: Mapping[str, Any], *, prefix: str = "", naming: str = "", dtype: str | None = None
+) -> dict[Address, StoredTensor]:  # fmt: skip
+    """What :func:`encode` gives, each tensor by its place in the layout."""
     if stack.num_layers > 1 and not layout.is_stack:
         raise NotRepresentable(f"{layout.name} holds one layer, and these are {stack.num_layers}.")
     naming = naming or layout.own_naming
     roles = {role for weights in stack.cells.values() for role in weights.roles}
-    tensors: list[StoredTensor] = []
+    tensors: dict[Address, StoredTensor] = {}
     for part in layout.parts_given(form):
         if part.optional and not set(part.roles) <= roles:
             continue
-        tensors += _encode_part(stack, layout, part, prefix, naming, dtype)
+        tensors |= _encode_part(stack, layout, part, prefix, naming, dtype)
     if layout.is_stack:
-        tensors = sorted(tensors, key=lambda tensor: _stack_order(tensor, tensors))
+        tensors = dict(sorted(tensors.items(), key=lambda item: (item[0][1], item[0][2] == "reverse")))
     if is_stream(naming):  # without names: numbers tell the order
-        tensors = [tensor.renamed(f"{prefix}{number}") for number, tensor in enumerate(tensors)]
+        tensors = {at: each.renamed(f"{prefix}{number}") for number, (at, each) in enumerate(tensors.items())}
     return tensors
 
 
-def _stack_order(tensor: StoredTensor, tensors: list[StoredTensor]) -> tuple[int, int, int]:
-    layer, direction = tensor_place(tensor)
-    return layer, direction, tensors.index(tensor)
+def match_of(stack: Stack, layout: Layout, form: Mapping[str, Any], tensors: Mapping[Address, StoredTensor]) -> Match:
+    """The match of what was encoded, without recognising it: to read it back."""
+    group = Group("", "", {address: tensor.name for address, tensor in tensors.items()})
+    dtype = next(iter(stack.cells.values())).dtype
+    return Match(layout, form, group, places_of(stack), dtype, dialect=stack.dialect, given_name=stack.name)
 
 
 def tensor_place(tensor: StoredTensor) -> tuple[int, int]:
@@ -125,7 +134,7 @@ def tensor_place(tensor: StoredTensor) -> tuple[int, int]:
 
 def _encode_part(
     stack: Stack, layout: Layout, part: Part, prefix: str, naming: str, dtype: str | None
-) -> list[StoredTensor]:
+) -> dict[Address, StoredTensor]:
     if is_stream(naming):
         found_template = template(f"part{layout.parts.index(part)}_{{layer}}", ()) if part.texts(naming) else None
     else:
@@ -134,7 +143,7 @@ def _encode_part(
         raise NotRepresentable(f"{layout.name} has no names of its own for this format.")
     both_in_one, flat = "direction" in part.parsed.atoms, bool(part.parsed.sections)
     places = places_of(stack)
-    result = []
+    index, result = layout.parts.index(part), {}
     for (layer, direction), weights in stack:
         if (both_in_one and direction == "reverse") or ("layer" in part.parsed.loops and layer):
             continue
@@ -146,7 +155,8 @@ def _encode_part(
             sizes = with_constants(places[layer, direction], len(layout.gates_of(part)))
             shape = (flat_length(layout, part, places),) if flat else part.parsed.shape(sizes)
             filler = _filler(stack, layout, part, shape, found, dtype)
-            result.append(StoredTensor(f"{prefix}{name}", dtype, shape, filler, where=f"{layer} {direction}"))
+            tensor = StoredTensor(f"{prefix}{name}", dtype, shape, filler, where=f"{layer} {direction}")
+            result[index, layer, direction, gate] = tensor
     return result
 
 

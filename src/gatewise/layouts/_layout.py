@@ -254,9 +254,9 @@ class Layout:
 
     @functools.cached_property
     def own_naming(self) -> str:
-        """The naming scheme in which it is named where no format has one: the plain one, else its operator's words."""
-        plain = all(part.texts("") for part in self.parts)
-        return "" if plain or not all(part.texts(INPUTS) for part in self.parts) else INPUTS
+        """The naming scheme in which it is named where no format has one: the plain one, else one that all parts have."""
+        schemes = ["", *(naming for part in self.parts for naming in part.namings if naming != RESEMBLING)]
+        return next((naming for naming in schemes if all(part.texts(naming) for part in self.parts)), "")
 
     def template(self, part: Part, naming: str) -> Template | None:
         """The one that is written."""
