@@ -207,11 +207,12 @@ class _Reader:
 
 
 class Weights:
-    """The ``.bin`` and what is made of it.  ``tensors`` grows as values are asked for."""
+    """The ``.bin``: every constant, and the computed values that were asked for."""
 
     def __init__(self, model: Model, binary: Source):
         self.binary = binary
         self.tensors: dict[str, StoredTensor] = {}
+        self._listed: dict[int, str] = {}  # computed values; they live as long as _by_port
         self._by_port: dict[tuple[int, str, int], StoredTensor | None] = {}
         for net in model.nets:
             for layer in net.layers.values():
@@ -254,6 +255,14 @@ class Weights:
         data = Strided(self.binary.data[offset : offset + size], storage=str(offset))
         return self._put(StoredTensor(_named(layer, net), dtype, shape, data, f"byte {offset}"))
 
+    def listed(self, value: StoredTensor) -> str:
+        """The name under which a value is among the tensors; a computed one is put there when it is first asked for."""
+        if self.tensors.get(value.name) is value:
+            return value.name
+        if id(value) not in self._listed:
+            self._listed[id(value)] = self._put(value).name
+        return self._listed[id(value)]
+
     def _put(self, tensor: StoredTensor) -> StoredTensor:
         name, number = tensor.name, 1
         while name in self.tensors:
@@ -276,7 +285,7 @@ class Weights:
             return None
         if layer.kind == "Convert" and (values[0].dtype, dtype) in _COMPRESSED:
             return values[0]  # the numbers as the file keeps them
-        return self._put(self._computed(net, layer, found, dtype, values, rule))
+        return self._computed(net, layer, found, dtype, values, rule)
 
     def _computed(
         self, net: Net, layer: Layer, port: Port, dtype: str, values: Sequence[StoredTensor], rule: Rule

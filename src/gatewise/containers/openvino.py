@@ -99,7 +99,7 @@ def _declared(layer: Layer, weights: Weights, notes: list[str]) -> Declared:
     for index, word in INPUTS[layer.kind].items():
         value = weights.given(net, layer, index)
         if value is not None:
-            inputs[word] = value.name
+            inputs[word] = weights.listed(value)
         elif index < len(layer.inputs):
             missing.append(word)
     name = _name(layer)
@@ -126,9 +126,6 @@ def _name(layer: Layer) -> str:
 def _settings(layer: Layer) -> dict[str, Any]:
     """The attributes as numbers, and each activation on its own with its parameters: ``activations[0]``."""
     said: dict[str, Any] = {"direction": "forward", "opset": layer.version}
-    loop = _net(layer).owner
-    if loop is not None and loop.backwards:
-        said["direction"] = "reverse"
     for key, text in layer.data.items():
         if key == "hidden_size":
             said[key] = int(text)
@@ -138,6 +135,9 @@ def _settings(layer: Layer) -> dict[str, Any]:
             said[key] = _number(text) or None  # 0 stands for none
         elif not key.startswith("activations"):
             said[key] = text
+    loop = _net(layer).owner
+    if said["direction"] == "reverse" or (loop is not None and loop.backwards):
+        said["backwards"] = True
     return said | _activations(layer)
 
 

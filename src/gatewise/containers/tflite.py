@@ -209,8 +209,8 @@ def _single(graph: _Graph, operator: _Operator) -> Declared:
 def _joined(graph: _Graph, forward: _Operator, reverse: _Operator, pair: _Pair) -> Declared:
     inputs = {f"fw_{word}": tensor for word, tensor in _weights(graph, forward).items()}
     inputs |= {f"bw_{word}": tensor for word, tensor in _weights(graph, reverse).items()}
-    settings = {**_settings(graph, forward), "merge": pair.merge, "reads": "both ways"}
-    kind = _kind(graph, forward, inputs).replace("UNIDIRECTIONAL", "two UNIDIRECTIONAL")
+    settings = {**_settings(graph, forward), "merge_mode": pair.merge, "directions": 2}
+    kind = _kind(graph, forward, inputs).replace("UNIDIRECTIONAL", "two UNIDIRECTIONAL", 1)
     return Declared("", kind, settings, inputs=_names(graph, inputs))
 
 
@@ -231,12 +231,24 @@ def _names(graph: _Graph, inputs: Mapping[str, int]) -> dict[str, str]:
     return {word: graph.names[tensor] for word, tensor in inputs.items()}
 
 
+# What makes an operator another function, by the words of its inputs.
+_MARKS = (
+    ("layer_norm_coefficients", "with layer norm"),
+    ("projection_bias", "with a projection bias"),
+    ("aux_input", "with an auxiliary input"),
+)
+
+
 def _kind(graph: _Graph, operator: _Operator, inputs: Mapping[str, int]) -> str:
-    """``tflite.UNIDIRECTIONAL_SEQUENCE_LSTM``; with what its weights are where these are integers."""
+    """``tflite.UNIDIRECTIONAL_SEQUENCE_LSTM``; with what its weights are where these are integers, and with what it has
+    beside."""
     kinds = {tensor.dtype for at in inputs.values() if (tensor := graph.constants.get(at))}
     integers = sorted(kind for kind in kinds if "int" in kind)
-    basic = " BASIC" if operator.options.get("kernel_type") else ""
-    return f"tflite.{operator.kind}{basic}" + (f" of {integers[-1]}" if integers else "")
+    marks = [mark for word, mark in _MARKS if any(word in each for each in inputs)]
+    name = f"tflite.{operator.kind}" + (" BASIC" if operator.options.get("kernel_type") else "")
+    if integers:
+        return f"{name} of {integers[-1] if 'int8' not in integers else 'int8'}"
+    return f"{name} {marks[0]}" if marks else name
 
 
 def _settings(graph: _Graph, operator: _Operator) -> dict[str, Any]:
@@ -248,9 +260,11 @@ def _settings(graph: _Graph, operator: _Operator) -> dict[str, Any]:
     for clip in ("cell_clip", "proj_clip"):
         if clip in said:
             said[clip] = said[clip] or None  # 0 is no clip
+    if operator.kind.startswith("BIDIRECTIONAL"):
+        said |= {"directions": 2, "merge_mode": "concat" if said.get("merge_outputs") else "apart"}
     if _turned(graph, operator.inputs[0], _time_axis(operator)) is not None:
         back = [o for o in graph.operators if o.kind == "REVERSE_V2" and o.inputs[:1] == operator.outputs[:1]]
-        said["reads"] = "backwards, turned again" if back else "backwards"
+        said["backwards"] = "in place" if back else "turned"
     return said
 
 
