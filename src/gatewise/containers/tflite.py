@@ -44,6 +44,11 @@ def read(source: Source) -> Tensors:
     source.limits.check("tensors", len(tensors), path=source.path, where=_WHERE)
     declared = [entry for graph in graphs for entry in _declared(graph)]
     made = [tensor for graph in graphs for tensor in graph.made.values()]
+    notes += [
+        f"{entry.name} ({entry.kind}) is given weights that are no constants here; it is named and left."
+        for entry in declared
+        if not entry.inputs
+    ]
     loops = sum(operator.kind == "WHILE" for graph in graphs for operator in graph.operators)
     if loops:
         notes.append(f"{loops} WHILE loop(s): a recurrent layer that became a loop is not read as one.")
@@ -228,6 +233,9 @@ def _weights(graph: _Graph, operator: _Operator) -> dict[str, int]:
 
 
 def _names(graph: _Graph, inputs: Mapping[str, int]) -> dict[str, str]:
+    """Nothing where a weight is known only when the model runs, or is stored in a way that is not read."""
+    if any(tensor not in graph.constants and tensor not in graph.made for tensor in inputs.values()):
+        return {}
     return {word: graph.names[tensor] for word, tensor in inputs.items()}
 
 

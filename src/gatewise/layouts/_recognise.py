@@ -203,7 +203,7 @@ class _Finder:
         if incomplete:
             return incomplete
         dtypes = {self.tensors[name].dtype for name in addresses.values()}
-        if not dtypes <= FLOATS:
+        if not dtypes <= FLOATS and not layout.outside:  # what is only named may be of whole numbers
             return f"{layout.name} holds floating-point weights, these are {', '.join(sorted(dtypes - FLOATS))}."
         try:
             sizes = solved(layout, present, addresses, self.tensors, {**_sizes_told(layout, declared), **self.told})
