@@ -94,13 +94,13 @@ class _Scope:
             elif source.kind in NEUTRAL:
                 todo += reversed(scope.inputs_of(source))
             else:
-                found[_unwrap(source, scope.place[name], self.names)[-1].path] = None
+                found[unwrap(source, scope.place[name], self.names)[-1].path] = None
         return tuple(found)
 
 
-def declare(model: Model, names: Names, version: str | None) -> list[Declared]:
+def declare(model: Model, names: Names, version: str | None, where: str = "") -> list[Declared]:
     """One Declared for each layer with tensors in the file (one for each cell of StackedRNNCells), in model order."""
-    return list(_declare(_Scope(model, names), version))
+    return list(_declare(_Scope(model, names, where), version))
 
 
 def _declare(scope: _Scope, version: str | None) -> Iterator[Declared]:
@@ -109,7 +109,7 @@ def _declare(scope: _Scope, version: str | None) -> Iterator[Declared]:
             yield from _declare(scope.nested[layer.name], version)
             continue
         after = scope.after(layer)
-        for part in _unwrap(layer, scope.place[layer.name], scope.names):
+        for part in unwrap(layer, scope.place[layer.name], scope.names):
             if scope.names.has(part.path):
                 name = "/".join((*scope.names_above, layer.name, *_cell_name(part)))
                 settings = {**scope.extra, **part.settings}
@@ -121,7 +121,7 @@ def _cell_name(part: Declared) -> tuple[str, ...]:
     return ("cells", str(part.settings["cell"])) if "cells" in part.settings else ()
 
 
-def _unwrap(layer: Layer, place: str, names: Names) -> list[Declared]:
+def unwrap(layer: Layer, place: str, names: Names) -> list[Declared]:
     """The layer without its wrappers: its kind, its settings with what the wrappers say, its place."""
     inner = layer.inner
     if layer.cells:
@@ -129,10 +129,10 @@ def _unwrap(layer: Layer, place: str, names: Names) -> list[Declared]:
     if layer.kind == "RNN" and inner is not None:
         return [Declared(place, f"keras.{inner.kind}", {**_without(layer.config, "cell", "name"), **inner.config})]
     if layer.kind == "TimeDistributed" and inner is not None:
-        parts = _unwrap(inner, names.wrapped(place), names)
+        parts = unwrap(inner, names.wrapped(place), names)
         return [Declared(p.path, p.kind, {**p.settings, **_wrapped(p, "TimeDistributed")}) for p in parts]
     if layer.kind == "Bidirectional" and inner is not None and not inner.cells:
-        [part] = _unwrap(inner, place, names)
+        [part] = unwrap(inner, place, names)
         said = {**_without(layer.config, "layer", "name", "trainable", "dtype", "backward_layer")}
         backward = layer.config.get("backward_layer")
         if isinstance(backward, dict):

@@ -63,7 +63,7 @@ def _block(graph: Graph, node: Node, found: dict[str, dict[str, Any]]) -> None:
     if variable is None:
         return
     given = node.attributes(graph.limits)
-    settings: dict[str, Any] = {"op": node.op}
+    settings: dict[str, Any] = {"op": node.op, "activation": "tanh"}
     for name, default in defaults.items():
         value = given.get(name)
         settings[name] = default if value is None else _plain(value, default)

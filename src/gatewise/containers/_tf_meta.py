@@ -43,7 +43,8 @@ def info_of(found: Mapping[str, Cursor], limits: Limits) -> tuple[str | None, tu
     """(TensorFlow's version, the tags)."""
     if "info" not in found:
         return None, ()
-    info = _INFO.read(found["info"], limits)
+    raw = found["info"]
+    info = _INFO.read(Cursor(raw.data, path=raw.path, where=raw.where, base=raw.base), limits)
     return info.get("version"), tuple(info["tags"])
 
 

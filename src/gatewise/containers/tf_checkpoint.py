@@ -81,9 +81,9 @@ def of_objects(bundle: Bundle, graph: Graph, **more: Any) -> Tensors:
 
 def of_variables(stored: list[StoredTensor], notes: list[str], told: Told, **facts: Any) -> Tensors:
     """TF1's: tensors under the names of variables."""
-    from ._tf_names import declared_cells, without_shadows, written_by
+    from ._tf_names import declared_cells, in_order, without_shadows, written_by
 
-    tensors = without_shadows(stored)
+    tensors = without_shadows(in_order(stored))
     names = [tensor.name for tensor in tensors]
     return Tensors(
         tensors,
