@@ -11,6 +11,7 @@ import numpy as np
 import onnx_help as make
 import pytest
 
+import gatewise as gw
 from gatewise.containers import open_tensors
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, UsageError
 from gatewise.tensors import Tensors
@@ -438,3 +439,44 @@ def test_opening_reads_headers_only(tmp_path: Path) -> None:
     began = time.perf_counter()
     open_tensors(path)
     assert time.perf_counter() - began < 0.2
+
+
+def test_a_quantised_lstm_is_named_with_its_sizes_and_its_gates_shown(tmp_path: Path) -> None:
+    given = ["X", "W", "R", "B", "", "", "", "", "Ws", "Wz", "Rs", "Rz"]
+    node = make.node("DynamicQuantizeLSTM", given, ["Y"], "quantised", "com.microsoft", hidden_size=4)
+    whole = [make.tensor("W", [1, 5, 16], bytes(range(80)), 3), make.tensor("R", [1, 4, 16], bytes(64), 3)]
+    scales = [
+        make.floats("Ws", (1,)),
+        make.tensor("Wz", [1], b"\0", 3),
+        make.floats("Rs", (1,)),
+        make.tensor("Rz", [1], b"\0", 3),
+    ]
+    path = make.saved(tmp_path, make.model(make.graph([node], [*whole, make.floats("B", (1, 32)), *scales], ["X"])))
+    checkpoint = gw.open(path)
+    assert checkpoint.layers == []
+    (row,) = checkpoint.inspect()["outside"]
+    assert (row["name"], row["layout"], row["dtype"]) == ("quantised", "onnx.DynamicQuantizeLSTM", "int8")
+    assert (row["input_size"], row["hidden_size"]) == (5, 4)
+    assert {gate["gate"] for gate in checkpoint.gates()} == set("ifgo")
+    with pytest.raises(GatewiseError, match="does not dequantise"):
+        gw.convert(path, tmp_path / "out.safetensors")
+
+
+def test_torch_s_names_beside_an_operator_that_takes_them_turned_are_not_a_second_layer(tmp_path: Path) -> None:
+    nodes, numbers = turned("rnn.weight_ih", "W")
+    more, _ = turned("rnn.weight_hh", "R")
+    nodes = [*nodes, *more, make.node("LSTM", ["X", "W", "R"], ["Y"], "lstm", hidden_size=4)]
+    stored = [make.floats("rnn.weight_ih", (16, 5), 1), make.floats("rnn.weight_hh", (16, 4), 2)]
+    (layer,) = gw.open(make.saved(tmp_path, make.model(make.graph(nodes, [*stored, *numbers], ["X"])))).layers
+    assert (layer.name, layer.layout) == ("lstm", "onnx.LSTM")
+
+
+def test_one_set_of_weights_is_one_layer_with_its_other_place_and_two_sets_are_two(tmp_path: Path) -> None:
+    nodes, tensors = make.lstm()
+    again = make.node("LSTM", ["X2", "W", "R", "B"], ["Y2"], "again", hidden_size=4)
+    turned_round = make.node("LSTM", ["X2", "W", "R", "B"], ["Y3"], "reversed", hidden_size=4, direction="reverse")
+    other = make.node("LSTM", ["X2", "W", "R2", "B"], ["Y4"], "other", hidden_size=4)
+    stored = [*tensors, make.floats("R2", (1, 16, 4), 9)]
+    path = make.saved(tmp_path, make.model(make.graph([*nodes, again, turned_round, other], stored, ["X", "X2"])))
+    found = gw.open(path).layers
+    assert [(layer.name, layer.also_at) for layer in found] == [("lstm", ("again",)), ("reversed", ()), ("other", ())]

@@ -107,6 +107,8 @@ def _norms_beside(match: Match, tensors: Tensors) -> str:
 def convolution(group: Group, tensors: Tensors, declared: Declared | None) -> list[Lookalike]:
     """Kernels with more than two axes: a convolutional recurrent layer, declared or not."""
     names = tuple(group.names.values())
+    if group.declared is not None:  # an operator's own tables say how many axes its inputs have
+        return []
     rank = max(len(tensors[name].shape) for name in names)
     if rank < 3 or len(names) < 2:
         return []

@@ -287,6 +287,8 @@ def _widest(dtypes: set[str]) -> str:
     """The one dtype that holds the numbers of all of them."""
     if len(dtypes) == 1:
         return next(iter(dtypes))
+    if whole := sorted(dtypes - FLOATS):  # of a quantised layer, whose biases stayed what they were
+        return whole[0]
     return "float64" if "float64" in dtypes else "float32"  # also for float16 beside bfloat16: neither holds the other
 
 
