@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..tensors import Declared, StoredTensor
 from ._onnx_fold import Folder, Value
+from ._onnx_follow import producer
 from ._onnx_graph import Model, Node, Scope
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Recurrent:
 
     def _after(self, node: Node) -> tuple[str, ...]:
         """The recurrent node whose whole output this one takes as its input, with nothing between but other shapes."""
-        source = _producer(node)
+        source = producer(node, recurrent)
         return (self._names[id(source)],) if source is not None else ()
 
 
@@ -156,79 +157,3 @@ def _spelled(name: str, values: list[float]) -> str:
     if name == "HardSigmoid" and values[1] == 0.5:
         return f"hard_sigmoid({shown[0]})"
     return f"{name}({', '.join(shown)})" if shown else name
-
-
-# Shapes: which axes an output has on its way to the next node's input.
-
-_TIME, _WAYS, _BATCH, _UNIT = "time", "direction", "batch", "unit"
-_LONGEST = 12  # operators between two recurrent nodes
-
-
-def _producer(node: Node) -> Node | None:
-    """The recurrent node whose sequence reaches ``node`` as [time, batch, direction·unit], with its axes as they were."""
-    steps: list[Node] = []
-    scope, name = node.scope, node.input(0)
-    for _ in range(_LONGEST):
-        found = scope.find(name)
-        if found is None or isinstance(found, StoredTensor):
-            return None
-        source, output = found
-        if recurrent(source):
-            same = output == 0 and _walked(source, steps[::-1]) == _order(node, joined=True)
-            return source if same else None
-        if source.domain or source.op not in ("Squeeze", "Transpose", "Reshape", "Identity", "Dropout") or output:
-            return None
-        steps.append(source)
-        scope, name = source.scope, source.input(0)
-    return None
-
-
-def _order(node: Node, joined: bool) -> list[tuple[str, ...]]:
-    """The axes of a node's input, or of its output with the directions apart."""
-    batch_first = bool(node.attributes.get("layout", 0))
-    times: list[tuple[str, ...]] = [(_BATCH,), (_TIME,)] if batch_first else [(_TIME,), (_BATCH,)]
-    if joined:
-        return [*times, (_WAYS, _UNIT)]
-    return [*times, (_WAYS,), (_UNIT,)] if batch_first else [times[0], (_WAYS,), times[1], (_UNIT,)]
-
-
-def _walked(source: Node, steps: list[Node]) -> list[tuple[str, ...]] | None:
-    axes: list[tuple[str, ...]] | None = _order(source, joined=False)
-    single = _settings(source)["direction"] != "bidirectional"
-    for step in steps:
-        axes = _stepped(axes, step, single) if axes is not None else None
-    return [(_WAYS, _UNIT) if axis == (_UNIT,) and single else axis for axis in axes] if axes is not None else None
-
-
-def _stepped(axes: list[tuple[str, ...]], step: Node, single: bool) -> list[tuple[str, ...]] | None:
-    if step.op in ("Identity", "Dropout"):
-        return axes
-    if step.op == "Transpose":
-        order = step.attributes.get("perm", list(range(len(axes)))[::-1])
-        return [axes[at] for at in order] if sorted(order) == list(range(len(axes))) else None
-    numbers = _numbers(step)
-    if numbers is None:
-        return None
-    if step.op == "Squeeze":
-        gone = [axes[at] for at in numbers if -len(axes) <= at < len(axes)]
-        return [axis for axis in axes if axis != (_WAYS,)] if gone == [(_WAYS,)] and single else None
-    return _reshaped(axes, numbers)
-
-
-def _reshaped(axes: list[tuple[str, ...]], numbers: list[int]) -> list[tuple[str, ...]] | None:
-    """[0, 0, -1] and its like: the last two axes become one, the others stay."""
-    last = (_WAYS, _UNIT) if axes[-2:] == [(_WAYS,), (_UNIT,)] else None
-    if len(axes) == 4 and len(numbers) == 3 and last and numbers[:2] == [0, 0]:
-        return [*axes[:2], last]
-    return None
-
-
-def _numbers(step: Node) -> list[int] | None:
-    """The axes of a Squeeze, the shape of a Reshape."""
-    from ._onnx_tensors import whole_numbers
-
-    found = step.attributes.get("axes" if step.op == "Squeeze" else "shape")
-    if isinstance(found, list):
-        return found
-    second = step.scope.find(step.input(1))
-    return whole_numbers(second, 16) if isinstance(second, StoredTensor) else None

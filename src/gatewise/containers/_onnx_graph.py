@@ -16,7 +16,7 @@ from ..cursor import Cursor
 from ..errors import LimitExceeded
 from ..source import Source
 from ..tensors import StoredTensor, Strided
-from ._onnx_proto import ATTRIBUTE, ATTRIBUTE_TYPES, GRAPH, SPARSE
+from ._onnx_proto import ATTRIBUTE, ATTRIBUTE_TYPES, GRAPH, SPARSE, VALUE
 from ._onnx_tensors import Reader, Unread
 
 _WITH_SUBGRAPHS = frozenset(("If", "Loop", "Scan", "SequenceMap"))
@@ -29,6 +29,7 @@ _ZEROS: Mapping[str, Any] = {
     "strings": [],
     "graphs": [],
 }
+Sizes = tuple[Any, ...]
 _MOST_CALLS = 2_000  # of functions that hold recurrent nodes, each looked at on its own
 
 
@@ -90,6 +91,20 @@ class Scope:
         self.inputs: frozenset[str] = frozenset()
         self.given: Mapping[str, tuple[Scope, str]] = {}  # a function's formal inputs: where their values come from
         self.attributes: Mapping[str, Any] = {}
+        self.values: list[Cursor] = []  # what the file says of the shapes in between
+        self._shapes: dict[str, Sizes] | None = None
+
+    def shape_of(self, name: str) -> Sizes | None:
+        """The sizes of a value, numbers or symbols, where the file tells them all."""
+        if self._shapes is None:
+            self._shapes = {}
+            for raw in self.values:
+                found = VALUE.read(raw, self.model.source.limits)
+                dims = found.get("type", {}).get("tensor", {}).get("shape", {}).get("dim", [])
+                sizes = tuple(dim.get("symbol") or dim.get("size") for dim in dims)
+                if None not in sizes:
+                    self._shapes[found.get("name", "")] = sizes
+        return self._shapes.get(name)
 
     def find(self, name: str) -> StoredTensor | tuple[Node, int] | None:
         """What a value is: a stored tensor, or which output of which node.  None for what only a run knows."""
@@ -141,6 +156,7 @@ class Model:
 
     def _fill(self, scope: Scope, graph: Mapping[str, Any]) -> None:
         self.source.limits.check("nesting", scope.depth, path=self.source.path, where=scope.path or "graph")
+        scope.values = graph["value_info"]
         scope.inputs = frozenset(value.get("name", "") for value in graph["input"])
         for raw in graph["initializer"]:
             self._store(scope, raw, None, self.initializers)

@@ -24,9 +24,12 @@ NODE = Message({
     1: ("input", [TEXT]), 2: ("output", [TEXT]), 3: ("name", TEXT), 4: ("op_type", TEXT), 5: ("attribute", [LAZY]),
     7: ("domain", TEXT), 8: ("overload", TEXT),
 })  # fmt: skip
+_DIMENSION = Message({1: ("size", INT), 2: ("symbol", TEXT)})
+_TENSOR_TYPE = Message({2: ("shape", Message({1: ("dim", [_DIMENSION])}))})
+VALUE = Message({1: ("name", TEXT), 2: ("type", Message({1: ("tensor", _TENSOR_TYPE)}))})
 GRAPH = Message({
-    1: ("node", [NODE]), 2: ("name", TEXT), 5: ("initializer", [LAZY]), 11: ("input", [Message({1: ("name", TEXT)})]),
-    15: ("sparse_initializer", [LAZY]),
+    1: ("node", [NODE]), 2: ("name", TEXT), 5: ("initializer", [LAZY]), 11: ("input", [VALUE]),
+    13: ("value_info", [LAZY]), 15: ("sparse_initializer", [LAZY]),
 })  # fmt: skip
 OPSET = Message({1: ("domain", TEXT), 2: ("version", INT)})
 FUNCTION = Message({
