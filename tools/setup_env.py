@@ -28,11 +28,15 @@ FRAMEWORKS = {
     "torch": ("torch",),
     "keras": ("keras",),
     "safetensors": ("safetensors",),
+    "onnx": ("onnx",),
+    "onnxruntime": ("onnxruntime",),
 }
 IMPORTS = {
     "torch": "import torch",
     "keras": "import os; os.environ.setdefault('KERAS_BACKEND', 'torch'); import keras",
     "safetensors": "import safetensors.numpy",
+    "onnx": "import onnx.checker",
+    "onnxruntime": "import onnxruntime",
 }
 
 

@@ -133,10 +133,12 @@ def _settings(node: Node) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, memoryview):
         return bytes(value).decode("utf-8", "replace")
-    if isinstance(value, (int, float)):
+    if isinstance(value, float):
+        return float(f"{value:.7g}")  # a float32 as it was meant: 0.3, not 0.30000001192
+    if isinstance(value, int):
         return value
     if isinstance(value, list) and all(isinstance(each, (int, float)) for each in value):
-        return list(value)
+        return [_plain(each) for each in value]
     return None
 
 

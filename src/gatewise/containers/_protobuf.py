@@ -107,6 +107,21 @@ def encoded_varint(value: int) -> bytes:
     return bytes(made)
 
 
+def encoded(number: int, value: int | float | str | bytes) -> bytes:
+    """One field as it is written: a varint, a fixed32 float, or a length and bytes."""
+    if isinstance(value, int):
+        return encoded_varint(number << 3 | VARINT) + encoded_varint(value)
+    if isinstance(value, float):
+        return encoded_varint(number << 3 | FIXED32) + struct.pack("<f", value)
+    content = value.encode() if isinstance(value, str) else value
+    return encoded_head(number, len(content)) + content
+
+
+def encoded_head(number: int, length: int) -> bytes:
+    """What stands before ``length`` bytes of a field whose content is written afterwards."""
+    return encoded_varint(number << 3 | BYTES_) + encoded_varint(length)
+
+
 def cursor_over(cursor: Cursor, view: memoryview, what: str = "") -> Cursor:
     """A cursor over a field of the message that ``cursor`` has just read past."""
     return Cursor(view, path=cursor.path, where=what or cursor.where, base=cursor.base + cursor.at - len(view))

@@ -17,7 +17,7 @@ from ..cursor import Cursor
 from ..errors import GatewiseError
 from ..source import Source
 from ..tensors import FLOATS, StoredTensor, Tensors, WrittenBy
-from . import Container
+from . import Container, later
 from ._onnx_declared import Recurrent, recurrent
 from ._onnx_graph import Model, Scope
 from ._onnx_proto import MODEL
@@ -159,7 +159,13 @@ CONTAINERS = (
         source="https://github.com/onnx/onnx/blob/main/docs/IR.md",
         claims=claims,
         read=read,
+        write=later("._onnx_write", "write"),
+        suffixes=(".onnx",),
+        naming="inputs",
+        frameworks=("onnx",),
+        options=("batch_first",),
         stands_for=stands_for,
+        magic=((0, b"\x08"),),
         rank=60,
     ),
 )

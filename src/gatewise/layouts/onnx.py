@@ -57,16 +57,16 @@ _PROVEN = "onnxruntime 1.32.0: 6e-07"
 
 LAYOUTS = (
     Layout("onnx.LSTM", "lstm", "iofg", (*_PARTS, _PEEPHOLE), _SOURCE.format("LSTM"), settings=(*_LSTM, *_COMMON),
-           kinds=("onnx.LSTM",), written_as="onnx.LSTM", facts=_FACTS, reverse_settings="reverse", proven=_PROVEN),
+           kinds=("onnx.LSTM",), written_as="onnx.LSTM", separator="/", facts=_FACTS, reverse_settings="reverse", proven=_PROVEN),
     Layout("onnx.GRU", "gru", "zrn", _PARTS, _SOURCE.format("GRU"), dialect=replace(PLAIN["gru"], reset="before"),
-           settings=(*_GRU, *_COMMON), kinds=("onnx.GRU",), written_as="onnx.GRU", facts=_FACTS,
+           settings=(*_GRU, *_COMMON), kinds=("onnx.GRU",), written_as="onnx.GRU", separator="/", facts=_FACTS,
            reverse_settings="reverse", proven=_PROVEN),
     Layout("onnx.RNN", "rnn", "h", _PARTS, _SOURCE.format("RNN"), settings=(_activation("activation", 0, "tanh"), *_COMMON),
-           kinds=("onnx.RNN",), written_as="onnx.RNN", facts=_FACTS, reverse_settings="reverse", proven=_PROVEN),
+           kinds=("onnx.RNN",), written_as="onnx.RNN", separator="/", facts=_FACTS, reverse_settings="reverse", proven=_PROVEN),
     Layout("onnx.DynamicQuantizeLSTM", "lstm", "iofg",
            (Part({INPUTS: "W"}, KERNEL, "direction feature (gate unit)"),
             Part({INPUTS: "R"}, RECURRENT_KERNEL, "direction hidden (gate unit)"), _PARTS[2], _PEEPHOLE), _CONTRIB,
-           kinds=("com.microsoft.DynamicQuantizeLSTM",), facts=_FACTS,
+           kinds=("com.microsoft.DynamicQuantizeLSTM",), separator="/", facts=_FACTS,
            outside="its weights are int8 with a scale and a zero point for each direction, and its products are computed "
                    "in whole numbers; gatewise names it and does not dequantise"),
 )  # fmt: skip
