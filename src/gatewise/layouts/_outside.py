@@ -175,7 +175,7 @@ def _contradiction(match: Match, declared: Declared) -> str:
     }  # fmt: skip
     for fact in match.layout.facts:
         said = next((declared.settings[name] for name in fact.names if name in declared.settings), None)
-        meant = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool)) else said
+        meant = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool, int)) else said
         if isinstance(meant, int) and meant != shown[fact.of]:
             return f"the file declares {meant} {fact.of}(s) here, and the tensors show {shown[fact.of]}"
     return ""
