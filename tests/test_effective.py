@@ -280,5 +280,6 @@ def test_torch_1_9_spelled_the_buffers_of_a_spectral_norm_without_the_underscore
 
 def test_every_rule_is_tried_here() -> None:
     """A rule added to the table needs a way above that meets it."""
-    assert {rule.what for rule in RULES} == {"weight norm", "spectral norm", "pruning", "weight drop"}
-    assert len(RULES) == 7
+    own = [rule for rule in RULES if not rule.target]  # sLSTM's, which make new tensors: tests/recorded/test_xlstm.py
+    assert {rule.what for rule in own} == {"weight norm", "spectral norm", "pruning", "weight drop"}
+    assert len(own) == 7

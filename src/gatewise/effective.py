@@ -6,10 +6,12 @@
     weight_hh_l0_orig, weight_hh_l0_u, _v          spectral norm: orig / (u W v)      (Miyato et al. 2018)
     parametrizations.weight_hh_l0.original, .0._u  the same, as a parametrization (torch 1.9 to 1.11: .0.u)
     weight_hh_l0_raw                               weight drop (AWD-LSTM, fastai): at inference the raw matrix itself
+    _recurrent_kernel_, _bias_                     xLSTM's sLSTM: heads, each of which sees its own units only
 
 Each rule is a row of RULES.  A resolved tensor gets the plain name, so that every layout finds it, and says in
 ``made_from`` how it came about.  Computed in float64 and rounded once to the stored dtype, when asked for.
-Source: torch/nn/utils/{weight_norm,spectral_norm,prune,parametrizations}.py; awd-lstm-lm weight_drop.py.
+Source: torch/nn/utils/{weight_norm,spectral_norm,prune,parametrizations}.py; awd-lstm-lm weight_drop.py;
+xlstm/blocks/slstm/cell.py (``_recurrent_kernel_ext2int``, ``_bias_ext2int`` of both backends).
 Not known here: parametrizations whose function the file does not tell (orthogonal, a user's own); they are named.
 """
 
@@ -26,6 +28,7 @@ from .tensors import StoredTensor, Tensors, numpy_dtype
 if TYPE_CHECKING:
     from .tensors import Array
 
+Shape = tuple[int, ...]
 _BASE = r"(?P<base>(?:weight|bias)\w*?)"
 _PATH = r"(?P<path>(?:.*\.)?)"
 
@@ -37,6 +40,7 @@ class Rule:
     ``found`` matches the name of the first source and gives path and base; ``others`` are the further sources'
     names below the path; ``shape_of`` which source has the true shape; ``compute`` takes the sources in order;
     ``fits`` takes their shapes, so that unrelated tensors which happen to be called alike are left alone.
+    ``target`` and ``shape`` where the result has a name and a shape of its own.
     """
 
     what: str
@@ -46,6 +50,8 @@ class Rule:
     compute: Callable[..., Array]
     formula: str
     fits: Callable[..., bool]
+    target: str = ""
+    shape: Callable[..., Shape] | None = None
 
 
 def _weight_norm(g: Array, v: Array) -> Array:
@@ -83,9 +89,6 @@ def _pruned(orig: Array, mask: Array) -> Array:
     return result
 
 
-Shape = tuple[int, ...]
-
-
 def _lengths_of(g: Shape, v: Shape) -> bool:
     """One length for all of v, or one for each slice along some of its axes."""
     return g in ((), (1,)) or (len(g) == len(v) and all(one in (1, size) for one, size in zip(g, v, strict=True)))
@@ -97,6 +100,57 @@ def _vectors_of(weight: Shape, u: Shape, v: Shape) -> bool:
 
 def _alike(*shapes: Shape) -> bool:
     return len(set(shapes)) == 1
+
+
+# sLSTM.  The vanilla backend keeps its kernel as [head][gate·out, in] and its bias as [gate, head, dim]; the CUDA backend
+# as [head][in, gate·out] and [head, gate, dim]: the shape of the kernel tells which, that of the bias does not.
+# What goes in is the four gates' own shares, side by side, so the input's matrix is one that only picks.
+
+
+def _vanilla(kernel: Shape, bias: Shape) -> bool:
+    return len(kernel) == 3 and kernel[1] == 4 * kernel[2] and bias == (kernel[0] * kernel[1],)
+
+
+def _cuda(kernel: Shape, bias: Shape) -> bool:
+    return len(kernel) == 3 and kernel[2] == 4 * kernel[1] and bias == (kernel[0] * kernel[2],)
+
+
+def _heads(kernel: Array, _bias: Array) -> Array:
+    import numpy as np
+
+    heads, units = len(kernel), min(kernel.shape[1:])
+    by_gate = kernel if kernel.shape[2] == units else kernel.transpose(0, 2, 1)  # [head, gate·out, in]
+    full = np.zeros((4, heads, units, heads, units))
+    for head in range(heads):
+        full[:, head, :, head] = by_gate[head].reshape(4, units, units)
+    return full.reshape(4 * heads * units, heads * units)
+
+
+def _picks(bias: Array, _kernel: Array) -> Array:
+    import numpy as np
+
+    return np.eye(len(bias))
+
+
+def _bias_by_gate(bias: Array, kernel: Array) -> Array:
+    result: Array = bias.reshape(len(kernel), 4, -1).transpose(1, 0, 2).reshape(-1)
+    return result
+
+
+def _of_heads(backend: str, fits: Callable[[Shape, Shape], bool]) -> tuple[Rule, ...]:
+    def swapped(bias: Shape, kernel: Shape) -> bool:
+        return fits(kernel, bias)
+
+    kernel, bias = "(?P<base>_recurrent_kernel_)", "(?P<base>_bias_)"
+    rules = (
+        Rule("sLSTM's heads", _PATH + kernel, ("_bias_",), 0, _heads, "{base}, zeros between its heads", fits,
+             f"{backend}.recurrent_kernel", lambda _, bias: (bias[0], bias[0] // 4)),
+        Rule("sLSTM's input", _PATH + bias, ("_recurrent_kernel_",), 0, _picks, "each gate takes its own share", swapped,
+             f"{backend}.kernel", lambda bias, _: (bias[0], bias[0])),
+        Rule("sLSTM's bias", _PATH + bias, ("_recurrent_kernel_",), 0, _bias_by_gate, "{base} by gates", swapped,
+             f"{backend}.bias"),
+    )  # fmt: skip
+    return rules if fits is _cuda else rules[:2]
 
 
 def _rule(what: str, first: str, others: tuple[str, ...], shape_of: int, compute: Callable[..., Array], formula: str,
@@ -118,6 +172,8 @@ RULES = (
           "original / (u W v)", _vectors_of),
     # AWD-LSTM keeps the raw matrix beside the others, fastai on the wrapper around `module`.
     _rule("weight drop", r"(?=weight_[ih]h)BASE_raw", (), 0, _raw, "{base}_raw", _alike),
+    *_of_heads("slstm", _vanilla),
+    *_of_heads("slstm_cuda", _cuda),
 )  # fmt: skip
 _UNKNOWN = _PATH + r"parametrizations\." + _BASE + r"\.original0?"
 
@@ -142,7 +198,7 @@ def resolve(tensors: Tensors) -> Tensors:
 
 
 def _stands_in(name: str) -> bool:
-    return name.endswith(("_g", "_orig", "_raw")) or "parametrizations." in name
+    return name.endswith(("_g", "_orig", "_raw", "_recurrent_kernel_")) or "parametrizations." in name
 
 
 def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> StoredTensor | None:
@@ -153,7 +209,7 @@ def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> Stored
     sources = [name, *(path + other.format(base=base) for other in rule.others)]
     if any(source not in tensors for source in sources):
         return None
-    target = _beside(path, base, tensors) if rule.what == "weight drop" else path + base
+    target = _beside(path, base, tensors) if rule.what == "weight drop" else path + (rule.target or base)
     stored = [tensors[source] for source in sources]
     if not rule.fits(*(source.shape for source in stored)) or _more_to_it(path, base, sources, tensors):
         return None
@@ -167,8 +223,9 @@ def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> Stored
         return result
 
     data = stored[0].data if rule.compute is _raw else compute
+    made_shape = rule.shape(*(source.shape for source in stored)) if rule.shape else shape.shape
     return StoredTensor(
-        target, shape.dtype, shape.shape, data, shape.where, f"{rule.what}: {rule.formula.format(base=base)}",
+        target, shape.dtype, made_shape, data, shape.where, f"{rule.what}: {rule.formula.format(base=base)}",
         tuple(sources),
     )  # fmt: skip
 
@@ -188,13 +245,14 @@ def _beside(path: str, base: str, tensors: Mapping[str, StoredTensor]) -> str:
 
 def _in_place(tensors: Tensors, made: dict[str, StoredTensor]) -> list[StoredTensor]:
     """The file's order, each made tensor where its first source stands; a stale copy of the same name gives way."""
-    first = {tensor.sources[0]: tensor for tensor in made.values()}
+    first: dict[str, list[StoredTensor]] = {}
+    for tensor in made.values():
+        first.setdefault(tensor.sources[0], []).append(tensor)
     result = []
     for name, tensor in tensors.items():
         if name not in made:
             result.append(tensor)
-        if name in first:
-            result.append(first[name])
+        result += first.get(name, ())
     return result
 
 

@@ -15,7 +15,7 @@ class Row(NamedTuple):
 
 ROWS: tuple[Row, ...] = (
     Row(22, 'tflite', 'tflite', False, ()),
-    Row(30, 'dynet', 'dynet', False, ()),
+    Row(30, 'dynet', 'dynet', False, ((0, b'#Parameter# '), (0, b'#LookupParameter# '))),
     Row(30, 'keras-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(31, 'keras-weights-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(32, 'keras-zip', 'keras_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),

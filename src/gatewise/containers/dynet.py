@@ -219,6 +219,7 @@ CONTAINERS = (
         claims=claims,
         read=read,
         stands_for=stands_for,
+        magic=tuple((0, word) for word in _WORDS),
         rank=30,
     ),
 )

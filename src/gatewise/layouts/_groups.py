@@ -8,11 +8,32 @@ parts, in the order of its table, fit the shapes.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
 from ..tensors import Declared, Tensors
 from ._layout import INPUTS, Layout
 from ._match import Address, Group, claims
+
+
+def wrote(framework: str, layout: Layout) -> bool:
+    """Is this who writes files of the layout's own?"""
+    return framework in (layout.writers or (layout.framework,))
+
+
+def at_home(layout: Layout, tensors: Tensors) -> bool:
+    """May the layout be looked for in this file, though the user did not name it?"""
+    own = layout.unasked == "own files" and any(wrote(each.framework, layout) for each in tensors.written_by)
+    return own or layout.unasked == "everywhere"
+
+
+_Entries = TypeVar("_Entries")
+
+
+def matching(paths: str, found: Mapping[tuple[str, str], _Entries]) -> list[tuple[tuple[str, str], _Entries]]:
+    """What was found at paths that match a pattern."""
+    return [(place, entries) for place, entries in found.items() if re.fullmatch(paths, place[0])]
 
 
 def bound_groups(layout: Layout, tensors: Tensors, chosen: bool) -> Iterator[Group]:

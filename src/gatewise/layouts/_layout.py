@@ -99,6 +99,10 @@ class Layout:
     ``outside``  why a layer of this layout is named and shown but neither run nor converted: its cell is not plain
     ``repeats``  in a stream without names, further such groups are the next layers where the sizes fit
     ``also``     forms that only the absence of parts shows: ``({"coupled": "i"},)``
+    ``unasked``  where it is found without the user naming it: "everywhere"; "own files", those of its writers, where
+                 its names are common words; "never", where nothing but the user tells it from another layout
+    ``paths``    a pattern that a layer's path must match (``[^/]*``: names with dots, not with slashes)
+    ``doubt``    why even what fits is not sure to be this; conversion then wants the layout named
     """
 
     name: str
@@ -120,6 +124,9 @@ class Layout:
     outside: str = ""
     repeats: bool = False
     also: tuple[Mapping[str, Any], ...] = ()
+    unasked: str = "everywhere"
+    paths: str = ""
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if self.outside:  # a cell of its own kind: its gates are what the table says

@@ -15,7 +15,7 @@ from typing import Any
 from ..record import field, record, replace
 from ..tensors import FLOATS, Declared, Tensors
 from ..weights import Dialect
-from ._groups import bound_groups, stream_groups
+from ._groups import at_home, bound_groups, matching, stream_groups, wrote
 from ._layout import RESEMBLING, Layout, Part, Setting, Since, is_stream
 from ._match import Address, Group, Match, claims
 from ._names import Found, Template
@@ -70,7 +70,7 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
     misfits: dict[str, list[str]] = defaultdict(list)
     outside: list[Lookalike] = []
     for layout in layouts:
-        for group in finder.groups(layout):
+        for group in finder.groups(layout) if finder.chosen or at_home(layout, finder.tensors) else ():
             fitting = finder.fits(layout, group)
             if isinstance(fitting, Match):
                 look = lookalike(fitting, finder.tensors, finder.chosen)
@@ -137,7 +137,7 @@ class _Finder:
                 address = (index, found.layer, found.direction, found.gate)
                 by_path[found.path, found.member].append((address, name, found.wild))
         groups: list[Group] = []
-        for (path, member), entries in by_path.items():
+        for (path, member), entries in by_path.items() if not layout.paths else matching(layout.paths, by_path):
             groups += [replace(group, naming=self.naming) for group in _split(path, member, entries)]
         return groups
 
@@ -188,7 +188,7 @@ class _Finder:
 
     def _version(self, layout: Layout) -> str | None:
         """The version of the layout's own framework that wrote the file, where the file tells."""
-        return next((writer.version for writer in self.tensors.written_by if _wrote(writer.framework, layout)), None)
+        return next((writer.version for writer in self.tensors.written_by if wrote(writer.framework, layout)), None)
 
     def _fit_form(
         self, layout: Layout, form: Mapping[str, Any], group: Group, declared: Declared | None = None
@@ -217,14 +217,15 @@ class _Finder:
         self, layout: Layout, fitting: list[Match], declared: Declared | None, told: dict[str, Any], version: str | None
     ) -> Match:
         known = declared is not None and claims(layout, declared)
-        doubts: list[tuple[str, str]] = []
+        settles = f"--from {layout.name} settles it"
+        doubts = [("layout", f"{layout.doubt}: {settles}")] if layout.doubt and not (self.chosen or known) else []
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
         loose = self.naming == RESEMBLING
         if loose and not self.chosen:
-            doubts.append(("layout", f"nothing in the file names the layout: --from {layout.name} settles it"))
-        native = any(_wrote(writer.framework, layout) for writer in self.tensors.written_by)
+            doubts.append(("layout", f"nothing in the file names the layout: {settles}"))
+        native = any(wrote(writer.framework, layout) for writer in self.tensors.written_by)
         if is_stream(fitting[0].group.naming) and not (native or self.chosen or known):
-            doubts.append(("layout", f"the file names nothing, its shapes fit: --from {layout.name} settles it"))
+            doubts.append(("layout", f"the file names nothing, its shapes fit: {settles}"))
         evidence.append(_by_names(fitting[0], loose, known))
         assumed: list[str] = []
         meaning = dialect_with(layout.meaning, told)
@@ -257,10 +258,6 @@ def _by_names(match: Match, loose: bool, known: bool) -> str:
     return "the file has no names; the order and the shapes are this layout's" if is_stream(match.group.naming) else (
         "the names are this layout's"
     )  # fmt: skip
-
-
-def _wrote(framework: str, layout: Layout) -> bool:
-    return framework in (layout.writers or (layout.framework,))
 
 
 def _sizes_told(layout: Layout, declared: Declared | None) -> dict[str, int]:
