@@ -116,7 +116,8 @@ def test_every_built_in_layout_can_be_said_in_toml(toml) -> None:
         lines = [f'name = "mine"\ncell = "{case.layout.cell}"\ngates = "{case.layout.gates}"']
         coupled = case.layout.meaning.coupled
         lines += [f'coupled = "{coupled}"'] if coupled else []
-        lines += [f"[spelled]\n{gate} = '{text}'" for gate, text in case.layout.spelled.items()]
+        spelled = [f"{gate} = '{text}'" for gate, text in case.layout.spelled.items()]
+        lines += ["[spelled]", *spelled] if spelled else []
         for part in case.layout.parts:
             roles = ", ".join(f'"{role}"' for role in part.roles)
             lines.append(f"[[parts]]\nname = '{part.template_text('')}'\nrole = [{roles}]\nphrase = '{part.phrase}'")

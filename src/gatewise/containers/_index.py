@@ -20,6 +20,7 @@ ROWS: tuple[Row, ...] = (
     Row(31, 'keras-weights-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(32, 'keras-zip', 'keras_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(34, 'tfjs', 'tfjs', False, ()),
+    Row(35, 'tf-saved-model', 'tf_saved_model', False, ()),
     Row(36, 'openvino', 'openvino', False, ()),
     Row(40, 'safetensors', 'safetensors', False, ((8, b'{'),)),
     Row(45, 'npz', 'numpy_files', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
@@ -31,5 +32,6 @@ ROWS: tuple[Row, ...] = (
     Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(60, 'onnx', 'onnx', False, ()),
     Row(60, 'pickle', 'plain_pickle', False, ()),
+    Row(60, 'tf-graph', 'tf_graph', False, ()),
 )  # fmt: skip
 MODULES = frozenset(row.module for row in ROWS)
