@@ -30,7 +30,7 @@ ROWS: tuple[Row, ...] = (
     Row(50, 'torch-legacy', 'torch_legacy', False, ((0, b'\x80'), (0, b'L119547037146038801333356L\n'))),
     Row(50, 'torch-tar', 'torch_tar', False, ((257, b'ustar'),)),
     Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
-    Row(60, 'onnx', 'onnx', False, ()),
+    Row(60, 'onnx', 'onnx', False, ((0, b'\x08'),)),
     Row(60, 'pickle', 'plain_pickle', False, ()),
     Row(60, 'tf-graph', 'tf_graph', False, ()),
 )  # fmt: skip
