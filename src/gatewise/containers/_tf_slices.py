@@ -75,7 +75,7 @@ def _tensor(entry: Mapping[str, Any], values: Mapping[bytes, memoryview], source
                 f"its slice at {place} is not in the file.", path=source.path, where=where, next=_FETCH_AGAIN
             )
         sizes = tuple(length for _, length in place)
-        pieces.append((place, _piece(name, dtype, sizes, value, source)))
+        pieces.append((place, _piece(name, entry.get("dtype", 0), sizes, value, source)))
     covers_exactly([place for place, _ in pieces], shape, name, source.path)
     if len(pieces) == 1:
         return pieces[0][1]
@@ -83,8 +83,8 @@ def _tensor(entry: Mapping[str, Any], values: Mapping[bytes, memoryview], source
     return StoredTensor(name, dtype, shape, data, where=f"{len(pieces)} slices")
 
 
-def _piece(name: str, dtype: str, shape: tuple[int, ...], value: memoryview, source: Source) -> StoredTensor:
-    """One slice.  Its message has no shape, and the elements lie in the field of their type."""
+def _piece(name: str, number: int, shape: tuple[int, ...], value: memoryview, source: Source) -> StoredTensor:
+    """One slice.  Its message has no shape and often no type; the elements lie in the field of their type."""
     where = f"tensor {name!r}"
     found = _SLICES.read(Cursor(value, path=source.path, where=where), source.limits).get("data")
     saved = _SAVED.read(found, source.limits).get("data") if found else None
@@ -92,7 +92,8 @@ def _piece(name: str, dtype: str, shape: tuple[int, ...], value: memoryview, sou
         raise BrokenFile("its slice holds no data.", path=source.path, where=where, next=_FETCH_AGAIN)
     message = TENSOR.read(saved, source.limits)
     message["shape"] = {"dim": [{"size": size} for size in shape]}
-    made = tensor_in(name, message, source.limits, where)
+    message["dtype"] = message.get("dtype") or number
+    made, dtype = tensor_in(name, message, source.limits, where), dtype_name(number)
     if made is None or made.dtype != dtype:
         raise BrokenFile(f"is listed as {dtype} and stored as {made and made.dtype}.", path=source.path, where=where)
     return made

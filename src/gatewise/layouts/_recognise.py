@@ -21,7 +21,7 @@ from ._match import Address, Group, Match, claims
 from ._names import Found, Template
 from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike, named_outside
 from ._phrase import Unsolvable
-from ._settings import dialect_with, told_by_settings
+from ._settings import dialect_with, told_by_settings, version_numbers
 from ._sizes import solved
 
 
@@ -234,8 +234,9 @@ class _Finder:
                 default = setting.default.at(version) if isinstance(setting.default, Since) else setting.default
                 meaning = dialect_with(meaning, {setting.field: default})
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
-                if (version or None) in setting.untold:
-                    doubts.append((setting.field, _untold(setting.field, version)))
+                plain = version if version_numbers(version) else None  # ">=1.2" is no version
+                if plain in setting.untold:
+                    doubts.append((setting.field, _untold(setting.field, plain)))
         most = max(len(found.tensors) for found in fitting)
         fullest = [found for found in fitting if len(found.tensors) == most]
         match = next((found for found in fullest if _agrees(found.form, meaning)), fullest[0])

@@ -20,7 +20,7 @@ _BLOCK = "tensorflow/contrib/rnn/python/ops/lstm_ops.py"
 WRITERS = ("tensorflow",)
 BOTH = KERNEL + RECURRENT_KERNEL
 JOINT = "(feature + hidden) (gate unit)"  # rows of x, then rows of h
-_SILENT = "a checkpoint does not hold it, its graph does; the default of"
+_SILENT = "a checkpoint does not hold it"
 
 Names = tuple[str, ...]
 
@@ -73,18 +73,25 @@ _FUNCTIONS = {name: name for name in ("tanh", "relu", "sigmoid", "linear", "elu"
 
 
 def forget_bias(cell: str) -> Setting:
-    return Setting("forget_bias", ("forget_bias",), {}, default=1.0, because=f"{_SILENT} {cell}", free=True)
+    return Setting(
+        "forget_bias",
+        ("forget_bias",),
+        {},
+        default=1.0,
+        because=f"{cell}'s default, added at run time; {_SILENT}",
+        free=True,
+    )
 
 
 def activation(cell: str) -> Setting:
-    return Setting("activation", ("activation",), _FUNCTIONS, default="tanh", because=f"{_SILENT} {cell}")
+    return Setting("activation", ("activation",), _FUNCTIONS, default="tanh", because=f"{cell}'s default; {_SILENT}")
 
 
 OUTPUT = Setting("output_activation", ("activation",), _FUNCTIONS)
 PROJ_CLIP = Setting(
-    "proj_clip", ("proj_clip",), {}, because=f"{_SILENT} the cell is no clip", free=True, role="projection"
+    "proj_clip", ("proj_clip",), {}, because=f"no clip is the default; {_SILENT}", free=True, role="projection"
 )
-_NO_CLIP = Setting("cell_clip", ("cell_clip",), {}, because=f"{_SILENT} LSTMCell is no clip", free=True)
+_NO_CLIP = Setting("cell_clip", ("cell_clip",), {}, because=f"LSTMCell's default; {_SILENT}", free=True)
 # The block cells held the cell state within ±3 until 1.3 (measured 0.12.1 to 1.3.0; 1.4.1 and 1.15.0 do not), and have
 # had LSTMCell's names since 1.0.
 _EITHER = Setting(
@@ -93,7 +100,7 @@ _EITHER = Setting(
 )  # fmt: skip
 _PERHAPS = replace(
     _NO_CLIP, untold=("1.2.0", "1.2.1", "1.3.0"),
-    because=f"{_SILENT} LSTMCell is no clip; LSTMBlockCell, named alike, held the cell state within 3 before TensorFlow 1.4",
+    because=f"LSTMCell's default; {_SILENT}; LSTMBlockCell, named alike, held the cell state within 3 before TensorFlow 1.4",
 )  # fmt: skip
 _CLIP_3 = Setting(
     "cell_clip", ("cell_clip",), {}, default=3.0, because="what the block cells did before TensorFlow 1.4", free=True
@@ -102,7 +109,7 @@ _CLIP_SINCE = Setting(
     "cell_clip", ("cell_clip",), {}, default=Since((1, 4), then=None, before=3.0), free=True, untold=(None,),
     because="the block cells held the cell state within 3 before TensorFlow 1.4, and do not since",
 )  # fmt: skip
-_CLIP_NONE = Setting("cell_clip", ("cell_clip",), {}, because=f"{_SILENT} the cell is no clip", free=True)
+_CLIP_NONE = Setting("cell_clip", ("cell_clip",), {}, because=f"no clip is the default; {_SILENT}", free=True)
 
 # Names.
 
@@ -137,10 +144,12 @@ _GRU = replace(PLAIN["gru"], reset="before")
 LAYOUTS = (
     Layout("tf1.BasicRNNCell", "rnn", "h",
            joint({"": _RNN, RESEMBLING: _own("kernel")}, {"": _RNN_BIAS, RESEMBLING: _own("bias")}, phrase="(feature + hidden) unit"),
-           f"{_CORE}, BasicRNNCell", settings=(activation("BasicRNNCell"),), kinds=("tf1.BasicRNNCell",), separator="/", writers=WRITERS),
+           f"{_CORE}, BasicRNNCell", settings=(activation("BasicRNNCell"),), kinds=("tf1.BasicRNNCell",), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 to 1.15.0: 4e-07"),
     Layout("tf1.BasicLSTMCell", "lstm", "igfo", joint(_BASIC, _BASIC_BIAS), f"{_CORE}, BasicLSTMCell",
            settings=(forget_bias("BasicLSTMCell"), activation("BasicLSTMCell"), OUTPUT), kinds=("tf1.BasicLSTMCell",),
-           separator="/", writers=WRITERS),
+           separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 to 1.15.0: 5e-07"),
     Layout("tf1.LSTMCell", "lstm", "igfo",
            (*joint({"": (*under(_LSTM, "kernel"), *under(_OLD_LSTM, "W_0")), RESEMBLING: _own("kernel")},
                    {"": (*under(_LSTM, "bias"), *under(_OLD_LSTM, "B")), RESEMBLING: _own("bias")}),
@@ -148,40 +157,47 @@ LAYOUTS = (
             projection((*under(_LSTM, "projection/kernel"), *under(_OLD_LSTM, "W_P_0")))),
            f"{_CORE}, LSTMCell; {_BLOCK}, LSTMBlockCell",
            settings=(forget_bias("LSTMCell"), _PERHAPS, PROJ_CLIP, activation("LSTMCell"), OUTPUT),
-           kinds=("tf1.LSTMCell", "tf1.LSTMBlockCell"), separator="/", writers=WRITERS),
+           kinds=("tf1.LSTMCell", "tf1.LSTMBlockCell"), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 to 1.15.0: 5e-07"),
     Layout("tf1.LSTMCell-1.0", "lstm", "igfo",
            (*joint(under(_LSTM, "weights"), under(_LSTM, "biases")),
             *peepholes({gate: under(_LSTM, name) for gate, name in _DIAGONALS.items()}),
             projection(under(_LSTM, "projection/weights"))),
            "tensorflow 1.0.1 contrib/rnn/python/ops/core_rnn_cell_impl.py, LSTMCell, and lstm_ops.py, LSTMBlockCell",
            settings=(forget_bias("LSTMCell"), _EITHER, PROJ_CLIP, activation("LSTMCell"), OUTPUT),
-           kinds=("tf1.LSTMCell", "tf1.LSTMBlockCell"), separator="/", writers=WRITERS),
+           kinds=("tf1.LSTMCell", "tf1.LSTMBlockCell"), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 1.0.1: 5e-07"),
     Layout("tf1.LSTMBlockFusedCell", "lstm", "igfo",
            (*joint(under(("lstm_fused_cell",), "kernel"), under(("lstm_fused_cell",), "bias")),
             *peepholes({gate: under(("lstm_fused_cell",), name) for gate, name in _DIAGONALS.items()})),
            f"{_BLOCK}, LSTMBlockFusedCell", settings=(forget_bias("LSTMBlockFusedCell"), _CLIP_NONE),
-           kinds=("tf1.LSTMBlockFusedCell",), separator="/", writers=WRITERS),
+           kinds=("tf1.LSTMBlockFusedCell",), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 1.15.0: 8e-07"),
     Layout("tf1.LSTMBlockFusedCell-1.2", "lstm", "igfo",
            (*joint(under(("lstm_block_wrapper",), "kernel"), under(("lstm_block_wrapper",), "bias")),
             *peepholes({gate: under(("lstm_block_wrapper",), name) for gate, name in _DIAGONALS.items()})),
            f"tensorflow 1.2.1 to 1.4.1 {_BLOCK}, LSTMBlockFusedCell", settings=(forget_bias("LSTMBlockFusedCell"), _CLIP_SINCE),
-           kinds=("tf1.LSTMBlockFusedCell",), separator="/", writers=WRITERS),
+           kinds=("tf1.LSTMBlockFusedCell",), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 1.2.1 to 1.4.1: 4e-07"),
     Layout("tf1.LSTMBlockCell-0.12", "lstm", "igfo",
            (*joint((*under(("LSTMBlockCell",), "W"), *under(("LSTMBlockFusedCell",), "W_0"), *under(("lstm_block_wrapper",), "weights")),
                    (*under(("LSTMBlockCell",), "b"), *under(("LSTMBlockFusedCell",), "B"), *under(("lstm_block_wrapper",), "biases"))),
             *peepholes({gate: (*under(("LSTMBlockCell",), f"wc{gate}"), *under(("LSTMBlockFusedCell",), _CAPITALS[gate]),
                                *under(("lstm_block_wrapper",), new)) for gate, new in _DIAGONALS.items()})),
            f"tensorflow 0.12.1 and 1.0.1 {_BLOCK}, LSTMBlockCell, LSTMBlockFusedCell",
-           settings=(forget_bias("the block cells"), _CLIP_3), kinds=("tf1.LSTMBlockCell", "tf1.LSTMBlockFusedCell"),
-           separator="/", writers=WRITERS),
+           settings=(forget_bias("LSTMBlockCell"), _CLIP_3), kinds=("tf1.LSTMBlockCell", "tf1.LSTMBlockFusedCell"),
+           separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 and 1.0.1: 1e-06"),
     Layout("tf1.GRUCell", "gru", "rzn",
            (*joint(_any_gru(_GATES, "gates/kernel"), _any_gru(_GATES_BIAS, "gates/bias"), "rz"),
             *joint(_any_gru(_NEW, "candidate/kernel"), _any_gru(_NEW_BIAS, "candidate/bias"), "n", "(feature + hidden) unit")),
            f"{_CORE}, GRUCell; tensorflow/contrib/rnn/python/ops/gru_ops.py, GRUBlockCellV2", dialect=_GRU,
-           settings=(activation("GRUCell"),), kinds=("tf1.GRUCell", "tf1.GRUBlockCellV2"), separator="/", writers=WRITERS),
+           settings=(activation("GRUCell"),), kinds=("tf1.GRUCell", "tf1.GRUBlockCellV2"), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 to 1.15.0: 2e-07"),
     Layout("tf1.GRUBlockCell", "gru", "rzn",
            (*joint(_block_gru("w_ru"), _block_gru("b_ru"), "rz"),
             *joint(_block_gru("w_c"), _block_gru("b_c"), "n", "(feature + hidden) unit")),
            "tensorflow/contrib/rnn/python/ops/gru_ops.py, GRUBlockCell", dialect=_GRU, kinds=("tf1.GRUBlockCell",),
-           separator="/", writers=WRITERS),
+           separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 to 1.15.0: 1e-07"),
 )  # fmt: skip

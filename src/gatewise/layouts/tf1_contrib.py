@@ -70,17 +70,19 @@ def _diagonal(cell: str, input_kernel: str, leaf: str = "", gates: str | None = 
 
 def _outside(name: str, cell: str, gates: str, parts: tuple[Part, ...], why: str, spelled: dict[str, str] | None = None) -> Layout:  # fmt: skip
     return Layout(f"tf1.{name}", cell, gates, parts, f"{_SOURCE}, {name}", kinds=(f"tf1.{name}",), separator="/",
-                  writers=WRITERS, outside=why, spelled=spelled or {})  # fmt: skip
+                  writers=WRITERS, reverse_settings="bw", outside=why, spelled=spelled or {})  # fmt: skip
 
 
 LAYOUTS = (
     Layout("tf1.CoupledInputForgetGateLSTMCell", "lstm", "gfo", _COUPLED_PARTS, f"{_SOURCE}, CoupledInputForgetGateLSTMCell",
            dialect=replace(PLAIN["lstm"], coupled="i"),
-           settings=(forget_bias("the cell"), PROJ_CLIP, activation("the cell"), OUTPUT),
-           kinds=("tf1.CoupledInputForgetGateLSTMCell",), separator="/", writers=WRITERS),
+           settings=(forget_bias("CoupledInputForgetGateLSTMCell"), PROJ_CLIP, activation("CoupledInputForgetGateLSTMCell"), OUTPUT),
+           kinds=("tf1.CoupledInputForgetGateLSTMCell",), separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 0.12.1 to 1.15.0: 2e-07"),
     Layout("tf1.UGRNNCell", "ugrnn", "zn", joint(under(("ugrnn_cell",), "kernel"), under(("ugrnn_cell",), "bias")),
-           f"{_SOURCE}, UGRNNCell", settings=(forget_bias("the cell"), activation("the cell")), kinds=("tf1.UGRNNCell",),
-           separator="/", writers=WRITERS),
+           f"{_SOURCE}, UGRNNCell", settings=(forget_bias("UGRNNCell"), activation("UGRNNCell")), kinds=("tf1.UGRNNCell",),
+           separator="/", writers=WRITERS, reverse_settings="bw",
+           proven="TensorFlow 1.2.1 and 1.15.0: 2e-07"),
     _outside("LayerNormBasicLSTMCell", "lstm", "igfoc",
              (Part((*under(_NORMED[:2], "kernel"), *under(_NORMED[:1], "weights"), *under(_NORMED[2:], "linear/weights")),
                    BOTH, JOINT, gates="igfo"),
