@@ -171,6 +171,10 @@ def test_neither_slots_of_the_optimizer_nor_averages_are_mixed_into_a_layer(vers
     assert len(own.match.tensors) == 2
     assert not any("Adam" in name for layer in checkpoint.layers for name in layer.match.tensors)
     assert not any("ExponentialMovingAverage" in name for name in own.match.tensors)
+    (average,) = (layer for layer in checkpoint.layers if layer.name != own.name)
+    assert average.name == f"ExponentialMovingAverage/{own.name}"
+    assert own[0, "forward"].parameters == average[0, "forward"].parameters
+    assert np.abs(own[0, "forward"].kernel["f"] - average[0, "forward"].kernel["f"]).max() > 0
 
 
 # What a checkpoint does not hold.

@@ -88,7 +88,8 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
     matches = [match for match in settled if not match.layout.outside]
     claimed = {name for match in matches for name in match.tensors}
     outside = [look for look in outside if not claimed.intersection(look.tensors)]
-    outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
+    if not finder.chosen:  # the user said what to look for: what else there is does not matter
+        outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
     return Recognised(
         tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), {k: tuple(v) for k, v in misfits.items()}
     )
