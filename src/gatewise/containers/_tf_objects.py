@@ -11,6 +11,7 @@ Not known here: what the objects are.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -126,9 +127,10 @@ def declared_layers(graph: Graph) -> Iterator[Declared]:
     for variable in graph.variables:
         owner = variable.path.rpartition("/")[0]
         layers.setdefault(_INNER.sub("", f"/{owner}")[1:], []).append(variable)
-    for path, variables in layers.items():
-        if path:
-            yield Declared(path, "", _cell_of(path, layers), _given_name(path, variables), _below(path, layers))
+    names = {path: _given_name(path, variables) for path, variables in layers.items() if path}
+    shared = {name for name, count in Counter(names.values()).items() if count > 1}  # then the path says more
+    for path, name in names.items():
+        yield Declared(path, "", _cell_of(path, layers), None if name in shared else name, _below(path, layers))
 
 
 def _given_name(path: str, variables: list[Variable]) -> str | None:

@@ -143,15 +143,16 @@ class _Finder:
         return groups
 
     def _named(self, layout: Layout, part: Part) -> Iterator[tuple[str, Found]]:
-        seen: set[str] = set()
+        seen: set[tuple[str, Found]] = set()
         for template in layout.templates(part, self.naming):
             if template not in self._matched:
                 pairs = ((name, template.match(name)) for name in self.tensors)
                 self._matched[template] = [(n, found) for n, found in pairs if found and not is_moment(found.path)]
             for name, found in self._matched[template]:
-                if name not in seen:
+                place = (name, replace(found, wild=()))  # two spellings that say the same place are one
+                if place not in seen:
+                    seen.add(place)
                     yield name, found
-            seen.update(name for name, _ in self._matched[template])
 
     def _fits_window(self, layout: Layout, group: Group) -> bool:
         return any(isinstance(self._fit_form(layout, form, group), Match) for form in layout.forms)
@@ -235,8 +236,7 @@ class _Finder:
                 default = setting.default.at(version) if isinstance(setting.default, Since) else setting.default
                 meaning = dialect_with(meaning, {setting.field: default})
                 assumed.append(f"{setting.field} = {default} ({setting.because})")
-                plain = version if version_numbers(version) else None  # ">=1.2" is no version
-                if plain in setting.untold:
+                if (plain := version if version_numbers(version) else None) in setting.untold:  # ">=1.2" is none
                     doubts.append((setting.field, _untold(setting.field, plain)))
         most = max(len(found.tensors) for found in fitting)
         fullest = [found for found in fitting if len(found.tensors) == most]
