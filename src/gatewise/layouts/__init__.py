@@ -17,7 +17,8 @@ from ._index import ROWS
 from ._layout import Layout, Part, Setting, Since
 from ._match import Match
 from ._outside import Lookalike
-from ._recognise import Ambiguity, Recognised, recognise
+from ._recognise import Recognised, recognise
+from ._settle import Ambiguity
 from ._slots import Slot, slots
 
 __all__ = [
