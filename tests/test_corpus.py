@@ -52,6 +52,12 @@ RESEMBLYZER = ("resemblyzer-0.1.4", "resemblyzer/pretrained.pt")
 NAME2NAT = ("name2nat-0.5.1", "name2nat/best-model.pt")
 SILERO = ("silero-vad-6.2.3", "silero_vad/data/silero_vad.jit")
 SILERO_SAFE = ("silero-vad-6.2.3", "silero_vad/data/silero_vad_16k.safetensors")
+SILERO_ONNX, SILERO_OP15, SILERO_SEQUENCE, SILERO_IFLESS, SILERO_OPENVINO = (
+    ("silero-vad-6.2.3", f"silero_vad/data/silero_vad{tail}.onnx")
+    for tail in ("", "_16k_op15", "_16k_sequence", "_op18_ifless", "_openvino_16k")
+)
+DDDDOCR = ("ddddocr-1.6.1", "ddddocr/common.onnx")
+DDDDOCR_OLD = ("ddddocr-1.6.1", "ddddocr/common_old.onnx")
 G2P = ("g2p-en-2.1.0", "g2p_en/checkpoint20.npz")
 
 MODELS: dict[str, tuple[tuple[str, str], str, list[dict[str, Any]]]] = {
@@ -68,6 +74,23 @@ MODELS: dict[str, tuple[tuple[str, str], str, list[dict[str, Any]]]] = {
     "silero-vad: a safetensors export by hand": (
         SILERO_SAFE, "safetensors", [plain("lstm_cell", "torch.LSTMCell", 128, 128)],
     ),
+    "silero-vad: two nets with their LSTMs in branches, no initializer": (
+        SILERO_ONNX, "onnx",
+        [plain(f"If_0_{branch}_branch__Inline_0__/decoder/rnn/LSTM", "onnx.LSTM", 128, 128) for branch in ("else", "then")],
+    ),
+    "silero-vad: torch's weights turned round by the graph": (
+        SILERO_OP15, "onnx", [plain("/model/decoder/rnn/LSTM", "onnx.LSTM", 128, 128)],
+    ),
+    "silero-vad: one plain operator": (SILERO_SEQUENCE, "onnx", [plain("/recurrent/LSTM", "onnx.LSTM", 128, 128)]),
+    "silero-vad: cells that the exporter took apart": (
+        SILERO_IFLESS, "onnx",
+        [plain("model.decoder.rnn", "torch.LSTMCell", 128, 128), plain("model_8k.decoder.rnn", "torch.LSTMCell", 128, 128)],
+    ),
+    "silero-vad: without branches, for OpenVINO": (
+        SILERO_OPENVINO, "onnx", [plain("F2::If_0_then_branch__Inline_0__/decoder/rnn/LSTM", "onnx.LSTM", 128, 128)],
+    ),
+    "ddddocr: anonymous names": (DDDDOCR, "onnx", [plain("LSTM_79", "onnx.LSTM", 512, 512, 1, 2)]),
+    "ddddocr: quantised": (DDDDOCR_OLD, "onnx", []),
     "g2p-en: arrays under names of its own": (
         G2P, "npz", [plain("enc", "torch.GRUCell", 256, 256), plain("dec", "torch.GRUCell", 256, 256)],
     ),
@@ -87,7 +110,7 @@ def test_a_real_model_shows_its_layers(where: tuple[str, str], container: str, l
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".npz", ".keras"])
-@pytest.mark.parametrize("where", [where for where, _, _ in list(MODELS.values())[:4]], ids=list(MODELS)[:4])
+@pytest.mark.parametrize("where", [where for where, _, _ in list(MODELS.values())[:10]], ids=list(MODELS)[:10])
 def test_a_real_model_converts_with_a_proof(tmp_path: Path, where: tuple[str, str], suffix: str) -> None:
     conversion = gw.convert(fetched(*where), tmp_path / f"out{suffix}")
     assert conversion.proof is not None
@@ -119,6 +142,48 @@ def test_silero_s_two_files_are_different_training_snapshots() -> None:
     both = [np.concatenate([gates[gate].ravel() for gate in "ifgo"]) for gates in (mine, theirs)]
     assert np.corrcoef(*both)[0, 1] == pytest.approx(0.957, abs=0.001)
     assert np.abs(both[0] - both[1]).max() == pytest.approx(1.01, abs=0.01)
+
+
+def all_of(layer: gw.Stack) -> dict[tuple[str, str], np.ndarray]:
+    roles = ("kernel", "recurrent_kernel", "bias", "recurrent_bias")
+    return {(role, gate): array for role in roles for gate, array in layer[0, "forward"].role(role).items()}
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        (SILERO_ONNX, "If_0_then_branch__Inline_0__/decoder/rnn/LSTM"), (SILERO_OP15, "/model/decoder/rnn/LSTM"),
+        (SILERO_SEQUENCE, "/recurrent/LSTM"), (SILERO_IFLESS, "model.decoder.rnn"),
+        (SILERO_OPENVINO, "F2::If_0_then_branch__Inline_0__/decoder/rnn/LSTM"),
+    ],
+    ids=["branches", "turned round", "one operator", "taken apart", "for OpenVINO"],
+)  # fmt: skip
+def test_silero_s_lstm_is_bit_for_bit_the_same_in_all_its_formats(where: tuple[str, str], name: str) -> None:
+    wanted, found = all_of(gw.open(fetched(*SILERO))["_model.decoder.rnn"]), all_of(gw.open(fetched(*where))[name])
+    assert found.keys() == wanted.keys()
+    for key, array in wanted.items():
+        np.testing.assert_array_equal(found[key], array)
+
+
+def test_silero_s_lstm_stands_twice_on_one_set_of_weights() -> None:
+    for where in (SILERO_ONNX, SILERO_OP15):
+        for layer in gw.open(fetched(*where)).layers:
+            assert layer.also_at == (layer.name.replace("/rnn/", "/rnn_1/"),)
+
+
+def test_silero_s_half_is_float32_and_another_net() -> None:
+    (layer,) = gw.open(fetched("silero-vad-6.2.3", "silero_vad/data/silero_vad_half.onnx")).layers
+    assert layer.spec.dtype == "float32"
+    wanted, found = all_of(gw.open(fetched(*SILERO))["_model.decoder.rnn"]), all_of(layer)
+    both = [np.concatenate([arrays["kernel", gate].ravel() for gate in "ifgo"]) for arrays in (wanted, found)]
+    assert abs(np.corrcoef(*both)[0, 1]) < 0.02
+
+
+def test_ddddocr_s_old_model_is_named_as_quantised_with_its_sizes() -> None:
+    (row,) = gw.open(fetched(*DDDDOCR_OLD)).inspect()["outside"]
+    assert (row["layout"], row["dtype"]) == ("onnx.DynamicQuantizeLSTM", "int8")
+    assert (row["input_size"], row["hidden_size"]) == (512, 512)
+    assert "int8" in row["why"]
 
 
 def test_g2p_s_layers_are_said_to_be_unsure_and_are_converted_only_when_told(tmp_path: Path) -> None:

@@ -42,21 +42,32 @@ class Message:
     def __init__(self, fields: Mapping[int, tuple[str, Any]]):
         self.fields = dict(fields)
         self._repeated = [name for name, kind in self.fields.values() if isinstance(kind, list)]
+        self._plan = {
+            number: (name, kind[0] if isinstance(kind, list) else kind, isinstance(kind, list))
+            for number, (name, kind) in self.fields.items()
+        }
 
     def read(self, cursor: Cursor, limits: Limits, depth: int = 0) -> dict[str, Any]:
         """The fields that are there; repeated ones are always there, perhaps empty.  The last of a single field that
         is given twice counts.  Raises BrokenFile, LimitExceeded."""
         limits.check("nesting", depth, path=cursor.path, where=cursor.where)
         found: dict[str, Any] = {name: [] for name in self._repeated}
+        plan, most = self._plan, limits.objects
         for number, wire, value in fields(cursor):
-            if number not in self.fields:
+            planned = plan.get(number)
+            if planned is None:
                 continue
-            name, kind = self.fields[number]
-            if isinstance(kind, list):
-                found[name] += _many(cursor, kind[0], wire, value, limits, depth)
-                limits.check("objects", len(found[name]), path=cursor.path, where=cursor.where)
-            else:
+            name, kind, repeated = planned
+            if not repeated:
                 found[name] = _one(cursor, kind, wire, value, limits, depth)
+                continue
+            many = found[name]
+            if kind in _NUMBERS and wire == BYTES_:
+                many += _unpacked(cursor, kind, value, limits)
+            else:
+                many.append(_one(cursor, kind, wire, value, limits, depth))
+            if len(many) > most:
+                limits.check("objects", len(many), path=cursor.path, where=cursor.where)
         return found
 
 
@@ -64,11 +75,14 @@ def fields(cursor: Cursor) -> Iterator[tuple[int, int, Any]]:
     """(field number, wire type, value): an int for a varint, a view for everything else."""
     data, end = cursor.data, len(cursor.data)
     while cursor.at < end:
-        key = data[cursor.at]
-        if key < 0x80:  # nearly all keys and most lengths are one byte
-            cursor.at += 1
-        else:
-            key = varint(cursor)
+        at = cursor.at
+        key = data[at]
+        length = data[at + 1] if at + 1 < end else 0x80
+        if key & 7 == BYTES_ and 7 < key < 0x80 and length < 0x80 and at + 2 + length <= end:
+            cursor.at = at + 2 + length  # nearly all fields: key and length are one byte
+            yield key >> 3, BYTES_, data[at + 2 : cursor.at]
+            continue
+        key = varint(cursor)
         number, wire = key >> 3, key & 7
         if not number:
             raise cursor.fail("a field has the number 0.", next=_FETCH_AGAIN)
@@ -128,23 +142,24 @@ def cursor_over(cursor: Cursor, view: memoryview, what: str = "") -> Cursor:
 
 
 def _one(cursor: Cursor, kind: Any, wire: int, value: Any, limits: Limits, depth: int) -> Any:
-    if kind in _NUMBERS and not isinstance(kind, Message):
+    if wire == BYTES_:
+        if kind == TEXT:
+            return str(value, "utf-8", "replace")
+        if kind in (RAW, PACKED):
+            return value
+        if kind == LAZY:
+            return cursor_over(cursor, value)
+        if isinstance(kind, Message):
+            return kind.read(cursor_over(cursor, value), limits, depth + 1)
+    if kind in _NUMBERS:
         return _number(cursor, kind, wire, value)
-    if kind == PACKED and wire != BYTES_:
+    if kind == PACKED:
         return memoryview(encoded_varint(value)) if wire == VARINT else value
-    if wire != BYTES_:
-        raise cursor.fail(f"a field of bytes has the wire type {wire}.", next=_FETCH_AGAIN)
-    if kind in (RAW, PACKED):
-        return value
-    if kind == TEXT:
-        return bytes(value).decode("utf-8", "replace")
-    inner = cursor_over(cursor, value)
-    return inner if kind == LAZY else kind.read(inner, limits, depth + 1)
+    raise cursor.fail(f"a field of bytes has the wire type {wire}.", next=_FETCH_AGAIN)
 
 
-def _many(cursor: Cursor, kind: Any, wire: int, value: Any, limits: Limits, depth: int) -> list[Any]:
-    if isinstance(kind, Message) or kind not in _NUMBERS or wire != BYTES_:
-        return [_one(cursor, kind, wire, value, limits, depth)]
+def _unpacked(cursor: Cursor, kind: Any, value: memoryview, limits: Limits) -> list[Any]:
+    """The numbers of a packed field."""
     packed = cursor_over(cursor, value)
     limits.check("header_bytes", len(value), path=cursor.path, where=cursor.where)
     if kind in (FLOAT, DOUBLE):
