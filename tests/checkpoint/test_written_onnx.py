@@ -351,3 +351,12 @@ def test_the_lines_of_code_run_the_file(tmp_path: Path) -> None:
         "encoder/y": (3, 7, 4), "encoder/h_n": (2, 3, 4), "encoder/c_n": (2, 3, 4), "decoder/y": (3, 7, 6),
         "decoder/h_n": (1, 3, 6),
     }  # fmt: skip
+
+
+def test_an_operator_s_layer_becomes_torch_s_in_a_file_of_named_tensors(tmp_path: Path) -> None:
+    source = written(PLAIN_ONES[10], tmp_path)
+    conversion = gw.convert(source, tmp_path / "out.safetensors")
+    assert conversion.units[0].target.name == "torch.LSTM"
+    assert gw.open(tmp_path / "out.safetensors").only().spec.num_layers == PLAIN_ONES[10].layers
+    with pytest.raises(UsageError, match=r"onnx\.LSTM gives them none of its own"):
+        gw.convert(source, tmp_path / "other.safetensors", to="onnx.LSTM")

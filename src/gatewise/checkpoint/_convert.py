@@ -19,7 +19,7 @@ from ..proof import TOLERANCE, Proof, prove
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
-from ._unit import Unit, layout_framework, unit_of
+from ._unit import Unit, holds, layout_framework, unit_of
 from .loading import load_code
 
 Progress = Callable[[int, int, str], None]
@@ -171,7 +171,7 @@ def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
     """The layout to write: the one asked for, the same cell's in the framework asked for, or the source's own."""
     own = layout(stack.layout) if stack.layout in {known.name for known in layouts()} else None
     if to is None:
-        if own is not None and (not chosen.frameworks or own.framework in chosen.frameworks):
+        if own is not None and (holds(chosen, own) or own.framework in chosen.frameworks):
             return own
         to = chosen.frameworks[0] if chosen.frameworks else "torch"
     if isinstance(to, str) and "." not in to:
@@ -180,6 +180,11 @@ def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
     if chosen.frameworks and found.framework not in chosen.frameworks:
         raise UsageError(
             f"a {chosen.name} file holds {' or '.join(chosen.frameworks)} layers, not {found.name}.",
+            next="Choose another --to or another suffix.",
+        )
+    if not chosen.frameworks and not holds(chosen, found):
+        raise UsageError(
+            f"a {chosen.name} file holds tensors by their names, and {found.name} gives them none of its own.",
             next="Choose another --to or another suffix.",
         )
     if chosen.frameworks and not found.written_as and found.separator == "/":
