@@ -236,6 +236,7 @@ CONTAINERS = (
         source="src/net.cpp, src/modelbin.cpp and src/layer of ncnn, July 2026",
         claims=claims,
         read=read,
+        magic=((0, MAGIC),),
         stands_for=stands_for,
         rank=37,
     ),

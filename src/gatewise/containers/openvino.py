@@ -223,6 +223,7 @@ CONTAINERS = (
         source="OpenVINO operation specifications, opset1 to opset15; files of OpenVINO 2026.4.1",
         claims=claims,
         read=read,
+        magic=((0, b"<?xml"), (0, b"<net"), (0, b"\xef\xbb\xbf<")),
         stands_for=stands_for,
         rank=36,
     ),

@@ -274,6 +274,7 @@ CONTAINERS = (
         claims=claims,
         read=read,
         stands_for=stands_for,
+        folders=True,
         rank=34,
     ),
 )

@@ -379,6 +379,7 @@ CONTAINERS = (
         source="tensorflow/lite/schema/schema.fbs, version 3c",
         claims=claims,
         read=read,
+        magic=((4, b"TFL3"),),
         rank=22,
     ),
 )
