@@ -3,6 +3,7 @@ coremltools was given, list by list, and every flag against its meaning in the f
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +97,6 @@ def test_a_model_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
     for at in range(len(data)):
         data[at] ^= 0x55
         path.write_bytes(data)
-        try:
+        with contextlib.suppress(GatewiseError):
             gw.open(path).gates()
-        except GatewiseError:
-            pass
         data[at] ^= 0x55
