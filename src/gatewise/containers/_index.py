@@ -14,14 +14,16 @@ class Row(NamedTuple):
 
 
 ROWS: tuple[Row, ...] = (
-    Row(22, 'tflite', 'tflite', False, ()),
+    Row(22, 'tflite', 'tflite', False, ((4, b'TFL3'),)),
+    Row(24, 'coreml', 'coreml', False, ((0, b'\x08'),)),
     Row(30, 'dynet', 'dynet', False, ((0, b'#Parameter# '), (0, b'#LookupParameter# '))),
     Row(30, 'keras-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(31, 'keras-weights-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(32, 'keras-zip', 'keras_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
-    Row(34, 'tfjs', 'tfjs', False, ()),
+    Row(34, 'tfjs', 'tfjs', True, ((0, b'{'), (0, b' '), (0, b'\n'), (0, b'\r'))),
     Row(35, 'tf-saved-model', 'tf_saved_model', False, ()),
-    Row(36, 'openvino', 'openvino', False, ()),
+    Row(36, 'openvino', 'openvino', False, ((0, b'<?xml'), (0, b'<net'), (0, b'\xef\xbb\xbf<'))),
+    Row(37, 'ncnn', 'ncnn', False, ((0, b'7767517'),)),
     Row(40, 'safetensors', 'safetensors', False, ((8, b'{'),)),
     Row(45, 'npz', 'numpy_files', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(45, 'tf-checkpoint', 'tf_checkpoint', False, ()),

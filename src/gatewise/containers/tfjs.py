@@ -274,6 +274,7 @@ CONTAINERS = (
         claims=claims,
         read=read,
         stands_for=stands_for,
+        magic=((0, b"{"), (0, b" "), (0, b"\n"), (0, b"\r")),
         folders=True,
         rank=34,
     ),

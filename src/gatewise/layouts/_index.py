@@ -13,12 +13,14 @@ class Row(NamedTuple):
 
 ROWS: tuple[Row, ...] = (
     Row('allennlp', ('allennlp.LstmCellWithProjection', 'allennlp.AugmentedLSTM', 'allennlp.AugmentedLSTM-highway'), (('input_linearity.weight', 'state_projection.weight'), (), ())),
+    Row('coreml', ('coreml.UniDirectionalLSTM', 'coreml.BiDirectionalLSTM', 'coreml.GRU', 'coreml.SimpleRecurrent'), ((), ('coreml.BiDirectionalLSTM', 'coreml.GRU', 'coreml.SimpleRecurrent', 'coreml.UniDirectionalLSTM'), ())),
     Row('dynet', ('dynet.VanillaLSTM', 'dynet.CoupledLSTM', 'dynet.GRU', 'dynet.SimpleRNN', 'dynet.LayerNormLSTM'), ((), ('dynet.compact-vanilla-lstm-builder', 'dynet.gru-builder', 'dynet.lstm-builder', 'dynet.simple-rnn-builder', 'dynet.vanilla-lstm-builder'), ())),
     Row('haste', ('haste.LSTM', 'haste.GRU', 'haste.LayerNormLSTM', 'haste.LayerNormGRU', 'haste.IndRNN'), (('recurrent_kernel', 'recurrent_scale'), (), ())),
     Row('keras', ('keras.LSTM', 'keras.GRU', 'keras.SimpleRNN', 'keras.CuDNNLSTM', 'keras.CuDNNGRU'), (('/vars/1', 'recurrent_kernel'), (), ())),
     Row('keras1', ('keras1.LSTM', 'keras1.LSTM-gpu', 'keras1.GRU', 'keras1.GRU-gpu', 'keras1.SimpleRNN'), (('W', 'W_', '_W', '_W_'), (), ())),
     Row('lasagne', ('lasagne.LSTM', 'lasagne.GRU', 'lasagne.RNN'), (('W_hid_to_forgetgate', 'W_hid_to_hidden_update', 'hidden_to_hidden.W'), (), ('#arr',))),
     Row('mlstm', ('mlstm.mLSTM',), (('wmx',), (), ())),
+    Row('ncnn', ('ncnn.LSTM', 'ncnn.GRU', 'ncnn.RNN', 'ncnn.Int8LSTM', 'ncnn.Int8GRU', 'ncnn.Int8RNN'), ((), ('ncnn.GRU', 'ncnn.GRU of int8', 'ncnn.LSTM', 'ncnn.LSTM of int8', 'ncnn.RNN', 'ncnn.RNN of int8'), ())),
     Row('onnx', ('onnx.LSTM', 'onnx.GRU', 'onnx.RNN', 'onnx.DynamicQuantizeLSTM'), ((), ('com.microsoft.DynamicQuantizeLSTM', 'onnx.GRU', 'onnx.LSTM', 'onnx.RNN'), ())),
     Row('openvino', ('openvino.LSTMSequence', 'openvino.GRUSequence', 'openvino.RNNSequence', 'openvino.LSTMCell', 'openvino.GRUCell', 'openvino.RNNCell', 'openvino.PeepholeLSTM', 'openvino.AUGRU'), ((), ('openvino.AUGRUCell', 'openvino.AUGRUSequence', 'openvino.GRUCell', 'openvino.GRUSequence', 'openvino.LSTMCell', 'openvino.LSTMCell with peepholes', 'openvino.LSTMSequence', 'openvino.LSTMSequence with peepholes', 'openvino.RNNCell', 'openvino.RNNSequence'), ())),
     Row('sonnet', ('sonnet.LSTM', 'sonnet.GRU', 'sonnet.VanillaRNN', 'sonnet1.LSTM', 'sonnet1.LSTM-peepholes', 'sonnet1.GRU', 'sonnet1.VanillaRNN'), (('_hidden_to_hidden/w', '_w_i', 'hidden_to_hidden/w', 'w', 'w_gates', 'w_i'), (), ())),
