@@ -12,7 +12,7 @@ import pytest
 from gatewise import containers
 from gatewise.containers import _hdf5, _keras_h5, hdf5, open_tensors
 from gatewise.cursor import Limits
-from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable, UnknownContainer, UsageError
+from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable, UsageError
 from gatewise.source import Source
 from gatewise.tensors import Strided
 
@@ -428,11 +428,10 @@ def test_lambda_layers_are_listed_and_never_run(tmp_path):
     assert any("boom" in note and "never" in note for note in tensors.notes)
 
 
-def test_an_hdf5_file_that_is_not_keras_is_not_claimed(tmp_path):
+def test_an_hdf5_file_that_is_not_keras_is_a_plain_tree(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["some/data"] = np.zeros(3)
-    with pytest.raises(UnknownContainer, match="HDF5"):
-        open_tensors(tmp_path / "x.h5")
+    assert open_tensors(tmp_path / "x.h5").container == "hdf5"
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_what_follows_the_last_pickle_is_told_and_jittor_s_checksum_tells_who_wr
 
 def test_paddle_s_name_table_is_kept_and_tells_who_wrote_it(tmp_path):
     table = {"weight_ih_l0": "lstm_0.w_0"}
-    tensors = opened(tmp_path, {"weight_ih_l0": np.ones((4, 3)), "StructuredToParameterName@@": table})
+    tensors = opened(tmp_path, {"weight_ih_l0": np.ones((4, 3)), "StructuredToParameterName@@": table}, protocol=0)
     assert list(tensors) == ["weight_ih_l0"]
     assert tensors.metadata["tree"]["StructuredToParameterName@@"] == table
     assert "paddle" in [writer.framework for writer in tensors.written_by]

@@ -24,6 +24,7 @@ _DTYPES = {
     "i8": "int64", "i4": "int32", "i2": "int16", "i1": "int8",
     "u8": "uint64", "u4": "uint32", "u2": "uint16", "u1": "uint8",
 }  # fmt: skip
+CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _ML_DTYPES = frozenset(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"))
 _JAX_ARRAYS = ("_reconstruct_array", "reconstruct_device_array")
 _SCALAR_CODES = {

@@ -1,0 +1,85 @@
+"""Any HDF5 file as named tensors: a dataset's name is its path, ``encoder/lstm/upward/W``.
+
+For files that no format with a meaning of its own claims: Chainer's ``save_hdf5``, NNabla's parameters, ELMo's weights, what
+people write with h5py.  Reading is `_hdf5`'s; the order is HDF5's, with numbers as numbers.  Not known here: what a group
+means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..errors import BrokenFile
+from ..source import Source
+from ..tensors import StoredTensor, Tensors
+from . import Container
+
+if TYPE_CHECKING:
+    from ._hdf5 import Bytes, Dataset, Group
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def claims(source: Source) -> bool:
+    return bytes(source.data[:8]) == _SIGNATURE
+
+
+def read(source: Source) -> Tensors:
+    from ._hdf5 import Bytes
+
+    notes: list[str] = []
+    return Tensors(
+        tensors_of(Bytes(source, source.data), notes),
+        path=source.path,
+        container="hdf5",
+        bytes=source.size,
+        notes=notes,
+    )
+
+
+def tensors_of(file: Bytes, notes: list[str]) -> list[StoredTensor]:
+    """Every dataset of numbers, in depth-first order; what is none, or lies elsewhere, is told in ``notes``."""
+    found: list[StoredTensor] = []
+    with file.open() as root:
+        for dataset in _walk(root, notes):
+            tensor = dataset.tensor(dataset.path)
+            if tensor is None:
+                notes.append(f"dataset {dataset.path} is no array of numbers and is left out.")
+            else:
+                found.append(tensor)
+    file.source.limits.check("tensors", len(found), path=file.source.path, where="HDF5")
+    return found
+
+
+def _walk(root: Group, notes: list[str]) -> Iterator[Dataset]:
+    from ._hdf5 import Dataset, natural
+
+    todo: list[Group | Dataset] = [root]
+    seen = 0
+    while todo:
+        here = todo.pop()
+        seen += 1
+        root.file.source.limits.check("members", seen, path=root.file.source.path, where="HDF5")
+        if isinstance(here, Dataset):
+            yield here
+            continue
+        members = []
+        for name in sorted(here.names(), key=natural):
+            try:
+                members.append(here.child(name))
+            except BrokenFile as error:  # a link that leads elsewhere: the rest is no worse for it
+                notes.append(f"{here.path}/{name} {error.message} It is left out.".lstrip("/"))
+        todo += reversed(members)
+
+
+CONTAINERS = (
+    Container(
+        "hdf5",
+        title="HDF5 (any tree of datasets)",
+        source="HDF5 File Format Specification 3.0",
+        claims=claims,
+        read=read,
+        rank=60,
+    ),
+)
