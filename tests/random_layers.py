@@ -129,7 +129,7 @@ class Case:
                     settings[setting.names[0]] = setting.spelled(value)
         inputs = {name: prefix + name for name, *_ in self.names(sizes)} if self.naming == INPUTS else {}
         kind = self.layout.kinds[0] if self.layout.kinds else ""
-        return [Declared(prefix.rstrip("./"), kind, settings, inputs=inputs)]
+        return [Declared(prefix.rstrip("./_"), kind, settings, inputs=inputs)]
 
     def offer(self, arrays: Mapping[str, Array], sizes: Sizes, prefix: str = "", told: bool = True) -> Tensors:
         """These arrays as the layout's own container would give them; ``told``: which says who wrote the file."""
@@ -198,8 +198,7 @@ def every_case(known: Iterable[Layout] | None = None, namings: bool = False) -> 
     cases = []
     for layout in (each for each in layouts() if not each.outside) if known is None else known:
         depths = (1, 3) if layout.is_stack else (1,)
-        ways = (1, 2) if layout.is_bidirectional else (1,)
-        for form, layers, directions in itertools.product(layout.forms, depths, ways):
+        for form, layers, directions in itertools.product(layout.forms, depths, layout.ways):
             optional = sorted({kind_of(part) for part in layout.parts_given(form) if part.optional})
             for count in range(len(optional) + 1):
                 for extras in itertools.combinations(optional, count):

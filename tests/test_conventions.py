@@ -71,7 +71,7 @@ def recipes() -> list[Recipe]:
             optional = any(part.optional for part in known.parts_given(form) if "bias" in part.roles)
             biases = ["none"] * optional + ["double" if "recurrent_bias" in roles else "single"]
             for bias in biases:
-                for directions in (1, 2) if known.is_bidirectional else (1,):
+                for directions in known.ways:
                     for proj in (0, 3) if "projection" in roles else (0,):
                         dialect = replace(known.meaning, **form)
                         for layers in (1, 3) if known.is_stack else (1,):
@@ -140,8 +140,8 @@ def names_of_the_thing(stack: Stack, target: Layout) -> list[str]:
     if target.outside:
         return ["only named"]
     roles = {role for form in target.forms for role in target.roles_given(form)}
-    if len(stack.directions) == 2 and not target.is_bidirectional:
-        why.append("reads in both")
+    if len(stack.directions) not in target.ways:
+        why.append("this layer reads in")
     if stack.spec.proj_size and "projection" not in roles:
         why.append("projection")
     if dialect.reset not in target.sayable("reset"):

@@ -218,7 +218,7 @@ def _carried(
     same = all(layout_framework(unit.source) == unit.target.framework for unit in units)
     if not others or layer is not None:
         return []
-    if same and units[0].target.separator == ".":
+    if same and (units[0].target.separator == "." or not units[0].target.written_as):
         return [_cast(tensor, dtype) for tensor in others]
     shown = ", ".join(tensor.name for tensor in others[:3]) + (" …" if len(others) > 3 else "")
     changes.append(Change(f"left out: {len(others)} tensor(s) of no recurrent layer ({shown})", "not converted"))

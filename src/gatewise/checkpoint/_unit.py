@@ -100,11 +100,12 @@ def holds(container: Container, target: Layout) -> bool:
 
 
 def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: Stack, alone: bool) -> Iterator[str]:
-    """Names for what is written.  Torch keeps dotted paths and a lone layer bare; Keras wants plain words."""
-    if target.separator == ".":
+    """Names for what is written.  Torch keeps paths and a lone layer bare, and so does everybody whose files declare no
+    layers; Keras wants plain words."""
+    if target.separator == "." or not target.written_as:
         same_framework = layout_framework(stack) == target.framework
         base = name if same_framework or not alone else ""
-        base = base if same_framework else base.replace("/", ".")
+        base = base if same_framework else re.sub(r"[./]", target.separator, base)
     else:
         base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or stack.cell.replace("rnn", "simple_rnn")
     used = set(taken)

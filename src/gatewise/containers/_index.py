@@ -14,8 +14,8 @@ class Row(NamedTuple):
 
 
 ROWS: tuple[Row, ...] = (
-    Row(20, 'mxnet-params', 'mxnet_params', False, ()),
-    Row(22, 'paddle-params', 'paddle_params', False, ()),
+    Row(20, 'mxnet-params', 'mxnet_params', False, ((0, b'\x12\x01\x00\x00\x00\x00\x00\x00'),)),
+    Row(22, 'paddle-params', 'paddle_params', False, ((0, b'\x80'),)),
     Row(22, 'tflite', 'tflite', False, ((4, b'TFL3'),)),
     Row(24, 'coreml', 'coreml', False, ((0, b'\x08'),)),
     Row(30, 'dynet', 'dynet', False, ((0, b'#Parameter# '), (0, b'#LookupParameter# '))),
@@ -34,7 +34,7 @@ ROWS: tuple[Row, ...] = (
     Row(50, 'torch-legacy', 'torch_legacy', False, ((0, b'\x80'), (0, b'L119547037146038801333356L\n'))),
     Row(50, 'torch-tar', 'torch_tar', False, ((257, b'ustar'),)),
     Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
-    Row(60, 'hdf5', 'hdf5_tree', False, ()),
+    Row(60, 'hdf5', 'hdf5_tree', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(60, 'onnx', 'onnx', False, ((0, b'\x08'),)),
     Row(60, 'pickle', 'plain_pickle', False, ()),
     Row(60, 'tf-graph', 'tf_graph', False, ()),

@@ -80,6 +80,7 @@ CONTAINERS = (
         source="HDF5 File Format Specification 3.0",
         claims=claims,
         read=read,
+        magic=((0, _SIGNATURE),),
         rank=60,
     ),
 )

@@ -184,6 +184,7 @@ CONTAINERS = (
         write=write,
         suffixes=(".params",),
         frameworks=("mxnet",),
+        magic=((0, FILE_MAGIC.to_bytes(8, "little")),),
         rank=20,
     ),
 )

@@ -251,6 +251,7 @@ CONTAINERS = (
         write=write,
         suffixes=(".pdparams",),
         frameworks=("paddle",),
+        magic=((0, b"\x80"),),
         rank=22,
     ),
 )

@@ -16,8 +16,9 @@ def cell(stack: Stack, layout: Layout) -> tuple[Stack, None]:
         raise refuse(layout, f"it stores {layout.cell} cells, and this is a {stack.cell}.")
     if layout.outside:
         raise refuse(layout, f"such layers are only named, since {layout.outside}.")
-    if len(stack.directions) == 2 and not layout.is_bidirectional:
-        raise refuse(layout, "it has one direction, and this layer reads in both.")
+    if len(stack.directions) not in layout.ways:
+        has, reads = ("two", "one") if layout.ways == (2,) else ("one", "both")
+        raise refuse(layout, f"it has {has} direction{'s' * (has == 'two')}, and this layer reads in {reads}.")
     if len({weights.unit for weights in stack.cells.values()}) > 1 and layout.is_stack:
         raise refuse(layout, "all its layers and directions have the same number of units, and these differ.")
     if len({bool(weights.role("projection")) for weights in stack.cells.values()}) > 1 and layout.is_stack:

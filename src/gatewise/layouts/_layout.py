@@ -98,6 +98,8 @@ class Layout:
     ``writers``  names under which files tell that this layout's framework wrote them; its own where not said
     ``outside``  why a layer of this layout is named and shown but neither run nor converted: its cell is not plain
     ``repeats``  in a stream without names, further such groups are the next layers where the sizes fit
+    ``like``     the layout whose tensors' names these are too: where a file does not tell, it is read as that one
+    ``note``     what whoever runs such a layer should know beside its equations; told with the evidence
     ``also``     forms that only the absence of parts shows: ``({"coupled": "i"},)``
     ``unasked``  where it is found without the user naming it: "everywhere"; "own files", those of its writers, where
                  its names are common words; "never", where nothing but the user tells it from another layout
@@ -123,6 +125,8 @@ class Layout:
     writers: tuple[str, ...] = ()
     outside: str = ""
     repeats: bool = False
+    like: str = ""
+    note: str = ""
     also: tuple[Mapping[str, Any], ...] = ()
     unasked: str = "everywhere"
     paths: str = ""
@@ -285,6 +289,13 @@ class Layout:
         """Can one object of this layout hold both directions?"""
         named = any(found.has_direction for part in self.parts for found in self._every_template(part))
         return named or any("direction" in part.parsed.atoms for part in self.parts)
+
+    @functools.cached_property
+    def ways(self) -> tuple[int, ...]:
+        """How many directions one object of this layout can hold: one, two, or either."""
+        if any(found.has_place for part in self.parts for found in self._every_template(part)):
+            return (2,)
+        return (1, 2) if self.is_bidirectional else (1,)
 
     def sayable(self, field_name: str) -> Sequence[Any]:
         """Every value of a dialect's field that a layer of this layout can have."""

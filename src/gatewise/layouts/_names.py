@@ -6,6 +6,8 @@
     kernel[_{member}][:0]                [...]: may be missing; {member}: a number that makes it another layer
     [*_cell*/]kernel                     *: any text within one part of the path
     [{fw|bw}/]<lstm_cell>/kernel         <...>: belongs to the path where it follows the path directly
+    {place}/w0                           {place}: 2 x layer + direction, where a layer always has both directions
+    [{block}_]l{layer}_i2h_weight        {block}: the last part of the layer's path, where no . or / ends it
 
 A name matches a template at its end; what stands before, up to a ``.`` or ``/``, is the layer's path.
 """
@@ -19,10 +21,14 @@ from collections.abc import Mapping
 from ..errors import PhraseError
 from ..record import record
 
-_TOKENS = re.compile(r"\{layer\}|\{gate\}|\{member\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|<|>|\*|[^\[\]{}*<>]+")
+_TOKENS = re.compile(
+    r"\{layer\}|\{place\}|\{gate\}|\{member\}|\{block\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|<|>|\*|[^\[\]{}*<>]+"
+)
 _MARKS = ("[", "]", "<", ">", "*")
 
-_WORDS = "It may hold {layer}, {gate}, {forward|reverse}, [what may be missing], <the path's own> and *."
+_WORDS = (
+    "It may hold {layer}, {place}, {gate}, {forward|reverse}, {block}, [what may be missing], <the path's own> and *."
+)
 
 
 @record
@@ -53,6 +59,8 @@ class Template:
         repeated = [token for token in self._tokens if token.startswith("{") and self._tokens.count(token) > 1]
         if repeated or sum("|" in token for token in self._tokens if token.startswith("{")) > 1:
             raise PhraseError(f"name template {text!r} says the same thing twice.")
+        if self.has_place and ("{layer}" in self._tokens or any("|" in token for token in self._tokens)):
+            raise PhraseError(f"name template {text!r} says layer or direction twice: {{place}} is both.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
         self.needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
@@ -64,12 +72,16 @@ class Template:
         return re.compile(rf"(?:(?P<path>.*?)[./])??{self._pattern()}", flags)
 
     @property
+    def has_place(self) -> bool:
+        return "{place}" in self._tokens
+
+    @property
     def has_layer(self) -> bool:
-        return "{layer}" in self._tokens
+        return self.has_place or "{layer}" in self._tokens
 
     @property
     def has_direction(self) -> bool:
-        return any("|" in token for token in self._tokens if token.startswith("{"))
+        return self.has_place or any("|" in token for token in self._tokens if token.startswith("{"))
 
     @property
     def has_gate(self) -> bool:
@@ -88,8 +100,10 @@ class Template:
         return "".join(self._piece(index, token) for index, token in enumerate(self._tokens))
 
     def _piece(self, index: int, token: str) -> str:
-        if token == "{layer}":
-            return r"(?P<layer>\d{1,6})"
+        if token in ("{layer}", "{place}"):
+            return rf"(?P<{token[1:-1]}>\d{{1,6}})"
+        if token == "{block}":
+            return r"(?P<block>[^/.]+?)"
         if token == "{member}":
             return r"(?P<member>\d{1,6})"
         if token == "{gate}":
@@ -109,17 +123,26 @@ class Template:
         if not found:
             return None
         groups = found.groupdict()
-        path = groups["path"] or ""
-        if "scope" in groups and found.start("scope") == (len(path) + 1 if path else 0):
-            path = name[: found.end("scope")]
+        layer, second = divmod(int(groups["place"]), 2) if self.has_place else (int(groups.get("layer") or 0), 0)
         return Found(
-            path=path,
-            layer=int(groups.get("layer") or 0),
-            direction="reverse" if groups.get("reverse") is not None else "forward",
+            path=self._path(found),
+            layer=layer,
+            direction="reverse" if second or groups.get("reverse") is not None else "forward",
             gate=self._canonical[groups["gate"]] if groups.get("gate") else None,
             member=groups.get("member") or "",
             wild=tuple(groups[key] or "" for key in groups if key.startswith("wild")),
         )
+
+    @staticmethod
+    def _path(found: re.Match[str]) -> str:
+        """What stands before the name, and what of the name belongs to it: ``encoder.lstm0`` of
+        ``encoder.lstm0_l0_i2h_weight``, wherever a block stands; a scope where it follows directly."""
+        path, groups = found["path"] or "", found.groupdict()
+        if groups.get("block") is not None:
+            return f"{path}{found.string[found.end('path')]}{groups['block']}" if path else str(groups["block"])
+        if "scope" in groups and found.start("scope") == (len(path) + 1 if path else 0):
+            return found.string[: found.end("scope")]
+        return path
 
     def fill(self, layer: int, direction: str, gate: str | None, directions: int) -> str:
         """The name to write.  Optional text is left out unless it tells the direction and there are two."""
@@ -140,13 +163,15 @@ class Template:
     def _text(self, token: str, layer: int, direction: str, gate: str | None) -> str:
         if token == "{layer}":
             return str(layer)
+        if token == "{place}":
+            return str(2 * layer + (direction == "reverse"))
         if token == "{gate}":
             return self._spelled[gate or ""]
         if token.startswith("{") and "|" in token:
             return token[1:-1].split("|")[direction == "reverse"]
         if token in "<>":
             return ""
-        if token in ("*", "{member}"):
+        if token in ("*", "{member}", "{block}"):
             raise PhraseError(f"name template {self.text!r} is for reading only: it does not say what to write.")
         return token
 

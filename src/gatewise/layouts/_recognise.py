@@ -232,6 +232,7 @@ class _Finder:
                     doubts.append((setting.field, _untold(setting.field, plain)))
         most = max(len(found.tensors) for found in fitting)
         fullest = [found for found in fitting if len(found.tensors) == most]
+        evidence += [layout.note] if layout.note else []
         match = next((found for found in fullest if _agrees(found.form, meaning)), fullest[0])
         meaning = dialect_with(meaning, match.form)
         sizes = match.sizes[0, "forward"]

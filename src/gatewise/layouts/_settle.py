@@ -65,17 +65,21 @@ def _another_use(match: Match, rivals: list[Match]) -> bool:
     )
 
 
-def _rank(match: Match) -> tuple[bool, bool, bool, int]:
+def _rank(match: Match) -> tuple[bool, bool, bool, int, bool]:
     declared = match.declared is not None and claims(match.layout, match.declared)
     parts = [match.layout.parts[address[0]] for address in match.group.names]
     own = bool(match.group.naming) and all(part.texts(match.group.naming) for part in parts)  # no plain names' stand-in
-    return (declared, match.native, own, len(match.tensors))
+    return (declared, match.native, own, len(match.tensors), not match.layout.like)
 
 
 def _means_the_same(one: Match, other: Match) -> bool:
-    return (
-        one.dialect == other.dialect
-        and one.layout.gates == other.layout.gates
-        and [(p.roles, p.phrase, p.relabel) for p in one.layout.parts]
-        == [(p.roles, p.phrase, p.relabel) for p in other.layout.parts]
-    )
+    """Do both say the same of every tensor: whose it is, and where in it what lies?"""
+    return one.dialect == other.dialect and _said(one) == _said(other)
+
+
+def _said(match: Match) -> dict[str, tuple[object, ...]]:
+    said: dict[str, tuple[object, ...]] = {}
+    for part, place, name in match.places():
+        gates = [match.layout.gates_of(part, role) for role in part.roles]
+        said[name] = (place.layer, place.direction, place.gate, part.roles, part.phrase, part.relabel, gates)
+    return said
