@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded
-from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._leveldb_table import Table
-from ._protobuf import FIXED, INT, LAZY, Message, varint
+from ._protobuf import FIXED, INT, RAW, Message, varint
 from ._tf_types import SHAPE, SLICE, STRING, VERSIONS, Place, dtype_name, place_of, shape_of, slice_key
 
 if TYPE_CHECKING:
@@ -29,25 +28,26 @@ if TYPE_CHECKING:
 
 _HEADER = Message({1: ("num_shards", INT), 2: ("endianness", INT), 3: ("version", VERSIONS)})
 _ENTRY = Message({
-    1: ("dtype", INT), 2: ("shape", LAZY), 3: ("shard", INT), 4: ("offset", INT), 5: ("size", INT),
+    1: ("dtype", INT), 2: ("shape", RAW), 3: ("shard", INT), 4: ("offset", INT), 5: ("size", INT),
     6: ("crc", FIXED), 7: ("slices", [SLICE]),
 })  # fmt: skip
+_CRC, _SHAPE, _NUMBERS = 0x35, 0x12, (0x08, 0x18, 0x20, 0x28)  # fields of an entry, with their wire types
 _WHERE = "TensorFlow checkpoint index"
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 _MANY_SLICES = 512  # slices of one tensor that are compared each with each
 
 
-@record(eq=False)
 class Entry:
     """One tensor of the index: where it lies, or in which slices."""
 
-    name: str
-    dtype: int
-    shape: tuple[int, ...]
-    shard: int
-    offset: int
-    size: int
-    slices: Sequence[Mapping[str, Any]] = ()
+    __slots__ = ("dtype", "name", "offset", "shape", "shard", "size", "slices")
+
+    def __init__(
+        self, name: str, dtype: int, shape: tuple[int, ...], shard: int, offset: int, size: int,
+        slices: Sequence[Mapping[str, Any]] = (),
+    ):  # fmt: skip
+        self.name, self.dtype, self.shape, self.shard = name, dtype, shape, shard
+        self.offset, self.size, self.slices = offset, size, slices
 
 
 class Bundle:
@@ -75,18 +75,22 @@ class Bundle:
         del self.entries[b""]
 
     def _entry(self, key: bytes, cursor: Cursor) -> Entry:
-        found = _ENTRY.read(cursor, self.source.limits)
         name = "" if key[:1] == b"\0" else key.decode("utf-8", "replace")
-        shape = self._shape(found["shape"], f"tensor {name!r}") if "shape" in found else ()
-        return Entry(
-            name, found.get("dtype", 0), shape, found.get("shard", 0), found.get("offset", 0), found.get("size", 0),
-            found["slices"],
-        )  # fmt: skip
+        raw = bytes(cursor.data)
+        quick = _plain_entry(raw)
+        if quick is not None:
+            numbers, shape = quick
+            dtype, shard, offset, size = (numbers.get(number, 0) for number in (1, 3, 4, 5))
+            return Entry(name, dtype, self._shape(shape, cursor, name), shard, offset, size)
+        found = _ENTRY.read(cursor, self.source.limits)
+        dtype, shard, offset, size = (found.get(field, 0) for field in ("dtype", "shard", "offset", "size"))
+        shape = bytes(found.get("shape", b""))
+        return Entry(name, dtype, self._shape(shape, cursor, name), shard, offset, size, found["slices"])
 
-    def _shape(self, cursor: Cursor, where: str) -> tuple[int, ...]:
-        raw = bytes(cursor.data)  # most tensors have a shape that others have too
-        if raw not in self._shapes:
-            self._shapes[raw] = shape_of(SHAPE.read(cursor, self.source.limits), self.source.limits, where)
+    def _shape(self, raw: bytes, cursor: Cursor, name: str) -> tuple[int, ...]:
+        if raw not in self._shapes:  # most tensors have a shape that others have too
+            message = SHAPE.read(Cursor(raw, path=cursor.path, where=_WHERE, base=cursor.base), self.source.limits)
+            self._shapes[raw] = shape_of(message, self.source.limits, f"tensor {name!r}")
         return self._shapes[raw]
 
     # Data files.
@@ -205,6 +209,37 @@ class Bundle:
         cursor.take(4, "bytes of checksum")
         limits.check("header_bytes", sum(lengths), path=self.source.path, where=where)
         return [bytes(cursor.take(length, "bytes of text")) for length in lengths]
+
+
+def _plain_entry(raw: bytes) -> tuple[dict[int, int], bytes] | None:
+    """({field: number}, the shape) of an entry without slices, as TensorFlow writes nearly all of them; None for any
+    other, which is left to the careful reader.  An index has thousands of entries."""
+    numbers: dict[int, int] = {}
+    shape, at, end = b"", 0, len(raw)
+    while at < end:
+        tag = raw[at]
+        at += 1
+        if tag == _CRC:
+            at += 4
+            continue
+        value = shift = 0
+        while at < end and shift < 56:
+            byte = raw[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+        else:
+            return None
+        if tag == _SHAPE:
+            shape = raw[at : at + value]
+            at += value
+        elif tag in _NUMBERS:
+            numbers[tag >> 3] = value
+        else:
+            return None
+    return (numbers, shape) if at == end else None
 
 
 def covers_exactly(places: Sequence[Place], shape: tuple[int, ...], name: str, path: Path) -> None:

@@ -42,16 +42,19 @@ def cells_of(graph: Graph) -> dict[str, dict[str, Any]]:
     """What is known of each cell, by the scope of its variables."""
     found: dict[str, dict[str, Any]] = {}
     for body in graph.bodies:
-        for node in body.nodes.values():
-            teller = _TELLERS.get(node.op)
-            if teller is not None:
-                teller(graph, node, found)
+        for node in body.of(_TOLD):
+            _TELLERS[node.op](graph, node, found)
     for settings in found.values():
-        if settings.pop("gated", False):  # all its sigmoids were seen, and no constant in front of any
+        if settings.pop("gated", False):  # gates were seen as they are, and where none had a constant, there is none
             settings.setdefault("forget_bias", 0.0)
             settings.setdefault("cell_clip", None)
             settings.setdefault("proj_clip", None)
-    return {scope: settings for scope, settings in found.items() if settings}
+    known = {scope: _known(settings) for scope, settings in found.items()}
+    return {scope: settings for scope, settings in known.items() if settings}
+
+
+def _known(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None or name != "activation"}
 
 
 # Block operations.
@@ -80,17 +83,17 @@ def _plain(value: dict[str, Any], default: Any) -> Any:
 
 def _activation(graph: Graph, node: Node, found: dict[str, dict[str, Any]]) -> None:
     """A sigmoid of a gate, perhaps with a constant before it; or the activation of a candidate."""
-    constant, split, output = _gate(graph, node)
+    constant, split, output, plain = _gate(graph, node)
     if split is not None:
         variable = _matrix(graph, split)
         parts = _parts(graph, split)
         if variable is None:
             return
         settings = found.setdefault(cell_scope(variable), {})
-        if parts in _LSTM_GATES:
+        if parts in _LSTM_GATES and plain:
             settings["gated"] = True
-        if parts == 4 and output == 1 and constant is None:
-            settings["activation"] = node.op.lower()
+        if parts == 4 and output == 0 and node.op == "Sigmoid":
+            settings.setdefault("activation", _candidate(graph, node, split))
         if constant is not None and node.op == "Sigmoid":
             settings["forget_bias"] = constant
         return
@@ -102,12 +105,42 @@ def _activation(graph: Graph, node: Node, found: dict[str, dict[str, Any]]) -> N
         if variable is not None:
             found.setdefault(cell_scope(variable), {}).update(forget_bias=constant, gated=True)
     elif source[0].op in _SUMS and (variable := _recurrent(graph, source[0])) and "ates/" not in variable:
-        found.setdefault(cell_scope(variable), {}).setdefault("activation", node.op.lower())
+        silu = any(source[0] in _factors(graph, product) for product in node.home.fed_by(node.name, b"Mul"))
+        activation = "silu" if silu else node.op.lower()
+        found.setdefault(cell_scope(variable), {}).setdefault("activation", activation)
 
 
-def _gate(graph: Graph, node: Node) -> tuple[float | None, Node | None, int]:
-    """(the constant that is added before a sigmoid, the split whose output it takes, which one)."""
+def _candidate(graph: Graph, gate: Node, split: Node) -> str | None:
+    """The activation of what the input gate is multiplied with; a word that nobody knows where it is no single one."""
+    for product in gate.home.fed_by(gate.name, b"Mul"):
+        for factor in _factors(graph, product):
+            if factor is split:
+                return "linear"
+            if factor is not gate:
+                return _name_of(graph, factor, split)
+    return None
+
+
+def _name_of(graph: Graph, activation: Node, split: Node) -> str:
+    sources = _factors(graph, activation)
+    if activation.op in _ACTIVATIONS and sources[:1] == [split]:
+        return activation.op.lower()
+    if activation.op == "Mul" and split in sources and any(other.op == "Sigmoid" for other in sources):
+        return "silu"
+    return f"{activation.op} of the graph"
+
+
+def _factors(graph: Graph, product: Node) -> list[Node]:
+    """Where the first two inputs come from."""
+    found = (graph.origin(product, side) for side in (0, 1))
+    return [source[0] for source in found if source is not None]
+
+
+def _gate(graph: Graph, node: Node) -> tuple[float | None, Node | None, int, bool]:
+    """(the constant that is added before a sigmoid, the split whose output it takes, which one, and whether nothing is
+    added that could not be read)."""
     constant: float | None = None
+    plain = True
     todo: deque[tuple[Node, int]] = deque([(node, 0)])
     for _ in range(_NEAR):
         if not todo:
@@ -118,13 +151,19 @@ def _gate(graph: Graph, node: Node) -> tuple[float | None, Node | None, int]:
             continue
         before, output = source
         if before.op in _SPLITS:
-            return constant, before, output
+            return constant, before, output, plain
         if before.op in ("Add", "AddV2"):
             for side in (0, 1):
                 value = graph.constant(before, side)
                 constant = value if value is not None else constant
+                plain = plain and (value is not None or not _is_constant(graph, before, side))
                 todo.append((before, side))
-    return constant, None, 0
+    return constant, None, 0, plain
+
+
+def _is_constant(graph: Graph, node: Node, side: int) -> bool:
+    source = graph.origin(node, side)
+    return source is None or source[0].op == "Const"
 
 
 def _parts(graph: Graph, split: Node) -> int:
@@ -151,7 +190,7 @@ def _matrix(graph: Graph, start: Node) -> str | None:
         node = todo.popleft()
         if node.op == "MatMul":
             return _joint(graph, node)
-        for index in range(len(node.inputs)):
+        for index in range(len(node.inputs(graph.limits))):
             source = graph.origin(node, index)
             if source and id(source[0]) not in seen and (source[0].op in _INSIDE or source[0].op == "MatMul"):
                 seen.add(id(source[0]))
@@ -207,3 +246,4 @@ _TELLERS: dict[str, _Teller] = {
     "Maximum": _clip,
     "ClipByValue": _clip,
 }
+_TOLD = frozenset(op.encode() for op in _TELLERS)

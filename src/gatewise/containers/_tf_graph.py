@@ -1,7 +1,7 @@
 """TensorFlow graphs: the nodes of a GraphDef and of the functions in it, and from what each is fed.
 
-A training graph has tens of thousands of nodes, of which a handful are looked at.  So a node is taken apart only as far
-as its name, operation and inputs, those of gradients and savers not even that far, and attributes wait until asked for.
+A training graph has tens of thousands of nodes, of which a handful are looked at.  So of each only the name and the
+operation are read, of those of gradients and savers only the name; inputs and attributes wait until asked for.
 Source: tensorflow/core/framework/{graph,node_def,attr_value,function,op_def}.proto, core/protobuf/meta_graph.proto.
 Not known here: what operations compute.
 """
@@ -9,54 +9,113 @@ Not known here: what operations compute.
 from __future__ import annotations
 
 import struct
+from collections.abc import Container, Iterator
 from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
-from ._protobuf import BOOL, BYTES_, FLOAT, INT, LAZY, TEXT, Message, fields
+from ._protobuf import BOOL, BYTES_, FIXED32, FIXED64, FLOAT, INT, RAW, TEXT, VARINT, Message, varint
 from ._tf_types import TENSOR
 
 VALUE = Message({
-    2: ("text", TEXT), 3: ("int", INT), 4: ("float", FLOAT), 5: ("bool", BOOL), 6: ("type", INT), 8: ("tensor", LAZY),
+    2: ("text", TEXT), 3: ("int", INT), 4: ("float", FLOAT), 5: ("bool", BOOL), 6: ("type", INT), 8: ("tensor", RAW),
     10: ("function", Message({1: ("name", TEXT)})),
 })  # fmt: skip
-_ATTRIBUTES = Message({5: ("attr", [Message({1: ("key", TEXT), 2: ("value", VALUE)})])})
+_NODE_DEF = Message({3: ("inputs", [TEXT]), 5: ("attr", [Message({1: ("key", TEXT), 2: ("value", VALUE)})])})
 _SIGNATURE = Message({1: ("name", TEXT), 2: ("args", [Message({1: ("name", TEXT)})])})
-_NODE, _LIBRARY = 1, 2  # fields of GraphDef
-_NAME, _OP, _INPUT, _DEVICE, _ATTR = 0x0A, 0x12, 0x1A, 0x22, 0x2A  # fields of NodeDef, with their wire type
-_UNINTERESTING = ("gradients/", "save/", "Initializer/", "/Adam", "summaries/")
+_NODE, _LIBRARY = 0x0A, 0x12  # fields of GraphDef, with their wire type
+_FUNCTION_NODE, _FUNCTION_SIGNATURE = 0x1A, 0x0A  # fields of FunctionDef
+_NAME, _OP = 0x0A, 0x12  # the first fields of NodeDef, which every writer puts first
+_UNINTERESTING = (b"gradients/", b"save/", b"Initializer/", b"/Adam", b"summaries/")
 _PASSED_ON = frozenset((
-    "Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Cast", "Snapshot", "PreventGradient",
-    "ResourceGather", "Reshape",
+    "Identity", "Enter", "RefEnter", "ReadVariableOp", "StopGradient", "Cast", "Snapshot", "PreventGradient", "Reshape",
+))  # fmt: skip
+_CALLERS = frozenset((
+    "While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf",
 ))  # fmt: skip
 _CALLS = ("body", "f", "then_branch", "else_branch", "cond")
 _DEEPEST = 40  # steps that are followed back
+_COPIED = 64 << 20  # bytes of a graph up to which it is copied, since bytes are looked at faster than a mapped file
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
 class Node:
     """``home`` is the body that it is in.  ``op`` is ``Arg`` for an argument of a function, whose place is ``index``."""
 
-    __slots__ = ("_cursor", "home", "index", "inputs", "name", "op")
+    __slots__ = ("_found", "_raw", "home", "index", "name", "op")
 
-    def __init__(self, name: str, op: str, inputs: list[str], home: Body, cursor: Cursor | None, index: int = 0):
-        self.name, self.op, self.inputs, self.home, self._cursor, self.index = name, op, inputs, home, cursor, index
+    def __init__(self, name: str, op: str, home: Body, raw: Cursor | None, index: int = 0):
+        self.name, self.op, self.home, self.index, self._raw = name, op, home, index, raw
+        self._found: dict[str, Any] | None = None
+
+    def _read(self, limits: Limits) -> dict[str, Any]:
+        if self._found is None:
+            self._found = _NODE_DEF.read(self._raw, limits) if self._raw else {"inputs": [], "attr": []}
+        return self._found
+
+    def inputs(self, limits: Limits) -> list[str]:
+        """What it is fed, without the nodes that only come before it."""
+        return [text for text in self._read(limits)["inputs"] if not text.startswith("^")]
 
     def attributes(self, limits: Limits) -> dict[str, Any]:
         """Its attributes by name."""
-        if self._cursor is None:
-            return {}
-        again = Cursor(self._cursor.data, path=self._cursor.path, where=f"node {self.name!r}", base=self._cursor.base)
-        found = _ATTRIBUTES.read(again, limits)["attr"]
-        return {entry.get("key", ""): entry.get("value", {}) for entry in found}
+        return {entry.get("key", ""): entry.get("value", {}) for entry in self._read(limits)["attr"]}
+
+    def tensor(self, limits: Limits) -> dict[str, Any] | None:
+        """The TensorProto that a Const holds."""
+        raw = self.attributes(limits).get("value", {}).get("tensor")
+        return None if raw is None else TENSOR.read(Cursor(raw, where=f"node {self.name!r}"), limits)
 
 
 class Body:
-    """The nodes of a graph, or of one function, by name."""
+    """The nodes of a graph, or of one function.  Only their names, operations and places are known at first."""
 
-    def __init__(self, name: str = ""):
-        self.name = name
-        self.nodes: dict[str, Node] = {}
+    def __init__(self, data: bytes | memoryview, at: Cursor, limits: Limits):
+        self.name = ""
+        self._data, self._at, self._limits = data, at, limits
+        self.places: dict[bytes, tuple[bytes, int, int]] = {}  # name → operation, where the NodeDef begins and ends
+        self._nodes: dict[str, Node] = {}
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def of(self, operations: Container[bytes]) -> Iterator[Node]:
+        """The nodes of some operations."""
+        for name, (op, _, _) in self.places.items():
+            if op in operations and (node := self.node(name.decode("utf-8", "replace"))):
+                yield node
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name."""
+        if name not in self._nodes:
+            place = self.places.get(name.encode())
+            if place is None:
+                return None
+            op, start, end = place
+            raw = Cursor(self._data[start:end], path=self._at.path, where=f"node {name!r}", base=self._at.base + start)
+            self._nodes[name] = Node(name, op.decode("utf-8", "replace"), self, raw)
+        return self._nodes[name]
+
+    def fed_by(self, name: str, operation: bytes) -> Iterator[Node]:
+        """The nodes of an operation that take an output of the node of that name."""
+        wanted = name.encode()
+        for other, (op, start, end) in self.places.items():
+            if op == operation and wanted in bytes(self._data[start:end]):
+                node = self.node(other.decode("utf-8", "replace"))
+                if node and name in (text.partition(":")[0] for text in node.inputs(self._limits)):
+                    yield node
+
+    def add_argument(self, name: str, index: int) -> None:
+        self._nodes[name] = Node(name, "Arg", self, None, index)
+
+    def add(self, start: int, end: int) -> None:
+        """A NodeDef, unless nobody asks about it."""
+        data = self._data
+        name, at = _bytes(data, start, end, _NAME, self._at)
+        if any(word in name for word in _UNINTERESTING):
+            return
+        op, _ = _bytes(data, at, end, _OP, self._at)
+        self.places[name] = op, start, end
 
 
 class Graph:
@@ -64,25 +123,38 @@ class Graph:
 
     def __init__(self, cursor: Cursor, limits: Limits):
         self.limits = limits
-        self.main = Body()
+        data: bytes | memoryview = cursor.data
+        data = bytes(data) if len(data) <= _COPIED else data
+        self.main = Body(data, cursor, self.limits)
         self.functions: dict[str, Body] = {}
         self._constants: dict[int, float | None] = {}
-        library: Cursor | None = None
-        for number, wire, value in fields(cursor):
-            if number == _NODE and wire == BYTES_:
-                _add(self.main, _sub(cursor, value))
-            elif number == _LIBRARY and wire == BYTES_:
-                library = _sub(cursor, value)
-        limits.check("objects", len(self.main.nodes), path=cursor.path, where="graph")
-        if library is not None:
-            self._read_functions(library)
-        self._callers = self._find_callers()
+        library: list[tuple[int, int]] = []
+        for tag, start, end in _parts(data, 0, len(data), cursor):
+            if tag == _NODE:
+                self.main.add(start, end)
+            elif tag == _LIBRARY:
+                library.append((start, end))
+        limits.check("objects", len(self.main), path=cursor.path, where="graph")
+        for first, last in library:
+            for tag, start, end in _parts(data, first, last, cursor):
+                if tag == _NODE:  # a list of functions has the same number
+                    body = self._function(data, start, end, cursor)
+                    self.functions[body.name] = body
+        self._callers = self._find_callers() if self.functions else {}
 
-    def _read_functions(self, library: Cursor) -> None:
-        for number, wire, value in fields(library):
-            if number == 1 and wire == BYTES_:
-                body = _function(_sub(library, value), self.limits)
-                self.functions[body.name] = body
+    def _function(self, data: bytes | memoryview, first: int, last: int, cursor: Cursor) -> Body:
+        """A FunctionDef: its arguments are nodes of the operation ``Arg``."""
+        body = Body(data, cursor, self.limits)
+        for tag, start, end in _parts(data, first, last, cursor):
+            if tag == _FUNCTION_SIGNATURE:
+                raw = Cursor(data[start:end], path=cursor.path, where="function", base=cursor.base + start)
+                signature = _SIGNATURE.read(raw, self.limits)
+                body.name = signature.get("name", "")
+                for index, arg in enumerate(signature["args"]):
+                    body.add_argument(arg.get("name", ""), index)
+            elif tag == _FUNCTION_NODE:
+                body.add(start, end)
+        return body
 
     @property
     def bodies(self) -> list[Body]:
@@ -91,34 +163,25 @@ class Graph:
     def _find_callers(self) -> dict[str, Node]:
         """The first node that calls each function."""
         found: dict[str, Node] = {}
-        if not self.functions:
-            return found
+        wanted = frozenset(op.encode() for op in _CALLERS)
         for body in self.bodies:
-            for node in body.nodes.values():
-                if node.op in (
-                    "While",
-                    "StatelessWhile",
-                    "PartitionedCall",
-                    "StatefulPartitionedCall",
-                    "If",
-                    "StatelessIf",
-                ):
-                    attributes = node.attributes(self.limits)
-                    for key in _CALLS:
-                        name = attributes.get(key, {}).get("function", {}).get("name")
-                        if name:
-                            found.setdefault(name, node)
+            for node in body.of(wanted):
+                attributes = node.attributes(self.limits)
+                for key in _CALLS:
+                    name = attributes.get(key, {}).get("function", {}).get("name")
+                    if name:
+                        found.setdefault(name, node)
         return found
 
     # Going back.
 
     def source(self, node: Node, index: int) -> tuple[Node, int] | None:
         """(the node that feeds an input, which of its outputs); None past the edge of the graph."""
-        data = [text for text in node.inputs if not text.startswith("^")]
-        if not -len(data) <= index < len(data):
+        inputs = node.inputs(self.limits)
+        if not 0 <= index < len(inputs):
             return None
-        name, _, output = data[index].partition(":")
-        found = node.home.nodes.get(name)
+        name, _, output = inputs[index].partition(":")
+        found = node.home.node(name)
         number = output.rpartition(":")[2]
         return (found, int(number) if number.isdigit() else 0) if found is not None else None
 
@@ -149,77 +212,60 @@ class Graph:
         return self._constants[key]
 
 
-def _sub(cursor: Cursor, view: memoryview) -> Cursor:
-    return Cursor(view, path=cursor.path, where="graph", base=cursor.base + cursor.at - len(view))
-
-
-def _add(body: Body, cursor: Cursor) -> None:
-    node = _node(cursor, body)
-    if node is not None:
-        body.nodes[node.name] = node
-
-
-def _node(cursor: Cursor, home: Body) -> Node | None:
-    """A NodeDef's name, operation and inputs, which every writer puts first.  None for what nobody asks about."""
-    view, at, end = cursor.data, 0, len(cursor.data)
-    name = op = ""
-    inputs: list[str] = []
+def _parts(data: bytes | memoryview, at: int, end: int, cursor: Cursor) -> Iterator[tuple[int, int, int]]:
+    """(tag, where it begins, where it ends) of every field of bytes.  Others are stepped over."""
     while at < end:
-        tag = view[at]
-        if tag not in (_NAME, _OP, _INPUT, _DEVICE):
-            break
-        size, at = _size(view, at + 1, end)
-        if at < 0 or at + size > end:
-            cursor.at = min(max(at, 0), end)
-            raise cursor.fail("a node reaches past its end.", next=_FETCH_AGAIN)
-        if tag == _NAME:
-            name = str(view[at : at + size], "utf-8", "replace")
-            if any(word in name for word in _UNINTERESTING):
-                return None
-        elif tag == _OP:
-            op = str(view[at : at + size], "utf-8", "replace")
-        elif tag == _INPUT:
-            inputs.append(str(view[at : at + size], "utf-8", "replace"))
-        at += size
-    return Node(name, op, inputs, home, cursor)
+        tag, start, stop = _field(data, at, end, cursor)
+        yield tag, start, stop
+        at = stop
 
 
-def _size(view: memoryview, at: int, end: int) -> tuple[int, int]:
-    """(a length, where it ends); a negative place where it does not end."""
-    value = shift = 0
+def _field(data: bytes | memoryview, at: int, end: int, cursor: Cursor) -> tuple[int, int, int]:
+    """One field: its tag, where its bytes begin and end; for a number both are its end."""
+    tag = data[at]
+    if tag > 0x7F or tag & 7 != BYTES_:
+        rest = Cursor(data[at:end], path=cursor.path, where=cursor.where, base=cursor.base + at)
+        varint(rest)
+        wire = tag & 7
+        if wire == BYTES_:
+            size = varint(rest)
+            rest.take(size, "bytes of a field")
+            return tag, at + rest.at - size, at + rest.at
+        if wire == VARINT:
+            varint(rest)
+        elif wire in (FIXED32, FIXED64):
+            rest.take(4 if wire == FIXED32 else 8, "bytes of a number")
+        else:
+            raise rest.fail(f"a field has the wire type {wire}.", next=_FETCH_AGAIN)
+        return tag, at + rest.at, at + rest.at
+    size, shift, at = 0, 0, at + 1
     while at < end and shift < 35:
-        byte = view[at]
+        byte = data[at]
         at += 1
-        value |= (byte & 0x7F) << shift
+        size |= (byte & 0x7F) << shift
         if byte < 0x80:
-            return value, at
+            if at + size > end:
+                break
+            return tag, at, at + size
         shift += 7
-    return 0, -1
+    raise BrokenFile(
+        "a field reaches past the end of its message.", path=cursor.path, where=f"{cursor.where}, byte {cursor.base + at:,}",
+        next=_FETCH_AGAIN,
+    )  # fmt: skip
 
 
-def _function(cursor: Cursor, limits: Limits) -> Body:
-    """A FunctionDef: its arguments are nodes of the operation ``Arg``."""
-    body = Body()
-    for number, wire, value in fields(cursor):
-        if number == 1 and wire == BYTES_:
-            signature = _SIGNATURE.read(_sub(cursor, value), limits)
-            body.name = signature.get("name", "")
-            for index, arg in enumerate(signature["args"]):
-                name = arg.get("name", "")
-                body.nodes[name] = Node(name, "Arg", [], body, None, index)
-        elif number == 3 and wire == BYTES_:
-            _add(body, _sub(cursor, value))
-    return body
+def _bytes(data: bytes | memoryview, at: int, end: int, wanted: int, cursor: Cursor) -> tuple[bytes, int]:
+    """(the bytes of the next field, where it ends); nothing where another field, or none, comes next."""
+    if at >= end or data[at] != wanted:
+        return b"", at
+    _, start, stop = _field(data, at, end, cursor)
+    return bytes(data[start:stop]), stop
 
 
 def _scalar(node: Node, limits: Limits) -> float | None:
     """The number of a Const of one floating-point element."""
-    tensor = node.attributes(limits).get("value", {}).get("tensor")
-    if tensor is None:
-        return None
-    try:
-        message = TENSOR.read(tensor, limits)
-    except BrokenFile:
+    message = node.tensor(limits)
+    if message is None:
         return None
     if any(dim.get("size", 0) != 1 for dim in message.get("shape", {"dim": []})["dim"]):
         return None

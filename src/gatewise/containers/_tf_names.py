@@ -24,10 +24,9 @@ _DEEPER = frozenset((
     "gates", "candidate", "Gates", "Candidate", "Linear", "linear", "projection", "input_projection", "hidden_projection",
     "input", "transform", "forget", "output", "state",
 ))  # fmt: skip
-_NUMBER = re.compile(r"\d{1,9}")
-_BACK = re.compile(r"(?<=/)bw(?=/)|(?<=/)BW(?=/)")
+_PLACES = re.compile(r"\d{1,9}|(?<=/)(?:bw|BW)(?=/)")
 _STACKED = re.compile(r"(?P<before>(.*/)?(multi_rnn_cell|MultiRNNCell)/(cell_|Cell))(?P<index>\d+)(?P<behind>/[^/]+)?")
-_LEVELS = re.compile(r"(?P<before>(.*/)?stack_bidirectional_rnn/cell_)(?P<index>\d+)(?P<behind>/bidirectional_rnn)/.*")
+_LEVELS = re.compile(r"(?P<before>(.*/)?cell_)(?P<index>\d+)(?P<behind>/bidirectional_rnn)/.*")
 
 
 def written_by(names: Iterable[str], version: str | None) -> list[WrittenBy]:
@@ -57,14 +56,12 @@ def without_shadows(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
 
 def in_order(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
     """A file sorts names by the alphabet: here cell_2 comes before cell_10, and forward before backward."""
-    return sorted(
-        tensors,
-        key=lambda tensor: _BACK.sub(_behind_forward, _NUMBER.sub(lambda found: found[0].zfill(9), tensor.name)),
-    )
+    return sorted(tensors, key=lambda tensor: _PLACES.sub(_sortable, tensor.name))
 
 
-def _behind_forward(found: re.Match[str]) -> str:
-    return "fw~" if found[0] == "bw" else "FW~"
+def _sortable(found: re.Match[str]) -> str:
+    text = found[0]
+    return {"bw": "fw~", "BW": "FW~"}.get(text) or text.zfill(9)
 
 
 def cell_scope(variable: str) -> str:

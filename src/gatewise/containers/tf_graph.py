@@ -101,18 +101,16 @@ def of_graph(
 
 
 def _constants(body: Body, limits: Limits) -> list[StoredTensor]:
-    found = (_constant(node, limits) for node in body.nodes.values() if node.op == "Const")
+    found = (_constant(node, limits) for node in body.of((b"Const",)))
     return [tensor for tensor in found if tensor is not None]
 
 
 def _constant(node: Node, limits: Limits) -> StoredTensor | None:
     from ._tf_graph import variable_name
-    from ._tf_types import TENSOR, tensor_in
+    from ._tf_types import tensor_in
 
-    value = node.attributes(limits).get("value", {}).get("tensor")
-    if value is None:
-        return None
-    tensor = tensor_in(variable_name(node.name), TENSOR.read(value, limits), limits, f"node {node.name!r}")
+    message = node.tensor(limits)
+    tensor = tensor_in(variable_name(node.name), message, limits, f"node {node.name!r}") if message else None
     if tensor is None or tensor.size < 2 or (tensor.dtype not in FLOATS and len(tensor.shape) < 2):
         return None  # part of the computation: a number, a shape, an order of axes
     return tensor

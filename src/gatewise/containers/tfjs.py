@@ -35,7 +35,8 @@ _FETCH_AGAIN = "Fetch model.json and its shards again, all of them."
 def claims(source: Source) -> bool:
     """A JSON object with one of the format's own keys near its beginning, or a directory with such a model.json."""
     if source.whole:
-        return _place_in(source) is not None
+        place = _place_in(source)
+        return place is not None and claims(source.folder.open(place))  # others call a file of theirs model.json too
     head = bytes(source.data[:_HEAD])
     return head.lstrip()[:1] == b"{" and any(mark in head for mark in _MARKS)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import PhraseError
 from ..record import record
@@ -185,3 +185,28 @@ def _one_scope(text: str) -> bool:
 @functools.cache
 def template(text: str, gates: tuple[tuple[str, str], ...], loose: bool = False) -> Template:
     return Template(text, dict(gates), loose)
+
+
+class NamesOfFile:
+    """A file's names, matched once with each template.  Files have thousands, and most templates fit none of them, so a
+    template is only tried on names that hold a text which it needs.  ``loose``: capitals are as good as small letters; ``skip``: paths of which no layer is."""
+
+    def __init__(self, names: Iterable[str], loose: bool, skip: Callable[[str], bool]):
+        self._skip = skip
+        self._spelled = {name: name.lower() for name in names} if loose else {name: name for name in names}
+        self._all = "\n".join(self._spelled.values())
+        self._held: dict[str, list[str]] = {}  # a text → the names that hold it
+        self._matched: dict[Template, list[tuple[str, Found]]] = {}
+
+    def matching(self, template: Template) -> list[tuple[str, Found]]:
+        """The names that fit a template, with what it finds in them."""
+        if template not in self._matched:
+            pairs = ((name, template.match(name)) for name in self._holding(template.needle))
+            self._matched[template] = [(n, found) for n, found in pairs if found and not self._skip(found.path)]
+        return self._matched[template]
+
+    def _holding(self, needle: str) -> list[str]:
+        if needle not in self._held:
+            spelled = self._spelled.items() if needle in self._all else ()
+            self._held[needle] = [name for name, text in spelled if needle in text]
+        return self._held[needle]

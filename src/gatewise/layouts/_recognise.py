@@ -18,7 +18,7 @@ from ..weights import Dialect
 from ._groups import at_home, bound_groups, matching, stream_groups, wrote
 from ._layout import RESEMBLING, Layout, Part, Setting, Since, is_stream
 from ._match import Address, Group, Match, claims
-from ._names import Found, Template
+from ._names import Found, NamesOfFile
 from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike, named_outside
 from ._phrase import Unsolvable
 from ._settings import dialect_with, told_by_settings, version_numbers
@@ -113,7 +113,7 @@ class _Finder:
         self.naming = naming
         self.chosen = chosen
         self.told = told
-        self._matched: dict[Template, list[tuple[str, Found]]] = {}
+        self._names = NamesOfFile(tensors, naming == RESEMBLING, is_moment)
         self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name or d.settings}
 
     # Names.
@@ -137,10 +137,7 @@ class _Finder:
     def _named(self, layout: Layout, part: Part) -> Iterator[tuple[str, Found]]:
         seen: set[tuple[str, Found]] = set()
         for template in layout.templates(part, self.naming):
-            if template not in self._matched:
-                pairs = ((name, template.match(name)) for name in self.tensors)
-                self._matched[template] = [(n, found) for n, found in pairs if found and not is_moment(found.path)]
-            for name, found in self._matched[template]:
+            for name, found in self._names.matching(template):
                 place = (name, replace(found, wild=()))  # two spellings that say the same place are one
                 if place not in seen:
                     seen.add(place)
