@@ -132,10 +132,10 @@ def test_what_trained_the_model_is_left_out_and_that_is_said(tmp_path):
 
 def test_a_wrong_repair_is_not_kept(tmp_path, monkeypatch):
     """The proof can fail: scale by something else, and the file must not appear."""
-    from gatewise import conventions
+    from gatewise.conventions import _numbers
 
-    right = conventions._scaled
-    monkeypatch.setattr(conventions, "_scaled", lambda weights, gates, factor: right(weights, gates, factor * 1.1))
+    right = _numbers._scaled
+    monkeypatch.setattr(_numbers, "_scaled", lambda weights, gates, factor: right(weights, gates, factor * 1.1))
     with pytest.raises(ProofFailed, match="does not compute what it did"):
         gw.repair(OLD / "lstm.h5", tmp_path / "out.h5")
     assert list(tmp_path.iterdir()) == []

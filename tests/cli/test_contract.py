@@ -210,10 +210,10 @@ def test_only_the_dialect_options_that_were_given_reach_the_library(gatewise: Ru
 
 def test_convert_hands_over_all_it_was_told(gatewise: Run, library: Library) -> None:
     gatewise("convert", "m.pt", "-o", "o.h5", "--to", "keras.LSTM", "--layer", "a", "--container", "weights-h5", "--dtype",
-             "float16", "--no-verify", "--force")  # fmt: skip
+             "float16", "--no-verify", "--force", "--batch-first")  # fmt: skip
     assert library.calls == [
         ("convert", ("m.pt", "o.h5"), {"to": "keras.LSTM", "layer": "a", "container": "weights-h5", "dtype": "float16",
-                                       "verify": False, "force": True})
+                                       "verify": False, "force": True, "batch_first": True})
     ]  # fmt: skip
 
 

@@ -42,7 +42,7 @@ CONVERT = {
 VERIFY = {"proof": PROOF, "changes": CHANGES, "layers": list, "outputs": list}
 GATE = {"name": str, "layer": int, "direction": str, "role": str, "gate": str, "shape": [int]}
 DIFF = {"same": bool, "rows": [{**GATE, "max_abs": (*Number, Maybe)}], "only_in_a": [str], "only_in_b": [str]}
-LAYOUT = {"name": str, "cell": str, "gates": str, "parts": [{"name": (str, dict), "roles": [str], "phrase": str, "optional": bool}],
+LAYOUT = {"name": str, "cell": str, "gates": str, "parts": [{"name": (str, dict, list), "roles": [str], "phrase": str, "optional": bool}],
           "source": str, "proven": str, "status": str, "dialect": dict}  # fmt: skip
 FORMAT = {"name": str, "title": str, "reads": bool, "writes": bool, "suffixes": [str]}
 ERROR = {"type": str, "message": str, "path": (str, Maybe), "where": (str, Maybe), "next": (str, Maybe)}

@@ -12,7 +12,7 @@ import pkgutil
 
 from ..errors import UnknownLayout, nearest
 from ..tensors import Tensors
-from ._clues import may_hold
+from ._clues import Names, may_hold
 from ._index import ROWS
 from ._layout import Layout, Part, Setting, Since
 from ._match import Match
@@ -46,10 +46,9 @@ def layouts() -> tuple[Layout, ...]:
 def layouts_for(tensors: Tensors) -> tuple[Layout, ...]:
     """The built-in layouts that could be in a file, by the clues in the index: only their tables are imported, and
     those that the index does not know."""
-    names = "\n".join(tensors)
-    small = names.lower()
+    names = Names(tensors)
     rows = {row.module: row for row in ROWS}
-    wanted = [name for name in _modules() if name not in rows or may_hold(rows[name].clues, tensors, names, small)]
+    wanted = [name for name in _modules() if name not in rows or may_hold(rows[name].clues, tensors, names)]
     return tuple(found for module in wanted for found in _tables(module))
 
 

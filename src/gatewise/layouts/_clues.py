@@ -15,33 +15,29 @@ if TYPE_CHECKING:
     from ._layout import Layout, Part
 
 
-# Texts any of which stands in a name; kinds of declared objects with inputs; naming schemes of streams.
-Clues = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
+# For each layout and form, texts of which one stands in a name, for each part that must be there; kinds of declared
+# objects with inputs; naming schemes of streams.
+Needed = tuple[tuple[str, ...], ...]
+Clues = tuple[tuple[Needed, ...], tuple[str, ...], tuple[str, ...]]
 
 
 def clues(layouts: Iterable[Layout]) -> Clues:
     """The clues of one module's tables."""
     from ._layout import INPUTS, is_stream
 
-    texts: set[str] = set()
+    texts: set[Needed] = set()
     kinds: set[str] = set()
     streams: set[str] = set()
     for layout in layouts:
         for form in layout.forms:
-            needed = [part for part in layout.parts_given(form) if not part.optional]
-            choices: list[set[str]] = [_texts(layout, part) for part in needed] or [{""}]
-            rarest: set[str] = min(choices, key=_commonness)
-            texts |= rarest
+            needed = [_texts(layout, part) for part in layout.parts_given(form) if not part.optional]
+            if all(needed):  # a part without any name is found by an operator's word or a place in a stream alone
+                texts.add(tuple(sorted({tuple(sorted(choice)) for choice in needed})))
         schemes = {scheme for part in layout.parts for scheme in part.namings}
         streams |= {scheme for scheme in schemes if is_stream(scheme)}
         if INPUTS in schemes:
             kinds |= set(layout.kinds)
     return tuple(sorted(texts)), tuple(sorted(kinds)), tuple(sorted(streams))
-
-
-def _commonness(texts: set[str]) -> tuple[int, int]:
-    """A part whose shortest text is long is the rarest."""
-    return -min((len(text) for text in texts), default=99), len(texts)
 
 
 def _texts(layout: Layout, part: Part) -> set[str]:
@@ -56,11 +52,25 @@ def _texts(layout: Layout, part: Part) -> set[str]:
     }
 
 
-def may_hold(clues: Clues, tensors: Tensors, names: str, small: str) -> bool:
-    """Could one of a module's layouts be in the file?  ``names``: all its tensors' names; ``small``: in small letters."""
+class Names:
+    """All names of a file as one text, in which a text is looked for once."""
+
+    def __init__(self, tensors: Tensors):
+        self._text = "\n".join(tensors)
+        self._small = self._text.lower()
+        self._found: dict[str, bool] = {}
+
+    def __contains__(self, text: str) -> bool:
+        if text not in self._found:
+            self._found[text] = text[1:] in self._small if text.startswith("~") else text in self._text
+        return self._found[text]
+
+
+def may_hold(clues: Clues, tensors: Tensors, names: Names) -> bool:
+    """Could one of a module's layouts be in the file?"""
     texts, kinds, streams = clues
     return (
-        any((text[1:] in small) if text.startswith("~") else (text in names) for text in texts)
+        any(all(any(text in names for text in choice) for choice in needed) for needed in texts)
         or tensors.naming in streams
         or any(declared.inputs and declared.kind in kinds for declared in tensors.declared)
     )
