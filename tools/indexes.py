@@ -28,8 +28,8 @@ def of_containers() -> str:
     for module in modules(room):
         for known in importlib.import_module(f"{room.__name__}.{module}").CONTAINERS:
             rows.append((known.rank, known.name, module, known.folders, known.magic))
-    return _replaced(
-        PACKAGE / "containers" / "_index.py", "ROWS", "tuple[Row, ...]", [f"Row{row!r}" for row in sorted(rows)]
+    return _file(
+        "What is known of each format before its module is imported.", "_row", [f"Row{row!r}" for row in sorted(rows)]
     )
 
 
@@ -41,14 +41,24 @@ def of_layouts() -> str:
     for module in modules(room):
         tables = importlib.import_module(f"{room.__name__}.{module}").LAYOUTS
         rows.append(f"Row({module!r}, {tuple(each.name for each in tables)!r}, {clues(tables)!r})")
-    return _replaced(PACKAGE / "layouts" / "_index.py", "ROWS", "tuple[Row, ...]", rows)
+    return _file("What is known of each table before it is imported.", "_clues", rows)
 
 
-def _replaced(path: Path, name: str, kind: str, rows: list[str]) -> str:
-    """The file's text with its table made anew, laid out as the formatter would."""
-    head, _, rest = path.read_text(encoding="utf-8").partition(f"{name}: {kind} = ")
-    tail = rest[rest.index("\nMODULES") :]
-    return f"{head}{name}: {kind} = (\n" + "".join(f"    {row},\n" for row in rows) + f")  # fmt: skip{tail}"
+HEAD = '''"""{title}  Written by ``make docs``; do not edit."""
+
+from __future__ import annotations
+
+from .{home} import Row
+
+ROWS: tuple[Row, ...] = (
+'''
+TAIL = """)  # fmt: skip
+MODULES = frozenset(row.module for row in ROWS)
+"""
+
+
+def _file(title: str, home: str, rows: list[str]) -> str:
+    return HEAD.format(title=title, home=home) + "".join(f"    {row},\n" for row in rows) + TAIL
 
 
 FILES: dict[str, Any] = {"containers/_index.py": of_containers, "layouts/_index.py": of_layouts}

@@ -20,7 +20,8 @@ from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, ne
 from ..record import record
 from ..source import Source
 from ..tensors import Tensors
-from ._index import MODULES, ROWS, Row
+from ._index import MODULES, ROWS
+from ._row import Row
 
 
 class Draft(Protocol):

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Row(NamedTuple):
-    rank: int
-    name: str
-    module: str
-    folders: bool
-    magic: tuple[tuple[int, bytes], ...]
-
+from ._row import Row
 
 ROWS: tuple[Row, ...] = (
     Row(20, 'mxnet-params', 'mxnet_params', False, ((0, b'\x12\x01\x00\x00\x00\x00\x00\x00'),)),

@@ -7,7 +7,7 @@ what could not match: a table is imported once too often rather than once too se
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..tensors import Tensors
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 # objects with inputs; naming schemes of streams.
 Needed = tuple[tuple[str, ...], ...]
 Clues = tuple[tuple[Needed, ...], tuple[str, ...], tuple[str, ...]]
+
+
+class Row(NamedTuple):
+    """What the index knows of a module without importing it."""
+
+    module: str
+    layouts: tuple[str, ...]
+    clues: Clues
 
 
 def clues(layouts: Iterable[Layout]) -> Clues:
