@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import tarfile
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 import gatewise as gw
 from gatewise.containers import open_tensors
+from gatewise.cursor import Limits
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, UsageError
 from gatewise.tensors import Tensors
 
@@ -237,6 +239,23 @@ def test_a_layer_follows_another_only_through_shapes_that_keep_its_sequence(tmp_
     assert second.after == (("first",) if follows else ())
 
 
+# A folder, or a packed one.
+
+
+def test_a_folder_with_one_model_is_that_model_with_the_data_beside_it(tmp_path: Path) -> None:
+    inner = tmp_path / "zoo" / "lstm"
+    inner.mkdir(parents=True)
+    (inner / "w.bin").write_bytes(bytes(24))
+    make.saved(inner, make.model(make.graph([], [make.external("w", (2, 3), location="w.bin")])))
+    with tarfile.open(tmp_path / "zoo.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "zoo", "zoo")
+    for path in (tmp_path / "zoo", tmp_path / "zoo.tar.gz"):
+        assert open_tensors(path)["w"].array().shape == (2, 3)
+    make.saved(inner, make.model(make.graph()), "other.onnx")
+    with pytest.raises(GatewiseError, match="is a directory"):
+        open_tensors(tmp_path / "zoo")
+
+
 # External data.
 
 
@@ -289,7 +308,9 @@ def test_external_data_that_reaches_past_its_file_is_refused(tmp_path: Path, sai
 
 
 @pytest.mark.parametrize(
-    "path", [MODELS[0], FIXTURES / "onnx-1.23.2" / "lstm_external.onnx"], ids=lambda path: path.name
+    "path",
+    [FIXTURES / "onnx-1.23.2" / "rnn_relu_bidirectional.onnx", FIXTURES / "onnx-1.23.2" / "lstm_external.onnx"],
+    ids=lambda path: path.name,
 )
 def test_a_file_cut_anywhere_is_refused_with_a_sentence(tmp_path: Path, path: Path) -> None:
     whole = path.read_bytes()
@@ -360,6 +381,25 @@ def test_a_function_that_calls_itself_is_refused_and_so_are_calls_without_end(tm
         opened(
             tmp_path, make.model(make.graph([make.node("F29", ["X", "W", "R"], ["Y"], "top", "own")]), functions=many)
         )
+
+
+def test_more_nodes_than_any_model_has_are_refused(tmp_path: Path) -> None:
+    few = Limits(members=1000)
+    nodes = b"\x0a\x00" * 600
+    branch = make.node("If", ["c"], ["y"], then_branch=("g", nodes), else_branch=("g", nodes))
+    for content in (nodes * 2, make.graph([branch])):
+        with pytest.raises(LimitExceeded):
+            open_tensors(make.saved(tmp_path, make.model(content)), few)
+    functions = [make.piece(1, name) + b"\x3a\x00" * 600 for name in ("F", "G")]
+    with pytest.raises(LimitExceeded):
+        open_tensors(make.saved(tmp_path, make.model(make.graph(), functions=functions)), few)
+
+
+def test_names_that_all_are_alike_cost_no_more_than_others(tmp_path: Path) -> None:
+    began = time.perf_counter()
+    found = opened(tmp_path, make.model(make.graph([], [make.floats("w", (1,))] * 8_000)))
+    assert len(found) == 8_000
+    assert time.perf_counter() - began < 10
 
 
 def recurrent_on(nodes: list[bytes], tensors: list[bytes] = [], weight: str = "W") -> bytes:  # noqa: B006

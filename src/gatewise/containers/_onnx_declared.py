@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..tensors import Declared, StoredTensor
 from ._onnx_fold import Folder, Value
 from ._onnx_follow import producer
-from ._onnx_graph import Model, Node, Scope
+from ._onnx_graph import Model, Names, Node, Scope
 
 if TYPE_CHECKING:
     from .onnx import Listing
@@ -53,20 +53,11 @@ class Recurrent:
 
     def declared(self) -> Iterator[Declared]:
         nodes = [node for scope in self._model.scopes for node in scope.nodes if recurrent(node)]
+        fresh = Names()
         for node in nodes:
-            self._names[id(node)] = self._fresh(node)
+            self._names[id(node)] = fresh(node.label, node.scope.path)
         for node in nodes:
             yield self._declared(node)
-
-    def _fresh(self, node: Node) -> str:
-        taken = self._names.values()
-        path, name = node.scope.path, node.label
-        name = name if name not in taken else f"{path}/{name}" if path else name
-        number, fresh = 1, name
-        while fresh in taken:
-            number += 1
-            fresh = f"{name}#{number}"
-        return fresh
 
     def _declared(self, node: Node) -> Declared:
         name, kind = self._names[id(node)], f"{node.domain or 'onnx'}.{node.op}"

@@ -14,9 +14,10 @@ from typing import Any
 
 from ..cursor import Cursor
 from ..errors import LimitExceeded
+from ..record import replace
 from ..source import Source
 from ..tensors import StoredTensor, Strided
-from ._onnx_proto import ATTRIBUTE, ATTRIBUTE_TYPES, GRAPH, SPARSE, VALUE
+from ._onnx_proto import ATTRIBUTE, ATTRIBUTE_TYPES, FUNCTION, GRAPH, SPARSE, VALUE
 from ._onnx_tensors import Reader, Unread
 
 _WITH_SUBGRAPHS = frozenset(("If", "Loop", "Scan", "SequenceMap"))
@@ -124,6 +125,22 @@ class Scope:
         return None
 
 
+class Names:
+    """Gives each thing a name that no other has: its own, else its place's before it, else a number behind that."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+
+    def __call__(self, name: str, path: str) -> str:
+        fresh = longer = name if name not in self._taken or not path else f"{path}/{name}"
+        while fresh in self._taken:
+            self._counts[longer] = self._counts.get(longer, 1) + 1
+            fresh = f"{longer}#{self._counts[longer]}"
+        self._taken.add(fresh)
+        return fresh
+
+
 class Model:
     """Every scope of a model.  ``wanted(node)`` tells the nodes for whose sake functions are looked into.
 
@@ -138,16 +155,17 @@ class Model:
         self.constants: list[tuple[Scope, StoredTensor]] = []
         self.unread: list[str] = []
         self.opsets = _opsets(found["opset_import"])
-        self.functions = {_key(entry, entry.get("name", "")): entry for entry in found["functions"]}
         self._wanted = wanted
-        self._calls = 0
+        self._calls = self._count = 0
+        self._limits = replace(source.limits, objects=source.limits.members)  # a node costs more than its bytes
+        self.functions = dict(map(self._function, found["functions"]))
         self.scopes = list(self._all(found["graph"]))
 
     def _all(self, graph: Cursor) -> Iterator[Scope]:
         """The main graph, then what is inside its nodes, depth first; without recursion, so that nesting is cheap."""
         self._deep = self._functions_wanted()
         root = Scope(self, "", None, 0)
-        self._fill(root, GRAPH.read(graph, self.source.limits))
+        self._fill(root, GRAPH.read(graph, self._limits))
         waiting = [root]
         while waiting:
             scope = waiting.pop()
@@ -164,7 +182,17 @@ class Model:
             self._sparse(SPARSE.read(raw, self.source.limits))
         self._nodes(scope, graph["node"])
 
+    def _function(self, raw: Cursor) -> tuple[tuple[str, str, str], Mapping[str, Any]]:
+        entry = FUNCTION.read(raw, self._limits)
+        self._counted(entry["node"])
+        return _key(entry, entry.get("name", "")), entry
+
+    def _counted(self, nodes: list[Mapping[str, Any]]) -> None:
+        self._count += len(nodes)
+        self.source.limits.check("members", self._count, path=self.source.path, where="nodes")
+
     def _nodes(self, scope: Scope, nodes: list[Mapping[str, Any]]) -> None:
+        self._counted(nodes)
         for found in nodes:
             node = Node(scope, found)
             if node.op == "Constant" and not node.domain:
@@ -222,7 +250,7 @@ class Model:
         path = "/".join(piece for piece in (node.scope.path, node.label, name) if piece)
         scope = Scope(self, path, node.scope, node.scope.depth + 1)
         scope.attributes = node.scope.attributes
-        self._fill(scope, GRAPH.read(graph, self.source.limits))
+        self._fill(scope, GRAPH.read(graph, self._limits))
         return scope
 
     def call(self, node: Node, function: Mapping[str, Any]) -> Scope:

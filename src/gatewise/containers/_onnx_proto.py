@@ -38,7 +38,7 @@ FUNCTION = Message({
 })  # fmt: skip
 MODEL = Message({
     1: ("ir_version", INT), 2: ("producer_name", TEXT), 3: ("producer_version", TEXT), 7: ("graph", LAZY),
-    8: ("opset_import", [OPSET]), 25: ("functions", [FUNCTION]),
+    8: ("opset_import", [OPSET]), 25: ("functions", [LAZY]),
 })  # fmt: skip
 
 # AttributeProto.AttributeType, where a value may be left out because it is the type's zero.

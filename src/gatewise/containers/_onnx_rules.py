@@ -267,7 +267,7 @@ def _expand(call: Call) -> Made:
 
 def _constant_of_shape(call: Call) -> Made:
     asked, fill = call.list("shape", 0), call.tensor("value")
-    if asked is None or len(asked) > 32 or any(size < 0 for size in asked):
+    if (fill is not None and fill.size != 1) or asked is None or len(asked) > 32 or any(size < 0 for size in asked):
         raise Unfit
     dtype, shape = fill.dtype if fill else "float32", tuple(asked)
 

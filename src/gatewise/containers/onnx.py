@@ -19,7 +19,7 @@ from ..source import Source
 from ..tensors import FLOATS, StoredTensor, Tensors, WrittenBy
 from . import Container, later
 from ._onnx_declared import Recurrent, recurrent
-from ._onnx_graph import Model, Scope
+from ._onnx_graph import Model, Names, Scope
 from ._onnx_proto import MODEL
 from ._protobuf import BYTES_, VARINT, fields
 
@@ -33,9 +33,11 @@ _PRODUCERS = {"pytorch": "torch", "tf2onnx": "tensorflow", "keras2onnx": "keras"
 
 
 def claims(source: Source) -> bool:
-    """An IR version, then only fields that a model has, up to a graph that begins as one."""
+    """An IR version, then only fields that a model has, up to a graph that begins as one; or a folder with one model."""
+    if source.whole:
+        return bool(_inside(source))
     head = source.data[:2]
-    if source.whole or len(head) < 2 or head[0] != 1 << 3 or not 0 < head[1] < _NEWEST_IR:
+    if len(head) < 2 or head[0] != 1 << 3 or not 0 < head[1] < _NEWEST_IR:
         return False
     cursor = source.cursor()
     try:
@@ -50,6 +52,19 @@ def claims(source: Source) -> bool:
     return False
 
 
+def _inside(source: Source) -> str:
+    """The one ONNX model in a folder or a packed one (as the ONNX model zoo gives them); "" where there is not one."""
+    try:
+        names = [
+            name
+            for name in source.folder.names()
+            if name.endswith(".onnx") and not name.rpartition("/")[2].startswith(".")
+        ]
+    except GatewiseError:
+        return ""
+    return names[0] if len(names) == 1 else ""
+
+
 def _was_graph(source: Source, at: int) -> bool:
     """Does the field whose content begins at ``at`` have the graph's key?"""
     start = at - 1
@@ -60,6 +75,8 @@ def _was_graph(source: Source, at: int) -> bool:
 
 def read(source: Source) -> Tensors:
     """The graph's structure and the tensors' headers; the elements stay in the file."""
+    if source.whole:
+        source = source.folder.open(_inside(source))
     cursor = source.cursor(where="ONNX model")
     found = MODEL.read(cursor, source.limits)
     if "graph" not in found:
@@ -95,6 +112,7 @@ class Listing:
 
     def __init__(self) -> None:
         self._named: dict[str, StoredTensor] = {}
+        self._fresh = Names()
         self._names: dict[int, str] = {}  # of the tensor or value whose id this is
         self._kept: list[Any] = []
 
@@ -110,16 +128,6 @@ class Listing:
             self._named[name] = tensor if name == tensor.name else tensor.renamed(name)
             self._kept.append(thing)  # so that its id stays its own
         return self._names[id(thing)]
-
-    def _fresh(self, name: str, path: str) -> str:
-        if name not in self._named:
-            return name
-        longer = f"{path}/{name}" if path else name
-        number = 1
-        while longer in self._named:
-            number += 1
-            longer = f"{path}/{name}#{number}" if path else f"{name}#{number}"
-        return longer
 
     def tensors(self) -> Iterator[StoredTensor]:
         return iter(self._named.values())
@@ -166,6 +174,7 @@ CONTAINERS = (
         options=("batch_first",),
         stands_for=stands_for,
         magic=((0, b"\x08"),),
+        folders=True,
         rank=60,
     ),
 )
