@@ -27,7 +27,7 @@ ROWS: tuple[Row, ...] = (
     Row(50, 'torch-tar', 'torch_tar', False, ((257, b'ustar'),)),
     Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(60, 'hdf5', 'hdf5_tree', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
-    Row(60, 'onnx', 'onnx', False, ((0, b'\x08'),)),
+    Row(60, 'onnx', 'onnx', True, ((0, b'\x08'),)),
     Row(60, 'pickle', 'plain_pickle', False, ()),
     Row(60, 'tf-graph', 'tf_graph', False, ()),
 )  # fmt: skip
