@@ -74,7 +74,7 @@ def cell_scope(variable: str) -> str:
 
 def declared_cells(names: Iterable[str], told: Mapping[str, Mapping[str, Any]], version: str | None) -> list[Declared]:
     """What is known of each cell's scope: ``told`` (by a graph), and which cell's output it takes."""
-    scopes = dict.fromkeys(cell_scope(name) for name in names)
+    scopes = dict.fromkeys((*(cell_scope(name) for name in names), *told))
     known = {scope: dict(said) for scope in scopes if (said := told.get(scope.removeprefix(f"{_SHADOW}/")))}
     places = _places(scopes)
     for path, level in places.values():
