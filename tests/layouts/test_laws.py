@@ -186,6 +186,11 @@ def moments(arrays: dict[str, np.ndarray], prefix: str, style: str) -> dict[str,
     return {style.format(prefix=prefix, name=name[len(prefix) :]): array for name, array in arrays.items()}
 
 
+def below(case: Case, prefix: str) -> str:
+    """The prefix; with a layer's own name behind it where the table wants a word in that."""
+    return f"{prefix}my_{case.layout.named}{case.layout.separator}" if case.layout.named else prefix
+
+
 MOMENTS = {
     "as torch's functional optimizers do": ("exp_avg.{prefix}{name}", "exp_avg_sq.{prefix}{name}"),
     "below a key of their own": ("optimizer.state.exp_avg.{prefix}{name}", "optim.momentum_buffer.{prefix}{name}"),
@@ -206,7 +211,7 @@ MOMENTS = {
 @few
 def test_a_layer_is_recognised_under_any_path_beside_anything(case: Case, words: list[str], size: Sizes) -> None:
     size, separator = fitting(case, size), case.layout.separator
-    prefix = separator.join([*words, ""])
+    prefix = below(case, separator.join([*words, ""]))
     arrays = case.arrays(size, prefix=prefix)
     beside = arrays if is_stream(case.naming) else {**unrelated(separator), **arrays}
     assert_only_right_readings(case, size, arrays, beside, prefix)
@@ -214,7 +219,7 @@ def test_a_layer_is_recognised_under_any_path_beside_anything(case: Case, words:
 
 @each([case for case in UNASKED if case.layers == 1 and case.by_name])
 def test_optimizer_moments_are_never_taken_for_layers(case: Case) -> None:
-    prefix = f"encoder{case.layout.separator}"
+    prefix = below(case, f"encoder{case.layout.separator}")
     arrays = case.arrays(Sizes(5, 4, 3), prefix=prefix)
     for styles in MOMENTS.values():
         beside = {name: array for style in styles for name, array in moments(arrays, prefix, style).items()}
@@ -233,7 +238,7 @@ def test_a_layer_of_a_model_that_is_called_after_an_optimizer_is_still_a_layer(p
 @each([case for case in ANYWHERE if case.by_name])
 def test_an_averaged_copy_is_a_layer_of_its_own_read_alike(case: Case) -> None:
     s = case.layout.separator
-    arrays, copy = case.arrays(Sizes(5, 4, 3), prefix=f"net{s}"), case.arrays(Sizes(5, 4, 3), prefix=f"ema{s}net{s}")
+    arrays, copy = (case.arrays(Sizes(5, 4, 3), prefix=below(case, path)) for path in (f"net{s}", f"ema{s}net{s}"))
     found = recognise(stored({**arrays, **copy}, case.naming), layouts())
     if not found.matches:
         assert {name for doubt in found.ambiguous for name in doubt.tensors} <= {*arrays, *copy}
@@ -306,16 +311,13 @@ def lengths(case: Case, size: Sizes) -> list[tuple[str, int, bool]]:
     direction are told by one tensor alone.  Left out is the width of a projection whose kernel holds rows of x and of
     h: another one is a layer of as many features less."""
     found = []
-    once = sum("feature" in part.parsed.atoms for part in case.parts) == 1
-    for name, shape, part, layer in case.names(size):
+    once = sum("feature" in part.parsed.atoms for _, _, part, layer in case.names(size) if layer == 0) == 1
+    for name, shape, part, layer in case.names(size, below(case, "")):
         for axis in range(len(shape)):
             atoms = {atom for segment in part.parsed.axes[axis] for atom in segment}
             if atoms == {"hidden"} and part.roles == PROJECTION and is_joint(case):
                 continue
-            sole = "feature" in atoms and layer == 0 and (case.directions == 1 or "direction" in part.parsed.atoms)
-            sole = sole and once
-            by_gate = "{gate}" in (part.template_text("") or "") or case.layout.gates_of(part) != case.layout.gates
-            found.append((name, axis, sole and not by_gate))
+            found.append((name, axis, "feature" in atoms and layer == 0 and once))
     return found
 
 
@@ -324,7 +326,7 @@ def lengths(case: Case, size: Sizes) -> list[tuple[str, int, bool]]:
 def test_a_wrong_length_in_any_one_tensor_is_a_misfit_with_a_sentence(case: Case, by: int) -> None:
     # Not 3 or 4 units: 3 × 4 rows are a GRU's as well as an LSTM's, so there one wrong length gives the other's shapes.
     for size in (Sizes(5, 6, 3), Sizes(2, 2, 1)):
-        arrays = case.arrays(fitting(case, size))
+        arrays = case.arrays(fitting(case, size), prefix=below(case, ""))
         for name, axis, free in lengths(case, fitting(case, size)):
             shape = list(arrays[name].shape)
             shape[axis] += by
@@ -363,14 +365,16 @@ def test_a_length_that_the_layer_below_contradicts_is_told_of_the_axis_that_is_w
 
 @each([case for case in CASES if (case.extras or len(case.parts) > 1) and case.by_name])
 def test_a_missing_tensor_is_a_misfit_or_leaves_a_part_that_is_optional_as_a_whole(case: Case) -> None:
-    arrays = case.arrays(Sizes(5, 4, 3))
-    one_of = {name: part for name, _, part, _ in case.names(Sizes(5, 4, 3))}
+    arrays = case.arrays(Sizes(5, 4, 3), prefix=below(case, ""))
+    one_of = {name: part for name, _, part, _ in case.names(Sizes(5, 4, 3), below(case, ""))}
     for gone, part in one_of.items():
         left = {name: array for name, array in arrays.items() if name != gone}
         found = recognise(case.offer(left, Sizes(5, 4, 3)), (case.layout,))
         alone = sum(other is part for other in one_of.values()) == 1
         if part.optional and alone and "projection" not in part.roles:
             assert [set(match.tensors) for match in found.matches] == [set(left)]
+        elif part.given and case.layout.also:  # its absence is another form
+            assert not any(match.form == case.form for match in found.matches), gone
         elif not ("projection" in part.roles and is_joint(case)):  # then it is a layer of other sizes
             assert not any(set(match.tensors) == set(left) for match in found.matches), gone
 
@@ -381,7 +385,7 @@ def test_a_missing_tensor_is_a_misfit_or_leaves_a_part_that_is_optional_as_a_who
 @each([case for case in CASES if case.layout.unasked != "never"])
 def test_square_sizes_hide_nothing(case: Case) -> None:
     for size in (fitting(case, size) for size in SQUARES):
-        arrays = case.arrays(size, prefix="x.")
+        arrays = case.arrays(size, prefix=below(case, "x."))
         assert_only_right_readings(case, size, arrays, arrays, "x.")
 
 

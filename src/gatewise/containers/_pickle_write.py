@@ -78,7 +78,7 @@ class _Writer:
         if self.rewrite is not None and isinstance(value, Persistent | Stub):
             value = self.rewrite(value)
         if value is None or isinstance(value, bool | int | float):
-            self.out += _scalar(value)
+            self.out += scalar(value)
         elif value == () and type(value) is tuple:
             self.out += b")"
         elif not self.get(value):
@@ -206,7 +206,8 @@ def _ordered(members: Iterable[Any]) -> list[Any]:
     return sorted(members, key=lambda member: (type(member).__name__, repr(member)))
 
 
-def _scalar(value: float | int | bool | None) -> bytes:
+def scalar(value: float | int | bool | None) -> bytes:
+    """The opcode of a number, a truth value or None, and its operand."""
     if value is None:
         return b"N"
     if isinstance(value, bool):

@@ -24,9 +24,9 @@ _DTYPES = {
     "i8": "int64", "i4": "int32", "i2": "int16", "i1": "int8",
     "u8": "uint64", "u4": "uint32", "u2": "uint16", "u1": "uint8",
 }  # fmt: skip
-CODES = {dtype: code for code, dtype in _DTYPES.items()}
-_ML_DTYPES = frozenset(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"))
+ML_DTYPES = frozenset(("bfloat16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"))
 _JAX_ARRAYS = ("_reconstruct_array", "reconstruct_device_array")
+CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _SCALAR_CODES = {
     "float64": "d", "float32": "f", "float16": "e", "bool": "?",
     "int64": "q", "int32": "i", "int16": "h", "int8": "b", "uint64": "Q", "uint32": "I", "uint16": "H", "uint8": "B",
@@ -47,7 +47,7 @@ def dtype_of(value: object) -> tuple[str, bool] | None:
     code = value.args[0]
     state = value.state
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "<"
-    if isinstance(code, Global) and code.module.partition(".")[0] == "ml_dtypes" and code.name in _ML_DTYPES:
+    if isinstance(code, Global) and code.module.partition(".")[0] == "ml_dtypes" and code.name in ML_DTYPES:
         return code.name, order == ">"
     if not isinstance(code, str):
         return None

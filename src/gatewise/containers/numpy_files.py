@@ -19,7 +19,7 @@ from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded, NotRepresentable
 from ..record import record
 from ..source import Source
-from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides
+from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides, numpy_dtype
 from . import Container
 from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of
 
@@ -34,6 +34,7 @@ DESCR = {
 CODES = {dtype: code for code, dtype in DESCR.items()}
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES = 1 << 16  # longest header: numpy itself refuses longer than 10,000 characters since 1.24
+NAMELESS = "V2"  # what numpy calls bfloat16 and other types that it does not know
 _SUFFIX = ".npy"
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
@@ -231,24 +232,25 @@ def write_npz(path: Path, tensors: Tensors) -> None:
     with open(path, "wb") as file:
         archive = ZipWriter(file)
         for tensor in tensors.values():
-            header = _npy_header(tensor)
-            archive.add(tensor.name + _SUFFIX, len(header) + tensor.nbytes, _npy_chunks(header, tensor))
+            header = npy_header(tensor)
+            archive.add(tensor.name + _SUFFIX, len(header) + tensor.nbytes, npy_chunks(header, tensor))
         archive.close()
 
 
-def _npy_header(tensor: StoredTensor) -> bytes:
+def npy_header(tensor: StoredTensor) -> bytes:
+    """What precedes the elements.  bfloat16 is nameless to numpy: two bytes of nothing known."""
     order = "|" if ITEM_BYTES[tensor.dtype] == 1 else "<"
     sizes = ", ".join(map(str, tensor.shape)) + ("," if len(tensor.shape) == 1 else "")
-    text = f"{{'descr': '{order}{CODES[tensor.dtype]}', 'fortran_order': False, 'shape': ({sizes}), }}"
+    text = f"{{'descr': '{order}{CODES.get(tensor.dtype, NAMELESS)}', 'fortran_order': False, 'shape': ({sizes}), }}"
     text += " " * (-(10 + len(text) + 1) % 64) + "\n"
     return MAGIC + b"\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin-1")
 
 
-def _npy_chunks(header: bytes, tensor: StoredTensor) -> Iterator[bytes | memoryview]:
+def npy_chunks(header: bytes, tensor: StoredTensor) -> Iterator[bytes | memoryview]:
     import numpy as np
 
     yield header
-    array: Array = np.ascontiguousarray(tensor.array(), dtype="<" + CODES[tensor.dtype])
+    array: Array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
     yield array.reshape(-1).view(np.uint8).data
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownContainer
@@ -114,6 +115,21 @@ def _written_by(root: object, met: Record, jittor: bool) -> Iterator[WrittenBy]:
         yield WrittenBy("numpy", ">=2", "the pickle names numpy._core")
 
 
+# Writing: Haiku's parameters.
+
+
+def write(path: Path, tensors: Tensors) -> None:
+    """``{module: {parameter: array}}``, as Haiku's ``init`` gives and its ``apply`` takes it."""
+    from ._pickle_arrays import write as write_tree
+
+    modules: dict[str, dict[str, StoredTensor]] = {}
+    for tensor in tensors.values():
+        module, _, parameter = tensor.name.rpartition("/")
+        modules.setdefault(module, {})[parameter] = tensor
+    with open(path, "wb") as file:
+        write_tree(file, modules)
+
+
 # Torch tensors outside torch's own files.
 
 
@@ -166,6 +182,10 @@ CONTAINERS = (
         "https://docs.python.org/3/library/pickle.html; numpy/_core/src/multiarray/methods.c, array_reduce",
         claims,
         read,
+        write=write,
+        suffixes=(".pkl", ".pickle"),
+        frameworks=("haiku",),
         rank=60,
+        magic=tuple((0, first) for first in (b"\x80", b"(", b"}", b"]", b"c")),
     ),
 )

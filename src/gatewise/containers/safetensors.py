@@ -44,7 +44,8 @@ def read(source: Source) -> Tensors:
     cursor = source.cursor(where="safetensors header")
     length = source.limits.check("header_bytes", cursor.u64(), path=source.path, where="safetensors header")
     header = _json(bytes(cursor.take(length, "bytes of header")), source)
-    metadata = _metadata(header.pop(_METADATA, {}), source)
+    said = header.pop(_METADATA, {})
+    metadata = _metadata({} if said is None else said, source)
     source.limits.check("tensors", len(header), path=source.path, where="safetensors header")
     places = {name: _place(name, entry, source) for name, entry in header.items()}
     _covered_exactly(places, source.size - 8 - length, source)
@@ -57,7 +58,7 @@ def read(source: Source) -> Tensors:
         path=source.path,
         container="safetensors",
         bytes=source.size,
-        written_by=_written_by(metadata),
+        written_by=_written_by(metadata, said is None),
         metadata=metadata,
     )  # fmt: skip
 
@@ -131,7 +132,10 @@ def _covered_exactly(places: Mapping[str, tuple[str, tuple[int, ...], int, int]]
         raise _broken(source, f"the tensors cover {at:,} bytes, the file has {size:,} after its header.")
 
 
-def _written_by(metadata: Mapping[str, str]) -> Iterator[WrittenBy]:
+def _written_by(metadata: Mapping[str, str], written_null: bool) -> Iterator[WrittenBy]:
+    """MLX writes null where it has no metadata (mlx/io/safetensors.cpp), which the format's own library does not."""
+    if written_null:
+        yield WrittenBy("mlx", "", "__metadata__ is null, as MLX writes it")
     form = metadata.get("format")
     if form in FORMATS:
         yield WrittenBy(FORMATS[form], "", f"__metadata__ says format {form}")

@@ -98,6 +98,7 @@ class Layout:
     ``writers``  names under which files tell that this layout's framework wrote them; its own where not said
     ``outside``  why a layer of this layout is named and shown but neither run nor converted: its cell is not plain
     ``repeats``  in a stream without names, further such groups are the next layers where the sizes fit
+    ``named``    a word that the last part of a layer's path must have in it, where the tensors' own names are any module's
     ``like``     the layout whose tensors' names these are too: where a file does not tell, it is read as that one
     ``note``     what whoever runs such a layer should know beside its equations; told with the evidence
     ``also``     forms that only the absence of parts shows: ``({"coupled": "i"},)``
@@ -125,6 +126,7 @@ class Layout:
     writers: tuple[str, ...] = ()
     outside: str = ""
     repeats: bool = False
+    named: str = ""
     like: str = ""
     note: str = ""
     also: tuple[Mapping[str, Any], ...] = ()

@@ -125,7 +125,7 @@ class Template:
         groups = found.groupdict()
         layer, second = divmod(int(groups["place"]), 2) if self.has_place else (int(groups.get("layer") or 0), 0)
         return Found(
-            path=self._path(found),
+            path=self._path(found).rstrip("/"),  # AlphaFold's names have two before a parameter
             layer=layer,
             direction="reverse" if second or groups.get("reverse") is not None else "forward",
             gate=self._canonical[groups["gate"]] if groups.get("gate") else None,

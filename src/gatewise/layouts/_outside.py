@@ -6,12 +6,15 @@ declared sizes are not those of its tensors.  Moments that an optimizer keeps ar
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from ..record import record
 from ..tensors import Declared, Tensors
+from ..weights import KERNEL, RECURRENT_KERNEL
+from ._layout import Layout
 from ._match import Group, Match, claims
 from ._settings import told_by_settings
 
@@ -41,6 +44,7 @@ _OPTIMIZER = (
 _SLOTS = frozenset((
     "m", "v", "vhat", "mu", "nu", "momentum", "momentums", "velocity", "velocities", "accumulator", "accumulators", "rms",
 ))  # fmt: skip
+_OPTAX = _SLOTS | {"trace", "ema", "acc_grads", "sum_of_squares", "nu_max"}
 
 
 @record
@@ -62,7 +66,14 @@ def is_moment(path: str) -> bool:
         for at, piece in enumerate(pieces)
         if re.fullmatch(_OPTIMIZER, piece)
     )
-    return bool(_MOMENTS.intersection(pieces)) or any(slots)
+    return bool(_MOMENTS.intersection(pieces)) or any(slots) or _of_optax(pieces)
+
+
+def _of_optax(pieces: list[str]) -> bool:
+    """Optax's states lie in tuples, however deep: ``opt_state/1/0/mu/lstm``; bare ones in a tuple: ``1/0/nu/lstm``."""
+    at = pieces.index("opt_state") if "opt_state" in pieces else len(pieces)
+    numbered = (before.isdigit() and piece in ("mu", "nu") for before, piece in itertools.pairwise(pieces))
+    return bool(_OPTAX.intersection(pieces[at:])) or any(numbered)
 
 
 def named_outside(match: Match) -> Lookalike:
@@ -104,13 +115,19 @@ def _norms_beside(match: Match, tensors: Tensors) -> str:
     return ""
 
 
-def convolution(group: Group, tensors: Tensors, declared: Declared | None) -> list[Lookalike]:
-    """Kernels with more than two axes: a convolutional recurrent layer, declared or not."""
+def convolution(layout: Layout, group: Group, tensors: Tensors, declared: Declared | None) -> list[Lookalike]:
+    """Two kernels with more than two axes: a convolutional recurrent layer, declared or not.  One is a convolution's."""
     names = tuple(group.names.values())
     if group.declared is not None:  # an operator's own tables say how many axes its inputs have
         return []
-    rank = max(len(tensors[name].shape) for name in names)
-    if rank < 3 or len(names) < 2:
+    kernels = {
+        role for (index, *_), name in group.names.items() if len(tensors[name].shape) > 2
+        for role in layout.parts[index].roles
+    }  # fmt: skip
+    recurrent = len({name for name in names if len(tensors[name].shape) > 2}) > 1 or re.search(
+        _RECURRENT_CLASS, group.name
+    )
+    if not ({*KERNEL, *RECURRENT_KERNEL} <= kernels and recurrent):
         return []
     kind = declared.kind if declared and declared.kind else "convolutional recurrent layer"
     name = declared.name if declared and declared.name else group.name

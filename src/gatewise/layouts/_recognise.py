@@ -74,12 +74,13 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
                     candidates.append(fitting)
             else:
                 misfits[group.name].append(fitting)
-                outside += convolution(group, finder.tensors, finder.declared_for(group))
+                outside += convolution(layout, group, finder.tensors, finder.declared_for(group))
     settled, ambiguous = settle(candidates, finder.tensors)
     outside += [named_outside(match) for match in settled if match.layout.outside]
     matches = [match for match in settled if not match.layout.outside]
     claimed = {name for match in matches for name in match.tensors}
     outside = [look for look in outside if not claimed.intersection(look.tensors)]
+    outside = [look for look in outside if not any(set(look.tensors) < set(other.tensors) for other in outside)]
     if not finder.chosen:  # the user said what to look for: what else there is does not matter
         outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
     return Recognised(
@@ -105,6 +106,9 @@ def _first_by_name(looks: Iterable[Lookalike]) -> list[Lookalike]:
     return list({look.name: look for look in reversed(list(looks))}.values())[::-1]
 
 
+_WANTS = " also wants "  # says less than an axis that does not come out even
+
+
 class _Finder:
     """What one file offers: names matched once per template, declared objects by path."""
 
@@ -127,6 +131,8 @@ class _Finder:
         by_path: dict[tuple[str, str], list[tuple[Address, str, tuple[str, ...]]]] = defaultdict(list)
         for index, part in enumerate(layout.parts):
             for name, found in self._named(layout, part):
+                if not (self.chosen or layout.named in re.split(r"[./]", found.path)[-1].lower()):
+                    continue
                 address = (index, found.layer, found.direction, found.gate)
                 by_path[found.path, found.member].append((address, name, found.wild))
         groups: list[Group] = []
@@ -166,15 +172,15 @@ class _Finder:
         version = declared.version if declared and declared.version else self._version(layout)
         told = told_by_settings(layout, declared.settings, version) if declared else {}
         fitting: list[Match] = []
-        reason = ""
+        reasons: list[str] = []
         for form in layout.forms:
             found = self._fit_form(layout, form, group, declared)
             if isinstance(found, Match):
                 fitting.append(found)
             else:
-                reason = reason or found
+                reasons.append(found)
         if not fitting:
-            return reason
+            return next((text for text in reasons if _WANTS not in text), reasons[0])
         return self._with_meaning(layout, fitting, declared, told, version)
 
     def _version(self, layout: Layout) -> str | None:
@@ -188,8 +194,11 @@ class _Finder:
         present = {i: part for i, part in enumerate(layout.parts) if part in wanted and _has(group, i)}
         missing = [p for i, p in enumerate(layout.parts) if p in wanted and i not in present and not p.optional]
         if missing:
-            return f"{layout.name} also wants {missing[0].template_text(group.naming) or missing[0].name!r}."
+            return f"{layout.name}{_WANTS}{missing[0].template_text(group.naming) or missing[0].name!r}."
         addresses = {address: name for address, name in group.names.items() if address[0] in present}
+        extra = next((name for address, name in group.names.items() if address[0] not in present), None)
+        if extra is not None and form in layout.also:  # a form that the absence of just this tensor shows
+            return f"{layout.name} has no {extra!r} in this form."
         incomplete = "" if is_stream(group.naming) else _incomplete(layout, present, addresses, group.naming)
         if incomplete:
             return incomplete
