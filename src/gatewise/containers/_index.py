@@ -19,6 +19,7 @@ ROWS: tuple[Row, ...] = (
     Row(37, 'ncnn', 'ncnn', False, ((0, b'7767517'),)),
     Row(40, 'c-header', 'c_header', False, ((0, b'/* gatewise C header 1'),)),
     Row(40, 'safetensors', 'safetensors', False, ((8, b'{'),)),
+    Row(44, 'npy-stream', 'npy_stream', False, ((0, b'\x93NUMPY'), (0, b'{'), (0, b'['), (0, b'"'))),
     Row(45, 'npz', 'numpy_files', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(45, 'tf-checkpoint', 'tf_checkpoint', False, ()),
     Row(46, 'npy', 'numpy_files', False, ((0, b'\x93NUMPY'),)),
@@ -26,9 +27,10 @@ ROWS: tuple[Row, ...] = (
     Row(50, 'torch-legacy', 'torch_legacy', False, ((0, b'\x80'), (0, b'L119547037146038801333356L\n'))),
     Row(50, 'torch-tar', 'torch_tar', False, ((257, b'ustar'),)),
     Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
+    Row(55, 'flax-msgpack', 'flax_msgpack', False, ((0, b'\x80'), (0, b'\x81'), (0, b'\x82'), (0, b'\x83'), (0, b'\x84'), (0, b'\x85'), (0, b'\x86'), (0, b'\x87'), (0, b'\x88'), (0, b'\x89'), (0, b'\x8a'), (0, b'\x8b'), (0, b'\x8c'), (0, b'\x8d'), (0, b'\x8e'), (0, b'\x8f'), (0, b'\xde'), (0, b'\xdf'))),
     Row(60, 'hdf5', 'hdf5_tree', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(60, 'onnx', 'onnx', True, ((0, b'\x08'),)),
-    Row(60, 'pickle', 'plain_pickle', False, ()),
+    Row(60, 'pickle', 'plain_pickle', False, ((0, b'\x80'), (0, b'('), (0, b'}'), (0, b']'), (0, b'c'))),
     Row(60, 'tf-graph', 'tf_graph', False, ()),
 )  # fmt: skip
 MODULES = frozenset(row.module for row in ROWS)
