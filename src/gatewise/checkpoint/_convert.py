@@ -203,7 +203,7 @@ def _of_framework(framework: str, stack: Stack) -> Layout:
             f"no layout of {framework!r} stores a {stack.cell}.",
             next=nearest(framework, names) or f"Known: {', '.join(names)}.",
         )
-    return candidates[0]
+    return next((known for known in candidates if len(stack.directions) in known.ways), candidates[0])
 
 
 # What else is in the file.

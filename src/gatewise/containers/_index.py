@@ -18,6 +18,7 @@ ROWS: tuple[Row, ...] = (
     Row(36, 'openvino', 'openvino', False, ((0, b'<?xml'), (0, b'<net'), (0, b'\xef\xbb\xbf<'))),
     Row(37, 'ncnn', 'ncnn', False, ((0, b'7767517'),)),
     Row(40, 'c-header', 'c_header', False, ((0, b'/* gatewise C header 1'),)),
+    Row(40, 'mindspore-ckpt', 'mindspore_ckpt', False, ((0, b'\n'),)),
     Row(40, 'safetensors', 'safetensors', False, ((8, b'{'),)),
     Row(44, 'npy-stream', 'npy_stream', False, ((0, b'\x93NUMPY'), (0, b'{'), (0, b'['), (0, b'"'))),
     Row(45, 'npz', 'numpy_files', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),

@@ -3,7 +3,8 @@
 Source: python/paddle/nn/layer/rnn.py of Paddle 3.3: LSTMCell, GRUCell, SimpleRNNCell (names, shapes, equations, gate
 order), RNNBase.__init__ and _RNNBase.flatten_parameters.  A layer's parameters are those of its cells, ``0.cell_fw`` …;
 the names ``weight_ih_l0`` … that the layer gives them too are not read: with ``proj_size`` they are laid over one tensor
-too many, and each names another than it says.  The projection is [unit, hidden], torch's transposed.
+too many, and each names another than it says.  The projection is [unit, hidden], torch's transposed.  A cell made without
+biases stores zeros for them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ def _parts(where: str) -> tuple[Part, ...]:
     return (
         Part(f"{where}weight_ih", KERNEL, "(gate unit) feature"),
         Part(f"{where}weight_hh", RECURRENT_KERNEL, "(gate unit) hidden"),
-        Part(f"{where}bias_ih", BIAS, "(gate unit)", optional=True),
-        Part(f"{where}bias_hh", RECURRENT_BIAS, "(gate unit)", optional=True),
+        Part(f"{where}bias_ih", BIAS, "(gate unit)"),
+        Part(f"{where}bias_hh", RECURRENT_BIAS, "(gate unit)"),
     )
 
 
