@@ -255,7 +255,7 @@ def _write(
     if chosen.write is None:
         raise UsageError(f"{chosen.name} is not written.")
     content = _content(chosen, units, carried, options, progress)
-    with atomic(out, force) as temporary:
+    with atomic(out, force, chosen.beside) as temporary:
         try:
             chosen.write(temporary, content)
             return _proved(temporary, units) if verify else None

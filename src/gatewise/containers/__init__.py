@@ -70,6 +70,7 @@ class Container:
     ``frameworks``                whose layouts it can hold when writing; empty: anybody's
     ``magic``                     bytes at offsets, of which a file has one, or ``claims`` is not asked; empty: always asked
     ``folders``                   is it asked about directories all the same, which have no magic?
+    ``beside``                    suffixes of the other files that ``write`` makes, under the same stem: ``.bin``
     ``options``                   what ``write`` looks for in the tensors' ``metadata``: ``batch_first``
     ``stands_for(path)``          the file to read where a path is no file, or one that no format claims: the prefix of
                                   a checkpoint, a shard, the weights beside their graph; None where it is none of those
@@ -84,6 +85,7 @@ class Container:
     suffixes: tuple[str, ...] = ()
     naming: str = ""
     frameworks: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     draft: Callable[[Source], Draft] | None = None
     stands_for: Callable[[Path], Path | None] | None = None

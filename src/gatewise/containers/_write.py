@@ -14,26 +14,32 @@ from ..errors import WriteRefused
 
 
 @contextlib.contextmanager
-def atomic(path: str | os.PathLike[str], force: bool = False) -> Iterator[Path]:
+def atomic(path: str | os.PathLike[str], force: bool = False, beside: tuple[str, ...] = ()) -> Iterator[Path]:
     """A temporary path to write to; it becomes ``path`` when the block ends well, and vanishes when it does not.
 
+    ``beside``: suffixes of files that are written with it under the same stem (``.bin``); they are renamed first, so
+    that ``path`` never stands without them.
     Raises WriteRefused when ``path`` exists (unless ``force``), is a directory, or its folder cannot be written.
     """
     target = Path(path)
-    _refuse_target(target, force)
+    for each in (target, *(target.with_suffix(suffix) for suffix in beside)):
+        _refuse_target(each, force)
     # The name is chosen before the file is made, so that an interrupt finds it whenever it comes.
     temporary = target.with_name(f".gatewise-{os.urandom(6).hex()}.part")
     try:
         _make(temporary, path)
         yield temporary
+        for suffix in beside:
+            _finish(temporary.with_suffix(suffix), target.with_suffix(suffix))
         _finish(temporary, target)
     except OSError as error:
         raise WriteRefused(
             f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
         ) from error
     finally:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was renamed, or never made
-            temporary.unlink()
+        for each in (temporary, *(temporary.with_suffix(suffix) for suffix in beside)):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was renamed, or never made
+                each.unlink()
 
 
 def _make(temporary: Path, path: str | os.PathLike[str]) -> None:

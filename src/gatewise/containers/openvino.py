@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import Declared, Tensors, WrittenBy
-from . import Container
+from . import Container, later
 
 if TYPE_CHECKING:
     from ._openvino_graph import Layer, Model, Net, Weights
@@ -224,6 +224,11 @@ CONTAINERS = (
         claims=claims,
         read=read,
         magic=((0, b"<?xml"), (0, b"<net"), (0, b"\xef\xbb\xbf<")),
+        write=later("._openvino_write", "write"),
+        suffixes=(".xml",),
+        beside=(".bin",),
+        naming="inputs",
+        frameworks=("openvino",),
         stands_for=stands_for,
         rank=36,
     ),

@@ -49,9 +49,9 @@ _BEFORE = replace(PLAIN["gru"], reset="before")
 
 def _parts(axis: str, gru: bool = False) -> tuple[Part, ...]:
     """The tensors of a sequence, whose first axis is the direction, or of a cell."""
-    single = Part({INPUTS: "B"}, BIAS, f"{axis}(gate unit)", optional=True, given={"reset": "before"} if gru else {})
+    single = Part({INPUTS: "B"}, BIAS, f"{axis}(gate unit)", given={"reset": "before"} if gru else {})
     fourth = Part(
-        {INPUTS: "B"}, BIAS + RECURRENT_BIAS, f"{axis}(gate unit + unit)", optional=True, gates={"recurrent_bias": "n"},
+        {INPUTS: "B"}, BIAS + RECURRENT_BIAS, f"{axis}(gate unit + unit)", gates={"recurrent_bias": "n"},
         given={"reset": "after"},
     )  # fmt: skip
     return (
