@@ -30,6 +30,7 @@ FRAMEWORKS = {
     "safetensors": ("safetensors",),
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
 }
 IMPORTS = {
     "torch": "import torch",
@@ -37,6 +38,7 @@ IMPORTS = {
     "safetensors": "import safetensors.numpy",
     "onnx": "import onnx.checker",
     "onnxruntime": "import onnxruntime",
+    "openvino": "import openvino",
 }
 
 

@@ -137,7 +137,7 @@ def test_what_c_cannot_say_is_refused(tmp_path):
         ("},\n", ", 1.0f},\n", "numbers, its shape"),
         ("},\n", ", 1.0.0f},\n", "is not a number"),
         ("[4][5]", "[400][900]", "has no room"),
-        ("};", "} ;", ""),
+        ("};", "} ;", "has no end"),
     ],
 )
 def test_an_edited_header_is_refused(tmp_path, old, new, says):

@@ -155,7 +155,7 @@ def copy(tmp_path) -> Path:
         ('id="1"', 'id="0"', "two layers have the id 0"),
         ("</net>", "", "not sound XML"),
         ("<layers>", "<layer>", "outside of any graph"),
-        ("<net ", "<nut ", ""),
+        ("<net ", "<nut ", "is XML text"),
     ],
 )
 def test_a_broken_graph_is_refused(copy, old, new, says):

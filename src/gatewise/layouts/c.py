@@ -42,15 +42,17 @@ _PARTS = (
     Part({"c": f"{_AT}bias_{{gate}}"}, BIAS, "unit"),
 )
 
+_PROVEN = "C99, compiled by cc: 1e-06"
+
 LAYOUTS = (
     Layout("c.LSTM", "lstm", "ifgo",
            (*_PARTS, Part({"c": f"{_AT}peephole_{{gate}}"}, PEEPHOLE, "unit", optional=True, gates="ifo"),
             Part({"c": f"{_AT}projection"}, PROJECTION, "hidden unit", optional=True)),
            _SOURCE, settings=(*_GATES, _activation("output_activation", "tanh"), *_CLIPS), kinds=("c.LSTM",),
-           written_as="c.LSTM", facts=_FACTS),
+           written_as="c.LSTM", facts=_FACTS, proven=_PROVEN),
     Layout("c.GRU", "gru", "rzn",
            (*_PARTS, Part({"c": f"{_AT}recurrent_bias_{{gate}}"}, RECURRENT_BIAS, "unit", gates="n", given={"reset": "after"})),
            _SOURCE, dialect=replace(PLAIN["gru"]), settings=(*_GATES, _same("reset", "after", "before", default="after")),
-           kinds=("c.GRU",), written_as="c.GRU", facts=_FACTS, also=({"reset": "before"},)),
-    Layout("c.RNN", "rnn", "h", _PARTS, _SOURCE, settings=_COMMON, kinds=("c.RNN",), written_as="c.RNN", facts=_FACTS),
+           kinds=("c.GRU",), written_as="c.GRU", facts=_FACTS, also=({"reset": "before"},), proven=_PROVEN),
+    Layout("c.RNN", "rnn", "h", _PARTS, _SOURCE, settings=_COMMON, kinds=("c.RNN",), written_as="c.RNN", facts=_FACTS, proven=_PROVEN),
 )  # fmt: skip
