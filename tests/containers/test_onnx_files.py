@@ -240,6 +240,21 @@ def test_a_layer_follows_another_only_through_shapes_that_keep_its_sequence(tmp_
     assert second.after == (("first",) if follows else ())
 
 
+def test_layers_come_in_the_graph_s_order_whatever_the_order_of_their_weights(tmp_path: Path) -> None:
+    """tf2onnx writes the last layer's weights first."""
+    nodes = [
+        make.node("LSTM", ["X", "W", "R"], ["Y"], "first", hidden_size=4),
+        make.node("Squeeze", ["Y", "one"], ["mid"]),
+        make.node("LSTM", ["mid", "W2", "R2"], ["Z"], "second", hidden_size=4),
+    ]
+    shapes = {"W2": (1, 16, 4), "R2": (1, 16, 4), "W": (1, 16, 5), "R": (1, 16, 4)}
+    stored = [make.longs("one", [1]), *(make.floats(name, shape) for name, shape in shapes.items())]
+    checkpoint = gw.open(make.saved(tmp_path, make.model(make.graph(nodes, stored, ["X"]))))
+    assert [layer.name for layer in checkpoint.layers] == ["first", "second"]
+    (stack,) = checkpoint.stacks()
+    assert (stack.num_layers, stack.spec.input_size) == (2, 5)
+
+
 # A folder, or a packed one.
 
 

@@ -44,16 +44,22 @@ def recognise(
     claimed |= {name for look in found.outside for name in look.tensors}
     left = tensors.with_tensors(tensor for name, tensor in tensors.items() if name not in claimed)
     resembling = _pass(_Finder(left, RESEMBLING, chosen, told or {}), layouts) if left else Recognised(())
-    order = {name: position for position, name in enumerate(tensors)}
-    matches = sorted(
-        (*found.matches, *resembling.matches), key=lambda match: min(order[name] for name in match.tensors)
-    )
     return replace(
         found,
-        matches=tuple(_named_apart(matches)),
+        matches=tuple(_named_apart(_in_order((*found.matches, *resembling.matches), tensors))),
         ambiguous=(*found.ambiguous, *resembling.ambiguous),
         misfits=found.misfits or resembling.misfits,
     )
+
+
+def _in_order(matches: Iterable[Match], tensors: Tensors) -> list[Match]:
+    """The layers as their tensors lie in the file; a graph's operators among them in the graph's own order."""
+    places = {name: position for position, name in enumerate(tensors)}
+    ordered = sorted(matches, key=lambda match: min(places[name] for name in match.tensors))
+    turns = {id(declared): position for position, declared in enumerate(tensors.declared)}
+    operators = [match for match in ordered if match.group.declared is not None]
+    in_turn = iter(sorted(operators, key=lambda match: turns.get(id(match.group.declared), -1)))
+    return [match if match.group.declared is None else next(in_turn) for match in ordered]
 
 
 def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
