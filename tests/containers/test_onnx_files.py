@@ -516,6 +516,20 @@ def test_a_quantised_lstm_is_named_with_its_sizes_and_its_gates_shown(tmp_path: 
         gw.convert(path, tmp_path / "out.safetensors")
 
 
+def test_recurrent_operators_that_no_table_reads_are_named_with_their_tensors(tmp_path: Path) -> None:
+    attention = make.node("AttnLSTM", ["X", "W", "R"], ["Y"], "attention", "com.microsoft", hidden_size=4)
+    unpacked = make.node("DequantizeLinear", ["w", "scale"], ["W2"])
+    quantised = make.node("GRU", ["X", "W2", "R"], ["Z"], "packed", hidden_size=4)
+    stored = [make.floats("W", (1, 16, 5)), make.floats("R", (1, 16, 4)), make.floats("scale", ())]
+    stored.append(make.tensor("w", [1, 12, 5], bytes(60), 3))
+    path = make.saved(tmp_path, make.model(make.graph([attention, unpacked, quantised], stored, ["X"])))
+    rows = {row["name"]: row for row in gw.open(path).inspect()["outside"]}
+    assert rows["attention"]["kind"] == "com.microsoft.AttnLSTM"
+    assert rows["attention"]["tensors"] == ["W", "R"]
+    assert rows["packed"]["kind"] == "quantized onnx.GRU"
+    assert "quantised" in rows["packed"]["why"]
+
+
 def test_torch_s_names_beside_an_operator_that_takes_them_turned_are_not_a_second_layer(tmp_path: Path) -> None:
     nodes, numbers = turned("rnn.weight_ih", "W")
     more, _ = turned("rnn.weight_hh", "R")

@@ -182,8 +182,8 @@ class _Graph:
 
     def pieces(self, path: Path) -> Iterator[bytes | memoryview]:
         """The whole file, each weight when it comes to it.  Raises NotRepresentable where it is too large."""
-        small = [encoded(5, _numbers(name, list(numbers))) for numbers, name in self._numbers.items()]
-        before = b"".join(encoded(1, node) for node in self._nodes) + encoded(2, "gatewise") + b"".join(small)
+        small = [_constant(name, list(numbers)) for numbers, name in self._numbers.items()]
+        before = b"".join(encoded(1, node) for node in (*small, *self._nodes)) + encoded(2, "gatewise")
         after = b"".join(encoded(11, value) for value in self._inputs)
         after += b"".join(encoded(12, value) for value in self._outputs)
         heads = [_head(tensor) for tensor in self._weights]
@@ -274,9 +274,11 @@ def _value(name: str, shape: list[int | str]) -> bytes:
     return encoded(1, name) + encoded(2, encoded(1, tensor))
 
 
-def _numbers(name: str, numbers: list[int]) -> bytes:
+def _constant(name: str, numbers: list[int]) -> bytes:
     raw = b"".join(number.to_bytes(8, "little", signed=True) for number in numbers)
-    return encoded(1, len(numbers)) + encoded(2, _INT64) + encoded(8, name) + encoded(9, raw)
+    value = encoded(1, len(numbers)) + encoded(2, _INT64) + encoded(9, raw)
+    attribute = encoded(1, "value") + encoded(5, value) + encoded(20, 4)
+    return encoded(2, name) + encoded(3, name) + encoded(4, "Constant") + encoded(5, attribute)
 
 
 def _head(tensor: StoredTensor) -> bytes:

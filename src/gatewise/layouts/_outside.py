@@ -143,7 +143,8 @@ def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> li
         last = re.split(r"[./]", declared.kind or declared.path)[-1]
         if reason is None and not re.search(_RECURRENT_CLASS, last):
             continue
-        own = _own_tensors(declared, tensors)
+        given = tuple(name for name in declared.inputs.values() if name in tensors)
+        own = given if declared.inputs else _own_tensors(declared, tensors)
         matrices = [name for name in own if len(tensors[name].shape) > 1 and tensors[name].size > 1]
         if reason is None and len(matrices) > 1:
             what = declared.kind or f"layer of that name ({last})"
