@@ -539,6 +539,36 @@ def test_torch_s_names_beside_an_operator_that_takes_them_turned_are_not_a_secon
     assert (layer.name, layer.layout) == ("lstm", "onnx.LSTM")
 
 
+@pytest.mark.parametrize(("op", "attribute"), [("Loop", "body"), ("Scan", "body"), ("If", "then_branch")])
+def test_a_node_inside_a_body_sees_the_weights_outside(tmp_path: Path, op: str, attribute: str) -> None:
+    nodes, tensors = make.lstm()
+    around = make.node(op, ["n"], ["Y"], "around", **{attribute: ("g", make.graph(nodes, inputs=["X"]))})
+    (layer,) = gw.open(make.saved(tmp_path, make.model(make.graph([around], tensors, ["n"])))).layers
+    assert (layer.name, layer.spec.input_size, layer.spec.bias) == ("lstm", 5, "double")
+
+
+def test_an_input_of_a_body_hides_a_weight_of_its_name_outside(tmp_path: Path) -> None:
+    nodes, tensors = make.lstm()
+    around = make.node("Loop", ["n"], ["Y"], "around", body=("g", make.graph(nodes, inputs=["X", "W"])))
+    checkpoint = gw.open(make.saved(tmp_path, make.model(make.graph([around], tensors, ["n"]))))
+    assert checkpoint.layers == []
+    assert any("is given W only when the model runs" in note for note in checkpoint.tensors.notes)
+
+
+def test_a_cell_that_the_exporter_took_apart_is_told_by_torch_s_names(tmp_path: Path) -> None:
+    nodes = [
+        make.node("Gemm", ["x", "decoder.rnn.weight_ih", "decoder.rnn.bias_ih"], ["a"], transB=1),
+        make.node("Gemm", ["h", "decoder.rnn.weight_hh", "decoder.rnn.bias_hh"], ["b"], transB=1),
+    ]
+    shapes = {"weight_ih": (16, 5), "weight_hh": (16, 4), "bias_ih": (16,), "bias_hh": (16,)}
+    stored = [make.floats(f"decoder.rnn.{name}", shape) for name, shape in shapes.items()]
+    path = make.saved(tmp_path, make.piece(2, "pytorch") + make.model(make.graph(nodes, stored, ["x", "h"])))
+    content = path.read_bytes()
+    path.write_bytes(content[9:11] + content[:9] + content[11:])  # the IR version comes first
+    (layer,) = gw.open(path).layers
+    assert (layer.name, layer.layout, layer.sure) == ("decoder.rnn", "torch.LSTMCell", True)
+
+
 def test_one_set_of_weights_is_one_layer_with_its_other_place_and_two_sets_are_two(tmp_path: Path) -> None:
     nodes, tensors = make.lstm()
     again = make.node("LSTM", ["X2", "W", "R", "B"], ["Y2"], "again", hidden_size=4)
