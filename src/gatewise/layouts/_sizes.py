@@ -28,9 +28,10 @@ def solved(
     """
     projected = any("projection" in part.roles for part in present.values())
     equations: dict[tuple[int, str], list[Equation]] = defaultdict(list)
+    flat = [(present[index], tensors[name]) for (index, *_), name in names.items() if present[index].parsed.sections]
+    if flat:
+        return _of_flats(layout, flat, told)
     for (index, layer, direction, _), name in names.items():
-        if present[index].parsed.sections:
-            return _of_flat(layout, present[index], tensors[name], told)
         equations[layer, direction] += _equations(layout, present[index], tensors[name], projected)
     sizes: Sizes = {}
     for place, system in equations.items():
@@ -54,6 +55,16 @@ def _equations(layout: Layout, part: Part, tensor: StoredTensor, projected: bool
     ]
 
 
+def _of_flats(layout: Layout, flat: list[tuple[Part, StoredTensor]], told: Mapping[str, int]) -> Sizes:
+    """The sizes that the first flat buffer and what is told give; the others must have room for just these."""
+    sizes = _of_flat(layout, *flat[0], told)
+    for part, tensor in flat[1:]:
+        wanted = flat_length(layout, part, sizes)
+        if tensor.size != wanted:
+            raise Untold(f"{tensor.name!r} has {tensor.size:,} numbers, {wanted:,} are wanted ({layout.name})")
+    return sizes
+
+
 def _of_flat(layout: Layout, part: Part, tensor: StoredTensor, told: Mapping[str, int]) -> Sizes:
     """The sizes of a flat buffer.  Its length gives one size, the features, where the others are told."""
     missing = [word for word in ("unit", "layers", "directions") if word not in told]
@@ -61,6 +72,11 @@ def _of_flat(layout: Layout, part: Part, tensor: StoredTensor, told: Mapping[str
         raise Untold(
             f"{tensor.name!r} is one flat buffer of {tensor.size:,} numbers ({layout.name}), which does not tell its "
             f"{' and '.join(missing)}; say them with --units, --layers, --directions"
+        )
+
+    if min(told.values()) < 1 or told["layers"] * told["directions"] * told["unit"] ** 2 > tensor.size:
+        raise Untold(
+            f"{tensor.name!r} has {tensor.size:,} numbers, too few for the sizes that are told ({layout.name})"
         )
 
     def places(feature: int) -> Sizes:
