@@ -40,6 +40,10 @@ class Message:
     repeated field (numbers may be packed)."""
 
     def __init__(self, fields: Mapping[int, tuple[str, Any]]):
+        self.fill(fields)
+
+    def fill(self, fields: Mapping[int, tuple[str, Any]]) -> None:
+        """Its fields, said later: a message that holds some of its own kind cannot be named before it is there."""
         self.fields = dict(fields)
         self._repeated = [name for name, kind in self.fields.values() if isinstance(kind, list)]
         self._plan = {

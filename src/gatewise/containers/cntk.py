@@ -31,7 +31,7 @@ _SHAPE = Message({1: ("dims", [UINT])})
 _VIEW = Message({1: ("type", UINT), 2: ("storage", UINT), 3: ("shape", _SHAPE), 4: ("floats", RAW), 5: ("doubles", RAW),
                  6: ("bytes", RAW)})  # fmt: skip
 _DICTIONARY = Message({1: ("version", UINT), 2: ("data", [Message({1: ("key", TEXT), 2: ("value", _VALUE)})])})
-_VALUE.fields.update({
+_VALUE.fill({
     3: ("bool", BOOL), 4: ("int", INT), 5: ("size", UINT), 6: ("float", FLOAT), 7: ("double", DOUBLE), 8: ("text", TEXT),
     9: ("shape", _SHAPE), 11: ("vector", Message({1: ("value", [_VALUE])})), 12: ("dictionary", _DICTIONARY), 13: ("view", _VIEW),
 })  # fmt: skip
