@@ -176,6 +176,35 @@ def test_without_its_graph_the_forget_bias_is_said_to_be_assumed(tmp_path):
         assert np.abs(y - record["y0"]).max() < 2e-7
 
 
+# Keras's layers in files without a config: their graphs tell which activations they have.
+
+EXPORTS = sorted(path for path in FIXTURES.glob("tf-*/k*") if path.suffix in (".pb", ".gz", ".meta"))
+
+
+@pytest.mark.parametrize(
+    "path", EXPORTS, ids=[f"{p.parent.name}/{p.name} computes what Keras computed" for p in EXPORTS]
+)
+def test_a_graph_of_keras(path):
+    layer = gw.open(path).only()
+    case = path.name.partition(".")[0].partition("_")[0]
+    assert (layer.spec.directions, layer.layout) == {
+        "kgru": (1, "keras.GRU"), "kbi": (2, "keras.LSTM"), "krnn": (1, "keras.SimpleRNN"), "ksig": (1, "keras.LSTM"),
+    }[case]  # fmt: skip
+    assert layer.dialect.activation == {"krnn": "relu", "ksig": "softsign"}.get(case, "tanh")
+    with np.load(path.with_name(f"{case}.npz")) as record:
+        y, _ = gw.run(layer, record["x"])
+        assert np.abs(y - record["y"]).max() <= claimed([layer])
+
+
+def test_the_old_hard_sigmoid_is_seen_in_the_graph():
+    layer = gw.open(FIXTURES / "tf-1.15.0" / "kgru_frozen.pb").only()
+    assert layer.dialect.recurrent_activation == "hard_sigmoid(0.2)"
+    assert not layer.assumed
+    with np.load(FIXTURES / "tf-1.15.0" / "kgru.npz") as record:
+        y, _ = gw.run(layer.replaced(dialect=replace(layer.dialect, recurrent_activation="sigmoid")), record["x"])
+        assert np.abs(y - record["y"]).max() > 1e-2
+
+
 # V1.
 
 

@@ -18,12 +18,12 @@ from ._tf_names import cell_scope
 
 _SUMS = ("Add", "AddV2", "BiasAdd")
 _SPLITS = ("Split", "SplitV")
-_ACTIVATIONS = frozenset((
+ACTIVATIONS = frozenset((
     "Sigmoid", "Tanh", "Relu", "Relu6", "Elu", "Selu", "Softplus", "Softsign", "LeakyRelu",
 ))  # fmt: skip
 # Operations between a cell's state and its matrix.  The state of the step before comes through others.
 _INSIDE = frozenset((
-    *_ACTIVATIONS, *_SUMS, *_SPLITS, "Mul", "Sub", "Identity", "Enter", "Reshape", "Maximum", "Minimum", "Rsqrt",
+    *ACTIVATIONS, *_SUMS, *_SPLITS, "Mul", "Sub", "Identity", "Enter", "Reshape", "Maximum", "Minimum", "Rsqrt",
     "ClipByValue", "Cast", "SquaredDifference",
 ))  # fmt: skip
 _MOST = 80  # operations that are looked at on the way to a matrix
@@ -123,7 +123,7 @@ def _candidate(graph: Graph, gate: Node, split: Node) -> str | None:
 
 def _name_of(graph: Graph, activation: Node, split: Node) -> str:
     sources = _factors(graph, activation)
-    if activation.op in _ACTIVATIONS and sources[:1] == [split]:
+    if activation.op in ACTIVATIONS and sources[:1] == [split]:
         return activation.op.lower()
     if activation.op == "Mul" and split in sources and any(other.op == "Sigmoid" for other in sources):
         return "silu"
@@ -242,7 +242,7 @@ def _limits(graph: Graph, node: Node) -> tuple[float | None, Node | None]:
 _Teller = Callable[[Graph, Node, "dict[str, dict[str, Any]]"], None]
 _TELLERS: dict[str, _Teller] = {
     **dict.fromkeys(_BLOCKS, _block),
-    **dict.fromkeys(_ACTIVATIONS, _activation),
+    **dict.fromkeys(ACTIVATIONS, _activation),
     "Maximum": _clip,
     "ClipByValue": _clip,
 }

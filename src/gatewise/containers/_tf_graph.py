@@ -8,6 +8,7 @@ Not known here: what operations compute.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Container, Iterator
 from typing import Any
@@ -33,6 +34,16 @@ _PASSED_ON = frozenset((
 _CALLERS = frozenset((
     "While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall", "If", "StatelessIf",
 ))  # fmt: skip
+# How Keras's recurrent layers read their variables: all three first, or in the cell where each is used.
+_READ_BY_KERAS = re.compile(
+    r"(?:(?P<layer>.+)/(?P<read>Read|Read_1|Read_2)"
+    r"|(?P<cell>(?:.+/)?(?:lstm|gru|simple_rnn)_cell(?:_\d+)?)/(?P<used>Cast|Cast_1|MatMul|MatMul_1|BiasAdd|split))"
+    r"/ReadVariableOp(?:/resource)?"
+)
+_LEAVES = {
+    "Read": "kernel", "Read_1": "recurrent_kernel", "Read_2": "bias", "Cast": "kernel", "Cast_1": "recurrent_kernel",
+    "MatMul": "kernel", "MatMul_1": "recurrent_kernel", "BiasAdd": "bias", "split": "bias",
+}  # fmt: skip
 _CALLS = ("body", "f", "then_branch", "else_branch", "cond")
 _DEEPEST = 40  # steps that are followed back
 _COPIED = 64 << 20  # bytes of a graph up to which it is copied, since bytes are looked at faster than a mapped file
@@ -303,7 +314,14 @@ def variable_of(graph: Graph, node: Node, index: int) -> str | None:
 
 
 def variable_name(name: str) -> str:
-    """``rnn/kernel/part_0/read`` → ``rnn/kernel``."""
+    """``rnn/kernel/part_0/read`` → ``rnn/kernel``; and in a graph that TF2 froze, where constants are called after the
+    operations that read them, ``lstm/Read_1/ReadVariableOp/resource`` → ``lstm/recurrent_kernel``."""
     name = name.removesuffix("/read")
     stem, _, last = name.rpartition("/")
-    return stem if last.startswith("part_") and last[5:].isdigit() else name
+    if last.startswith("part_") and last[5:].isdigit():
+        return stem
+    if last in ("resource", "ReadVariableOp"):
+        found = _READ_BY_KERAS.fullmatch(name)
+        if found:
+            return f"{found['layer'] or found['cell']}/{_LEAVES[found['read'] or found['used']]}"
+    return name

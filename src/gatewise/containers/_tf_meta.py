@@ -49,11 +49,17 @@ def info_of(found: Mapping[str, Cursor], limits: Limits) -> tuple[str | None, tu
 
 
 def told_by(found: Mapping[str, Cursor], limits: Limits) -> Told:
-    """The version and the cells of a MetaGraphDef with a graph of TF1."""
-    from ._tf_cells import cells_of
-
+    """The version and the cells of a MetaGraphDef."""
     version, _ = info_of(found, limits)
-    return Told(version, cells_of(Graph(found["graph"], limits)) if "graph" in found else {})
+    return Told(version, cells_in(Graph(found["graph"], limits)) if "graph" in found else {})
+
+
+def cells_in(graph: Graph) -> dict[str, dict[str, Any]]:
+    """What a graph tells of the recurrent layers in it, TensorFlow's own and Keras's, by the scope of their variables."""
+    from ._tf_cells import cells_of
+    from ._tf_keras_cells import keras_cells_of
+
+    return cells_of(graph) | keras_cells_of(graph)
 
 
 def beside(folder: Folder, prefix: str, limits: Limits) -> Told:

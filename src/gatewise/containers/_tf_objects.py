@@ -32,7 +32,7 @@ _GRAPH = Message({1: ("nodes", [_NODE])})
 _LISTS = frozenset((
     "variables", "trainable_variables", "non_trainable_variables", "regularization_losses", "layers", "metrics",
     "keras_api", "layer_regularization_losses", "layer_metrics", "_layers", "_self_tracked_trackables", "root",
-    "_functional_variables", "_trainable_variables",
+    "_functional_variables", "_trainable_variables", "_all_variables",
 ))  # fmt: skip
 
 
@@ -104,33 +104,55 @@ def _enter(
 
 
 def names_of(bundle: Bundle, graph: Graph) -> dict[str, str]:
-    """The name of each tensor of the bundle, by its key: its path where it has one that no other has."""
+    """The name of each tensor of the bundle, by its key: its path, where it has one that no other has.  What is only
+    reached through a list (a model that was exported for serving) is called by the variable's own name."""
     keys = [entry.name for entry in bundle.entries.values() if entry.name]
     found = {key: key.removesuffix(SUFFIX) for key in keys if key.endswith(SUFFIX)}
-    found |= {variable.key: variable.path for variable in graph.variables if variable.key in found}
+    for variable in graph.variables:
+        if variable.key in found:
+            found[variable.key] = variable.path
+    taken = {name for key, name in found.items() if not _in_a_list(name)} | {key for key in keys if key not in found}
+    for variable in graph.variables:
+        listed = variable.key in found and _in_a_list(variable.path)
+        if listed and variable.full and variable.full not in taken:
+            found[variable.key] = variable.full
+            taken.add(variable.full)
     counts: dict[str, int] = {}
     for name in (*found.values(), *(key for key in keys if key not in found)):
         counts[name] = counts.get(name, 0) + 1
     return {key: name for key, name in found.items() if counts[name] == 1}
 
 
+def _in_a_list(path: str) -> bool:
+    pieces = path.split("/")
+    return len(pieces) == 2 and pieces[0] in _LISTS and pieces[1].isdigit()
+
+
 # Keras's layers.
 
 _INNER = re.compile(r"(/(forward_layer|backward_layer))?(/cell)?$")  # what a layer's variables lie in
+_SCOPES = re.compile(r"(/(forward|backward)_[^/]+)?(/[^/]*_cell(_\d+)?)?$")  # the same in the variables' own names
 _CELLS = re.compile(r"(?P<rnn>.*)/cell/cells/(?P<index>\d+)$")  # the cells of StackedRNNCells
 _CELL_SCOPE = re.compile(r"(.*_cell|cell|stacked_rnn_cells)(_\d+)?")  # its cell's part of a variable's own name
 
 
-def declared_layers(graph: Graph) -> Iterator[Declared]:
-    """Every object with variables: its path, and the name that a user or Keras gave it, ``lstm`` or ``encoder/lstm``."""
+def declared_layers(
+    graph: Graph, names: Mapping[str, str], told: Mapping[str, Mapping[str, Any]]
+) -> Iterator[Declared]:
+    """Every object with variables: its path, and the name that a user or Keras gave it, ``lstm`` or ``encoder/lstm``.
+    ``names`` of the tensors by their keys; ``told``: what a graph says, by the scope of the variables' own names."""
     layers: dict[str, list[Variable]] = {}
     for variable in graph.variables:
-        owner = variable.path.rpartition("/")[0]
-        layers.setdefault(_INNER.sub("", f"/{owner}")[1:], []).append(variable)
-    names = {path: _given_name(path, variables) for path, variables in layers.items() if path}
-    shared = {name for name, count in Counter(names.values()).items() if count > 1}  # then the path says more
-    for path, name in names.items():
-        yield Declared(path, "", _cell_of(path, layers), None if name in shared else name, _below(path, layers))
+        name = names.get(variable.key, variable.path)
+        inner = _SCOPES if name == variable.full else _INNER
+        layers.setdefault(inner.sub("", f"/{name.rpartition('/')[0]}")[1:], []).append(variable)
+    given = {path: _given_name(path, variables) for path, variables in layers.items() if path}
+    shared = {name for name, count in Counter(given.values()).items() if count > 1}  # then the path says more
+    for path, given_name in given.items():
+        settings = _cell_of(path, layers)
+        for variable in layers[path]:
+            settings |= told.get(variable.full.rpartition("/")[0], {})
+        yield Declared(path, "", settings, None if given_name in shared else given_name, _below(path, layers))
 
 
 def _given_name(path: str, variables: list[Variable]) -> str | None:
@@ -146,7 +168,7 @@ def _given_name(path: str, variables: list[Variable]) -> str | None:
     return f"{name}/cells/{cells['index']}" if name and cells else name or None
 
 
-def _cell_of(path: str, layers: Mapping[str, Any]) -> dict[str, int]:
+def _cell_of(path: str, layers: Mapping[str, Any]) -> dict[str, Any]:
     found = _CELLS.match(path)
     if not found:
         return {}

@@ -8,6 +8,7 @@ its name.  Source: tensorflow/python/training/{saver,checkpoint_management}.py a
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,10 @@ def bundle_tensors(bundle: Bundle, told: Told) -> Tensors:
     return of_variables(bundle.tensors(), bundle.notes(), told, path=bundle.source.path, bytes=bundle.size)
 
 
-def of_objects(bundle: Bundle, graph: Graph, **more: Any) -> Tensors:
-    """TF2's: tensors under their paths through objects."""
+def of_objects(
+    bundle: Bundle, graph: Graph, told: Mapping[str, Mapping[str, Any]] | None = None, **more: Any
+) -> Tensors:  # fmt: skip
+    """TF2's: tensors under their paths through objects.  ``told`` by a graph beside them, by scopes of variables."""
     from ._tf_objects import KEY, declared_layers, keras_version, names_of
 
     names = names_of(bundle, graph)
@@ -74,7 +77,7 @@ def of_objects(bundle: Bundle, graph: Graph, **more: Any) -> Tensors:
     )
     facts: dict[str, Any] = {
         "path": bundle.source.path, "container": "tf-checkpoint", "bytes": bundle.size, "naming": "tf-object",
-        "declared": declared_layers(graph), "written_by": [writer], "notes": bundle.notes(but=KEY),
+        "declared": declared_layers(graph, names, told or {}), "written_by": [writer], "notes": bundle.notes(but=KEY),
     }  # fmt: skip
     return Tensors(tensors, **(facts | more))
 

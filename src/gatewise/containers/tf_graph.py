@@ -84,9 +84,8 @@ def of_graph(
     cursor: Cursor, source: Source, container: str, version: str | None = None, notes: list[str] | None = None
 ) -> Tensors:  # fmt: skip
     """The constants of a graph that hold more than one number, and what is known of the cells that use them."""
-    from ._tf_cells import cells_of
     from ._tf_graph import Graph
-    from ._tf_meta import Told
+    from ._tf_meta import Told, cells_in
     from .tf_checkpoint import of_variables
 
     graph = Graph(cursor, source.limits)
@@ -94,7 +93,7 @@ def of_graph(
     for body in graph.bodies:
         for tensor in _constants(body, source.limits):
             tensors.setdefault(tensor.name, tensor)
-    told = Told(version, cells_of(graph))
+    told = Told(version, cells_in(graph))
     return of_variables(
         list(tensors.values()), notes or [], told, path=source.path, container=container, bytes=source.size
     )

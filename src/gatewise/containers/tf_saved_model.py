@@ -68,7 +68,7 @@ def _of_objects(
     bundle: Bundle, graph: Graph, folder: Folder, found: dict[str, Cursor], facts: dict[str, Any]
 ) -> Tensors:  # fmt: skip
     from ._tf_keras import keras_objects
-    from ._tf_meta import info_of
+    from ._tf_meta import info_of, told_by
     from ._tf_objects import names_of
     from .tf_checkpoint import of_objects
 
@@ -83,7 +83,7 @@ def _of_objects(
         return of_objects(bundle, graph, **facts, declared=declared, written_by=[writer])
     if tensorflow:
         facts["written_by"] = [WrittenBy("tensorflow", tensorflow, "tensorflow_version in saved_model.pb")]
-    return of_objects(bundle, graph, **facts)
+    return of_objects(bundle, graph, told_by(found, limits).cells, **facts)
 
 
 def _main_graph(folder: Folder) -> dict[str, Cursor]:

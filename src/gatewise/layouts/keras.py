@@ -16,12 +16,13 @@ _SOURCE = "keras/src/layers/rnn/{lstm,gru,simple_rnn}.py"
 _CUDNN_SOURCE = "keras 2.2.4 keras/layers/cudnn_recurrent.py and keras/engine/saving.py, _convert_rnn_weights"
 
 
-def _names(name: str, index: int) -> dict[str, str]:
+def _names(name: str, index: int) -> dict[str, str | tuple[str, ...]]:
+    scoped = f"[{{forward|backward}}_*/][*_cell*/]{name}"  # variables by their own names, as in TensorFlow's graphs
     return {
-        "": f"[{{forward|backward}}_layer/]{name}",
+        "": (f"[{{forward|backward}}_layer/]{name}", scoped),
         "keras-h5": f"[{{forward|backward}}_*/][*_cell*/]{name}[_{{member}}][:0]",
         "keras-vars": f"[{{forward|backward}}_layer/]cell[/cells/*]/vars/{index}",
-        "tf-object": f"[{{forward|backward}}_layer/][cell/]{name}",
+        "tf-object": (f"[{{forward|backward}}_layer/][cell/]{name}", scoped),
     }
 
 
