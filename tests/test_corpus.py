@@ -58,6 +58,7 @@ SILERO_ONNX, SILERO_OP15, SILERO_SEQUENCE, SILERO_IFLESS, SILERO_OPENVINO = (
 )
 DDDDOCR = ("ddddocr-1.6.1", "ddddocr/common.onnx")
 DDDDOCR_OLD = ("ddddocr-1.6.1", "ddddocr/common_old.onnx")
+CHIRON = ("chiron-0.6.1.1", "chiron/model")
 G2P = ("g2p-en-2.1.0", "g2p_en/checkpoint20.npz")
 
 MODELS: dict[str, tuple[tuple[str, str], str, list[dict[str, Any]]]] = {
@@ -211,3 +212,50 @@ def test_g2p_s_cell_computes_what_its_own_source_does() -> None:
     n = np.tanh(rzn_ih[:, 512:] + r * rzn_hh[:, 512:])
     y, _ = gw.run(gw.open(path)["enc"], x[:, None], h[None])
     assert np.abs(y[:, 0] - ((1 - z) * n + z * h)).max() < 1e-12
+
+
+def chiron(model: str, name: str) -> gw.Checkpoint:
+    return gw.open(fetched(CHIRON[0], f"{CHIRON[1]}/{model}/{name}"))
+
+
+def lstm(name: str, features: int, directions: int) -> dict[str, Any]:
+    return plain(name, "tf1.LSTMCell", features, 100, 1, directions) | {"bias": "single"}
+
+
+def test_chiron_s_dna_model_is_three_bidirectional_layers() -> None:
+    checkpoint = chiron("DNA_default", "final.ckpt-158301.index")
+    assert [facts(layer) for layer in checkpoint.layers] == [
+        lstm(f"BDLSTM_rnn/cell_{n}/bidirectional_rnn", 200 if n else 256, 2) for n in range(3)
+    ]
+    assert [(writer.framework, writer.version) for writer in checkpoint.written_by] == [("tensorflow", "1.13.1")]
+    assert len(checkpoint.chains()) == 1  # each takes the output of the one below
+
+
+def test_chiron_s_rna_model_is_two_towers_and_lstm_cells_whatever_its_scope_is_called() -> None:
+    checkpoint = chiron("RNA_default", "final.ckpt-80000.index")
+    towers = [
+        lstm(f"BDGRU_rnn/{way}/multi_rnn_cell/cell_{n}/lstm_cell", 100 if n else 256, 1)
+        for way in ("fw", "bw")
+        for n in range(3)
+    ]
+    assert sorted(map(repr, map(facts, checkpoint.layers))) == sorted(map(repr, towers))
+    assert {layer.cell for layer in checkpoint.layers} == {"lstm"}
+
+
+@pytest.mark.parametrize(
+    ("model", "name"), [("DNA_default", "final.ckpt-158301.index"), ("RNA_default", "final.ckpt-80000.index")]
+)
+def test_chiron_s_slots_are_no_layers_and_its_graph_tells_the_forget_bias(model: str, name: str) -> None:
+    checkpoint = chiron(model, name)
+    used = {tensor for layer in checkpoint.layers for tensor in layer.match.tensors}
+    assert len(used) == 12
+    assert not [tensor for tensor in used if "Adam" in tensor]
+    assert sum("Adam" in tensor for tensor in checkpoint.tensors) == 96
+    for layer in checkpoint.layers:
+        assert layer.dialect.forget_bias == 1.0
+        assert not [text for text in layer.assumed if text.startswith("forget_bias")]
+
+
+def test_chiron_s_folder_is_opened_though_its_settings_are_called_model_json() -> None:
+    folder = fetched(CHIRON[0], f"{CHIRON[1]}/DNA_default/model.json").parent
+    assert len(gw.open(folder).layers) == 3

@@ -26,7 +26,8 @@ _DEEPER = frozenset((
 ))  # fmt: skip
 _PLACES = re.compile(r"\d{1,9}|(?<=/)(?:bw|BW)(?=/)")
 _STACKED = re.compile(r"(?P<before>(.*/)?(multi_rnn_cell|MultiRNNCell)/(cell_|Cell))(?P<index>\d+)(?P<behind>/[^/]+)?")
-_LEVELS = re.compile(r"(?P<before>(.*/)?cell_)(?P<index>\d+)(?P<behind>/bidirectional_rnn)/.*")
+# stack_bidirectional_dynamic_rnn, whose own scope may be called anything.
+_LEVELS = re.compile(r"(?P<before>(.*/)?(cell_|Layer))(?P<index>\d+)(?P<behind>/(bidirectional_rnn|BiRNN))/.*")
 
 
 def written_by(names: Iterable[str], version: str | None) -> list[WrittenBy]:
