@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..layouts import Layout
+from ..tensors import numpy_dtype
 from ..weights import GATELESS, Gates, Stack, Weights, hard_sigmoid_slope
 from ._terms import EXACT, ONE_ROUNDING, Change, each, getter, refuse, rounded, wide, zeros
 
@@ -94,13 +95,36 @@ def forget_bias(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     if stack.dialect.coupled == "f":  # f is 1 - i: what would be added to it is never looked at
         return stack.replaced(dialect=replace(stack.dialect, forget_bias=target)), None
 
+    plain = replace(stack.dialect, forget_bias=target)
+    places = [layout.gates_with(role, layout.form_of(plain) or {}) for role in ("bias", "recurrent_bias")]
+    if stack.spec.bias == "single" and all(gate in place for place in places):
+        return _in_free_bias(stack, gate, delta, target)
+
     def fold(weights: Weights) -> Weights:
         bias = weights.bias or zeros("bias", weights, "".join(weights.kernel))
         return weights.with_roles(bias=bias.mapped(lambda name, b: rounded(wide(b) + delta, b) if name == gate else b))
 
-    folded = each(stack, fold).replaced(dialect=replace(stack.dialect, forget_bias=target))
+    folded = each(stack, fold).replaced(dialect=plain)
     return folded, Change(
         f"forget bias: {said:g} added at run time → {target:g}, the rest stored in {gate}'s bias", ONE_ROUNDING
+    )
+
+
+def _in_free_bias(stack: Stack, gate: str, delta: float, target: float) -> tuple[Stack, Change | None]:
+    """The forget bias as the second bias of a target that has two: added to nothing, it rounds nothing."""
+    said = stack.dialect.forget_bias
+
+    def aside(weights: Weights) -> Weights:
+        free = zeros("recurrent_bias", weights, "".join(weights.kernel))
+        return weights.with_roles(
+            recurrent_bias=free.mapped(lambda name, b: rounded(wide(b) + delta, b) if name == gate else b)
+        )
+
+    moved = each(stack, aside).replaced(dialect=replace(stack.dialect, forget_bias=target))
+    exact = all(float(numpy_dtype(weights.dtype).type(delta)) == delta for weights in stack.cells.values())
+    return moved, Change(
+        f"forget bias: {said:g} added at run time → {target:g}, the rest stored as {gate}'s recurrent bias",
+        EXACT if exact else ONE_ROUNDING,
     )
 
 
