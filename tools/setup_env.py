@@ -31,6 +31,11 @@ FRAMEWORKS = {
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime",),
     "openvino": ("openvino",),
+    "flax": ("flax",),
+    "haiku": ("dm-haiku",),
+    "equinox": ("equinox",),
+    "mlx": ("mlx[cpu]",),
+    "zstandard": ("zstandard",),
 }
 IMPORTS = {
     "torch": "import torch",
@@ -39,6 +44,11 @@ IMPORTS = {
     "onnx": "import onnx.checker",
     "onnxruntime": "import onnxruntime",
     "openvino": "import openvino",
+    "flax": "import flax.linen, flax.nnx",
+    "haiku": "import haiku",
+    "equinox": "import equinox",
+    "mlx": "import mlx.core, mlx.nn",
+    "zstandard": "import zstandard",
 }
 
 

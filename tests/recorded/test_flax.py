@@ -11,7 +11,7 @@ import gatewise as gw
 from gatewise.errors import LayoutError
 
 FOLDER = FIXTURES / "flax" / "0.12.8"
-FILES = files("flax", ".msgpack")
+FILES = files("flax", ".msgpack", ".orbax")
 # case → every layer: name, layout, features, units, directions
 LAYERS = {
     "LSTMCell": [("params", "LSTMCell", 3, 4, 1)],

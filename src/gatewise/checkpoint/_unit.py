@@ -109,6 +109,7 @@ def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: S
     else:
         base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or stack.cell.replace("rnn", "simple_rnn")
         base = base if target.named in base.lower() else f"{base}_{target.named}"
+    base = base or (stack.cell if count > 1 else "")  # one layer may be bare, several have names
     used = set(taken)
     for index in range(count):
         wanted = base if count == 1 or index == 0 else f"{base}_{index}"

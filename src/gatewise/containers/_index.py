@@ -31,6 +31,7 @@ ROWS: tuple[Row, ...] = (
     Row(50, 'torch-zip', 'torch_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(55, 'flax-msgpack', 'flax_msgpack', False, ((0, b'\x80'), (0, b'\x81'), (0, b'\x82'), (0, b'\x83'), (0, b'\x84'), (0, b'\x85'), (0, b'\x86'), (0, b'\x87'), (0, b'\x88'), (0, b'\x89'), (0, b'\x8a'), (0, b'\x8b'), (0, b'\x8c'), (0, b'\x8d'), (0, b'\x8e'), (0, b'\x8f'), (0, b'\xde'), (0, b'\xdf'))),
     Row(55, 'tesseract', 'tesseract', False, ()),
+    Row(56, 'orbax', 'orbax', True, ()),
     Row(60, 'hdf5', 'hdf5_tree', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(60, 'onnx', 'onnx', True, ((0, b'\x08'),)),
     Row(60, 'pickle', 'plain_pickle', False, ((0, b'\x80'), (0, b'('), (0, b'}'), (0, b']'), (0, b'c'))),
