@@ -57,6 +57,7 @@ class Bundle:
         self.source = source
         self.prefix = source.path.name.removesuffix(".index")
         self.entries: dict[bytes, Entry] = {}
+        self._shard_names: dict[int, str] = {}
         self._mapped: dict[int, memoryview] = {}
         self._shapes: dict[bytes, tuple[int, ...]] = {}
         table = Table(source, _WHERE)
@@ -96,7 +97,9 @@ class Bundle:
     # Data files.
 
     def shard_name(self, shard: int) -> str:
-        return f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
+        if shard not in self._shard_names:
+            self._shard_names[shard] = f"{self.prefix}.data-{shard:05d}-of-{self.shards:05d}"
+        return self._shard_names[shard]
 
     def shard(self, shard: int) -> memoryview:
         """A data file, mapped."""

@@ -122,10 +122,11 @@ class Body:
     def add(self, start: int, end: int) -> None:
         """A NodeDef, unless nobody asks about it."""
         data = self._data
-        name, at = _bytes(data, start, end, _NAME, self._at)
-        if any(word in name for word in _UNINTERESTING):
-            return
-        op, _ = _bytes(data, at, end, _OP, self._at)
+        name, at = _short(data, start, end, _NAME) or _bytes(data, start, end, _NAME, self._at)
+        for word in _UNINTERESTING:
+            if word in name:
+                return
+        op, _ = _short(data, at, end, _OP) or _bytes(data, at, end, _OP, self._at)
         self.places[name] = op, start, end
 
 
@@ -226,9 +227,27 @@ class Graph:
 def _parts(data: bytes | memoryview, at: int, end: int, cursor: Cursor) -> Iterator[tuple[int, int, int]]:
     """(tag, where it begins, where it ends) of every field of bytes.  Others are stepped over."""
     while at < end:
-        tag, start, stop = _field(data, at, end, cursor)
-        yield tag, start, stop
-        at = stop
+        tag, start = data[at], at + 3
+        if start <= end and tag & 0x87 == BYTES_:  # nearly all: a tag of one byte, a length of one or two
+            size, more = data[at + 1], data[at + 2]
+            if size < 0x80:
+                start -= 1
+            elif more < 0x80:
+                size = size & 0x7F | more << 7
+            if size < 0x4000 and (size < 0x80 or more < 0x80) and start + size <= end:
+                at = start + size
+                yield tag, start, at
+                continue
+        tag, start, at = _field(data, at, end, cursor)
+        yield tag, start, at
+
+
+def _short(data: bytes | memoryview, at: int, end: int, wanted: int) -> tuple[bytes, int] | None:
+    """(the bytes of the next field, where it ends), where it is the wanted one and shorter than 128 bytes."""
+    if at + 2 > end or data[at] != wanted or data[at + 1] > 0x7F:
+        return None
+    stop = at + 2 + data[at + 1]
+    return (bytes(data[at + 2 : stop]), stop) if stop <= end else None
 
 
 def _field(data: bytes | memoryview, at: int, end: int, cursor: Cursor) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ _DEEPER = frozenset((
     "input", "transform", "forget", "output", "state",
 ))  # fmt: skip
 _PLACES = re.compile(r"\d{1,9}|(?<=/)(?:bw|BW)(?=/)")
+_PLACED_OTHERWISE = re.compile(r"(?<!\d)[1-9]\d|/(?:bw|BW)/")
 _STACKED = re.compile(r"(?P<before>(.*/)?(multi_rnn_cell|MultiRNNCell)/(cell_|Cell))(?P<index>\d+)(?P<behind>/[^/]+)?")
 # stack_bidirectional_dynamic_rnn, whose own scope may be called anything.
 _LEVELS = re.compile(r"(?P<before>(.*/)?(cell_|Layer))(?P<index>\d+)(?P<behind>/(bidirectional_rnn|BiRNN))/.*")
@@ -34,9 +35,9 @@ def written_by(names: Iterable[str], version: str | None) -> list[WrittenBy]:
     """The writer, by the version that a graph tells, or by the names."""
     if version:
         return [WrittenBy("tensorflow", version, "tensorflow_version in the graph beside the weights")]
-    found = list(names)
+    listed = "\n".join(names)
     for pattern, versions, because in _VERSIONS:
-        if any(re.fullmatch(pattern, name) for name in found):
+        if re.search(rf"^(?:{pattern})$", listed, re.MULTILINE):
             return [WrittenBy("tensorflow", versions, because)]
     return [WrittenBy("tensorflow", "", "a TensorFlow checkpoint")]
 
@@ -57,6 +58,9 @@ def without_shadows(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
 
 def in_order(tensors: Iterable[StoredTensor]) -> list[StoredTensor]:
     """A file sorts names by the alphabet: here cell_2 comes before cell_10, and forward before backward."""
+    tensors = list(tensors)
+    if not _PLACED_OTHERWISE.search("\n".join(tensor.name for tensor in tensors)):
+        return tensors
     return sorted(tensors, key=lambda tensor: _PLACES.sub(_sortable, tensor.name))
 
 
