@@ -113,12 +113,8 @@ def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
 
 def test_an_array_whose_bytes_are_not_its_shapes_is_refused(tmp_path):
     path = tmp_path / "model"
-<<<<<<< HEAD
     path.write_bytes(
         (FOLDER / "lstm.thinc").read_bytes().replace(b"\xc4\x05shape\x91\xcc\xb0", b"\xc4\x05shape\x91\xcc\xb1")
     )
-=======
-    path.write_bytes((FOLDER / "lstm.thinc").read_bytes().replace(b"\xc4\x05shape\x91\xcc\xb0", b"\xc4\x05shape\x91\xcc\xb1"))
->>>>>>> 915f8b7 (Thinc's models are read: its LSTM from one vector, PyTorch's files inside as what they are)
     with pytest.raises(BrokenFile, match=r"lstm/LSTM \[177\] of float32 has 704 bytes"):
         gw.open(path)

@@ -11,6 +11,7 @@ ROWS: tuple[Row, ...] = (
     Row(24, 'coreml', 'coreml', False, ((0, b'\x08'),)),
     Row(30, 'dynet', 'dynet', False, ((0, b'#Parameter# '), (0, b'#LookupParameter# '))),
     Row(30, 'keras-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
+    Row(30, 'thinc', 'thinc', False, ((0, b'\x84\xa5nodes'),)),
     Row(31, 'keras-weights-h5', 'hdf5', False, ((0, b'\x89HDF\r\n\x1a\n'),)),
     Row(32, 'keras-zip', 'keras_zip', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(34, 'tfjs', 'tfjs', True, ((0, b'{'), (0, b' '), (0, b'\n'), (0, b'\r'))),

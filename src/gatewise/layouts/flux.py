@@ -1,14 +1,13 @@
-"""Flux.jl's LSTMCell, GRUCell, GRUv3Cell and RNNCell (Julia).  Source only: no Julia was run.
+"""Flux.jl's LSTMCell, GRUCell and RNNCell (Julia).  Source only: no Julia was run.
 
 Source: FluxML/Flux.jl src/layers/recurrent.jl (0.16): ``Wi``, ``Wh`` and ``bias``, as Julia shapes them; ``chunk`` of the gates i, f,
-c, o and r, z, n.  The GRU's one bias stands outside r.  Flux keeps models as JLD2 or BSON, which gatewise does not open:
+c, o and r, z, n.  The GRU's one bias stands outside r; GRUv3Cell, which resets before, is not read.  Flux keeps models as JLD2 or BSON, which gatewise does not open:
 these names are those of arrays that somebody wrote with NPZ.jl or the like.  Until 0.14 a Recur kept a state beside them.
 """
 
 from __future__ import annotations
 
-from ..record import replace
-from ..weights import BIAS, KERNEL, PLAIN, RECURRENT_KERNEL
+from ..weights import BIAS, KERNEL, RECURRENT_KERNEL
 from ._layout import Layout, Part
 
 _SOURCE = "Flux.jl src/layers/recurrent.jl"
@@ -22,16 +21,8 @@ def _parts(bias: str) -> tuple[Part, ...]:
     )
 
 
-_THIRD = (
-    Part("Wi", KERNEL, "(gate unit) feature"),
-    Part("Wh", RECURRENT_KERNEL, "(gate unit) hidden", gates="rz"),
-    Part("Wh_h̃", RECURRENT_KERNEL, "unit hidden", gates="n"),
-    Part("b", BIAS, "(gate unit)", optional=True),
-)
-
 LAYOUTS = (
     Layout("flux.LSTM", "lstm", "ifgo", _parts("bias"), _SOURCE),
     Layout("flux.GRU", "gru", "rzn", _parts("b"), _SOURCE),
-    Layout("flux.GRUv3", "gru", "rzn", _THIRD, _SOURCE, dialect=replace(PLAIN["gru"], reset="before"), unasked="never"),
     Layout("flux.RNN", "rnn", "h", _parts("bias"), _SOURCE),
 )  # fmt: skip
