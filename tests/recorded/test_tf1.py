@@ -343,3 +343,26 @@ def test_the_opaque_buffer_alone_does_not_tell_its_sizes():
         opened("1.15.0", "cudnn_lstm_2layer_bidir", layout="tf1.CudnnLSTM").only()
     layers = opened("1.15.0", "cudnn_lstm_2layer_bidir").layers
     assert [layer.layout for layer in layers] == ["tf1.CudnnCompatibleLSTMCell"] * 2
+
+
+# Elsewhere.
+
+
+def test_elmo_s_hdf5_weights_are_tensorflow_0_12_s_lstm_cells(tmp_path):
+    """bilm-tf and AllenNLP keep them under the names of the variables; the clips of 3 are in the options beside them."""
+    import h5py
+
+    random = np.random.default_rng(0)
+    with h5py.File(tmp_path / "elmo.hdf5", "w") as file:
+        for way in (0, 1):
+            group = file.create_group(f"RNN_{way}/RNN/MultiRNNCell/Cell0/LSTMCell")
+            for name, shape in (("W_0", (8, 24)), ("B", (24,)), ("W_P_0", (6, 4))):
+                group[name] = random.uniform(-1, 1, shape).astype("f4")
+    layers = gw.open(tmp_path / "elmo.hdf5", cell_clip=3.0, proj_clip=3.0).layers
+    assert [(layer.name, layer.layout) for layer in layers] == [
+        (f"RNN_{way}/RNN/MultiRNNCell/Cell0/LSTMCell", "tf1.LSTMCell") for way in (0, 1)
+    ]
+    assert [(layer.spec.input_size, layer.spec.hidden_size, layer.spec.proj_size) for layer in layers] == [
+        (4, 6, 4)
+    ] * 2
+    assert (layers[0].dialect.forget_bias, layers[0].dialect.cell_clip, layers[0].dialect.proj_clip) == (1.0, 3.0, 3.0)
