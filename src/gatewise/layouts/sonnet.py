@@ -51,7 +51,7 @@ LAYOUTS = (
            f"{_SOURCE}, VanillaRNN", settings=(_ACTIVATION,), kinds=("sonnet.VanillaRNN",), separator="/", writers=_WRITERS,
            proven="Sonnet 2.0.2: 3e-07"),
     Layout("sonnet1.LSTM", "lstm", "igfo", (*_JOINT, Part("w_h_projection", PROJECTION, "unit hidden", optional=True)),
-           _SOURCE_1, settings=(_FORGET,), kinds=("sonnet1.LSTM",), separator="/", writers=_WRITERS,
+           _SOURCE_1, dialect=replace(PLAIN["lstm"], forget_bias=1.0), settings=(_FORGET,), kinds=("sonnet1.LSTM",), separator="/", writers=_WRITERS,
            proven="Sonnet 1.36: 3e-07"),
     Layout("sonnet1.LSTM-peepholes", "lstm", "igfo", (*_JOINT, Part("w_{gate}_diag", PEEPHOLE, "unit", gates="ifo")),
            _SOURCE_1, settings=(_FORGET,), separator="/", writers=_WRITERS, outside=_WHY_PEEPHOLES),

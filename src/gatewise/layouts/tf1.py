@@ -140,6 +140,7 @@ def _any_gru(names: Names, leaf: str) -> Names:
 
 
 _GRU = replace(PLAIN["gru"], reset="before")
+FORGETS = replace(PLAIN["lstm"], forget_bias=1.0)
 
 LAYOUTS = (
     Layout("tf1.BasicRNNCell", "rnn", "h",
@@ -147,6 +148,7 @@ LAYOUTS = (
            f"{_CORE}, BasicRNNCell", settings=(activation("BasicRNNCell"),), kinds=("tf1.BasicRNNCell",), separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 0.12.1 to 1.15.0: 4e-07"),
     Layout("tf1.BasicLSTMCell", "lstm", "igfo", joint(_BASIC, _BASIC_BIAS), f"{_CORE}, BasicLSTMCell",
+           dialect=FORGETS,
            settings=(forget_bias("BasicLSTMCell"), activation("BasicLSTMCell"), OUTPUT), kinds=("tf1.BasicLSTMCell",),
            separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 0.12.1 to 1.15.0: 5e-07"),
@@ -156,6 +158,7 @@ LAYOUTS = (
             *peepholes({gate: (*under(_LSTM, new), *under(_OLD_LSTM, _CAPITALS[gate])) for gate, new in _DIAGONALS.items()}),
             projection((*under(_LSTM, "projection/kernel"), *under(_OLD_LSTM, "W_P_0")))),
            f"{_CORE}, LSTMCell; {_BLOCK}, LSTMBlockCell",
+           dialect=FORGETS,
            settings=(forget_bias("LSTMCell"), _PERHAPS, PROJ_CLIP, activation("LSTMCell"), OUTPUT),
            kinds=("tf1.LSTMCell", "tf1.LSTMBlockCell"), separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 0.12.1 to 1.15.0: 5e-07"),
@@ -164,19 +167,22 @@ LAYOUTS = (
             *peepholes({gate: under(_LSTM, name) for gate, name in _DIAGONALS.items()}),
             projection(under(_LSTM, "projection/weights"))),
            "tensorflow 1.0.1 contrib/rnn/python/ops/core_rnn_cell_impl.py, LSTMCell, and lstm_ops.py, LSTMBlockCell",
+           dialect=FORGETS,
            settings=(forget_bias("LSTMCell"), _EITHER, PROJ_CLIP, activation("LSTMCell"), OUTPUT),
            kinds=("tf1.LSTMCell", "tf1.LSTMBlockCell"), separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 1.0.1: 5e-07"),
     Layout("tf1.LSTMBlockFusedCell", "lstm", "igfo",
            (*joint(under(("lstm_fused_cell",), "kernel"), under(("lstm_fused_cell",), "bias")),
             *peepholes({gate: under(("lstm_fused_cell",), name) for gate, name in _DIAGONALS.items()})),
-           f"{_BLOCK}, LSTMBlockFusedCell", settings=(forget_bias("LSTMBlockFusedCell"), _CLIP_NONE),
+           f"{_BLOCK}, LSTMBlockFusedCell", dialect=FORGETS,
+           settings=(forget_bias("LSTMBlockFusedCell"), _CLIP_NONE),
            kinds=("tf1.LSTMBlockFusedCell",), separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 1.15.0: 8e-07"),
     Layout("tf1.LSTMBlockFusedCell-1.2", "lstm", "igfo",
            (*joint(under(("lstm_block_wrapper",), "kernel"), under(("lstm_block_wrapper",), "bias")),
             *peepholes({gate: under(("lstm_block_wrapper",), name) for gate, name in _DIAGONALS.items()})),
-           f"tensorflow 1.2.1 to 1.4.1 {_BLOCK}, LSTMBlockFusedCell", settings=(forget_bias("LSTMBlockFusedCell"), _CLIP_SINCE),
+           f"tensorflow 1.2.1 to 1.4.1 {_BLOCK}, LSTMBlockFusedCell", dialect=FORGETS,
+           settings=(forget_bias("LSTMBlockFusedCell"), _CLIP_SINCE),
            kinds=("tf1.LSTMBlockFusedCell",), separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 1.2.1 to 1.4.1: 4e-07"),
     Layout("tf1.LSTMBlockCell-0.12", "lstm", "igfo",
@@ -185,6 +191,7 @@ LAYOUTS = (
             *peepholes({gate: (*under(("LSTMBlockCell",), f"wc{gate}"), *under(("LSTMBlockFusedCell",), _CAPITALS[gate]),
                                *under(("lstm_block_wrapper",), new)) for gate, new in _DIAGONALS.items()})),
            f"tensorflow 0.12.1 and 1.0.1 {_BLOCK}, LSTMBlockCell, LSTMBlockFusedCell",
+           dialect=replace(FORGETS, cell_clip=3.0),
            settings=(forget_bias("LSTMBlockCell"), _CLIP_3), kinds=("tf1.LSTMBlockCell", "tf1.LSTMBlockFusedCell"),
            separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 0.12.1 and 1.0.1: 1e-06"),

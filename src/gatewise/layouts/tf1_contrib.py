@@ -22,6 +22,7 @@ from ..weights import (
 from ._layout import Layout, Part
 from .tf1 import (
     BOTH,
+    FORGETS,
     JOINT,
     OUTPUT,
     PROJ_CLIP,
@@ -75,12 +76,13 @@ def _outside(name: str, cell: str, gates: str, parts: tuple[Part, ...], why: str
 
 LAYOUTS = (
     Layout("tf1.CoupledInputForgetGateLSTMCell", "lstm", "gfo", _COUPLED_PARTS, f"{_SOURCE}, CoupledInputForgetGateLSTMCell",
-           dialect=replace(PLAIN["lstm"], coupled="i"),
+           dialect=replace(FORGETS, coupled="i"),
            settings=(forget_bias("CoupledInputForgetGateLSTMCell"), PROJ_CLIP, activation("CoupledInputForgetGateLSTMCell"), OUTPUT),
            kinds=("tf1.CoupledInputForgetGateLSTMCell",), separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 0.12.1 to 1.15.0: 2e-07"),
     Layout("tf1.UGRNNCell", "ugrnn", "zn", joint(under(("ugrnn_cell",), "kernel"), under(("ugrnn_cell",), "bias")),
-           f"{_SOURCE}, UGRNNCell", settings=(forget_bias("UGRNNCell"), activation("UGRNNCell")), kinds=("tf1.UGRNNCell",),
+           f"{_SOURCE}, UGRNNCell", dialect=replace(PLAIN["ugrnn"], forget_bias=1.0),
+           settings=(forget_bias("UGRNNCell"), activation("UGRNNCell")), kinds=("tf1.UGRNNCell",),
            separator="/", writers=WRITERS, reverse_settings="bw",
            proven="TensorFlow 1.2.1 and 1.15.0: 2e-07"),
     _outside("LayerNormBasicLSTMCell", "lstm", "igfoc",
