@@ -4,6 +4,7 @@ coremltools was given, list by list, and every flag against its meaning in the f
 from __future__ import annotations
 
 import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,13 +91,73 @@ def test_a_coupled_gate_computes_and_a_run_time_bias_counts():
 def test_a_model_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
     data = bytearray((HERE / "bilstm.mlmodel").read_bytes())
     path = tmp_path / "x.mlmodel"
-    for cut in range(3, len(data), 11):
+    for cut in range(3, len(data), 53):
         path.write_bytes(data[:cut])
         with pytest.raises(GatewiseError):
             gw.open(path).only()
-    for at in range(len(data)):
+    for at in range(0, len(data), 9):
         data[at] ^= 0x55
         path.write_bytes(data)
         with contextlib.suppress(GatewiseError):
             gw.open(path).gates()
+        data[at] ^= 0x55
+
+
+# ML Programs.
+
+PROGRAMS = {"lstm": "ifog", "gru": "rnz", "rnn": "h"}
+WORDS = {"weight_ih": "kernel", "weight_hh": "recurrent_kernel", "bias": "bias", "peephole": "peephole"}
+
+
+@pytest.mark.parametrize("name", ["mil_lstm_stack", "mil_bilstm", "mil_gru", "mil_rnn"])
+def test_every_gate_of_a_program_is_where_the_operations_page_says(name):
+    checkpoint, arrays = gw.open(HERE / f"{name}.mlpackage"), arrays_of(name)
+    for key, value in arrays.items():
+        word, _, at = key.rpartition("_")
+        layer = checkpoint.layers[int(at)]
+        order = PROGRAMS[layer.cell] if "peephole" not in word else "ifo"
+        weights = layer[0, "reverse" if word.endswith("_back") else "forward"]
+        for gate, block in zip(order, np.split(value, len(order)), strict=True):
+            np.testing.assert_array_equal(weights.role(WORDS[word.removesuffix("_back")])[gate], block)
+
+
+def test_a_program_says_what_follows_what_its_clip_and_its_direction():
+    assert len(gw.open(HERE / "mil_lstm_stack.mlpackage").chains()) == 1
+    (both,) = gw.open(HERE / "mil_bilstm.mlpackage").layers
+    assert (both.dialect.cell_clip, len(both.directions)) == (2.5, 2)
+    (turned,) = gw.open(HERE / "mil_rnn.mlpackage").layers
+    assert (turned.dialect.go_backwards, turned.dialect.activation) == (True, "relu")
+    (gru,) = gw.open(HERE / "mil_gru.mlpackage").layers
+    assert gru.dialect.reset == "before"
+    assert any("nothing was run" in text for text in gru.assumed)
+
+
+def test_a_programs_weights_that_are_cut_or_not_there_are_refused(tmp_path):
+    copy = tmp_path / "x.mlpackage"
+    shutil.copytree(HERE / "mil_gru.mlpackage", copy)
+    weights = copy / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+    data = weights.read_bytes()
+    for cut in range(0, len(data), 71):
+        weights.write_bytes(data[:cut])
+        with pytest.raises(GatewiseError):
+            gw.open(copy).gates()
+    for at in range(0, len(data), 9):
+        weights.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        with contextlib.suppress(GatewiseError):
+            gw.open(copy).gates()
+    weights.unlink()
+    with pytest.raises(GatewiseError, match="are not there"):
+        gw.open(copy)
+
+
+def test_a_program_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
+    copy = tmp_path / "x.mlpackage"
+    shutil.copytree(HERE / "mil_rnn.mlpackage", copy)
+    model = copy / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    data = bytearray(model.read_bytes())
+    for at in range(0, len(data), 17):
+        data[at] ^= 0x55
+        model.write_bytes(data)
+        with contextlib.suppress(GatewiseError):
+            gw.open(copy).gates()
         data[at] ^= 0x55

@@ -198,7 +198,7 @@ def test_a_graph_cut_anywhere_or_with_a_byte_flipped_is_refused_or_harmless(copy
         copy.write_bytes(text[:cut])
         with pytest.raises(GatewiseError):
             gw.open(copy)
-    for at in range(0, len(text), 61):
+    for at in range(0, len(text), 331):
         copy.write_bytes(text[:at] + bytes([text[at] ^ 0x15]) + text[at + 1 :])
         try:
             gw.open(copy).gates()

@@ -1,10 +1,9 @@
-"""Core ML models (``.mlmodel``): one protocol buffer with a neural network, or a pipeline of models.
+"""Core ML models: ``.mlmodel``, one protocol buffer with a neural network or a pipeline, and ``.mlpackage`` directories.
 
 Each weight of a recurrent layer is a tensor called by the layer's name and the format's own word for it; single and half
 precision are views of the mapped file.  Layers in branches, loops and the models of a pipeline are found too.  The
-weights of other layers are not listed.
-Source: ``_coreml_proto``; files of coremltools 9.0.  Not known here: ML Programs (.mlpackage), whose layers are another
-language, and quantised weights, which are named as such.
+weights of other layers are not listed.  ML Programs, which packages hold, are another language (``_coreml_mil``).
+Source: ``_coreml_proto``; files of coremltools 9.0.  Not known here: quantised weights, which are named as such.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..cursor import Cursor
 from ..errors import BrokenFile, GatewiseError
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Strided, Tensors, WrittenBy
@@ -20,6 +20,7 @@ from . import Container
 
 _NEWEST = 100  # today's specification is 9
 _CLIP = 50.0  # what a cellClipThreshold of 0, which is not written, stands for
+_PACKAGED = "Data/com.apple.CoreML/model.mlmodel"
 _BARE = "sigmoidHard"  # coremltools's builder writes it without numbers
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
@@ -29,8 +30,10 @@ def claims(source: Source) -> bool:
     from ._coreml_proto import TYPES
     from ._protobuf import BYTES_, varint
 
+    if source.whole:
+        return _PACKAGED in source.folder
     head = source.data[:3]
-    if source.whole or len(head) < 3 or head[0] != 1 << 3 or not 0 < head[1] < _NEWEST or head[2] not in (0x12, 0x50):
+    if len(head) < 3 or head[0] != 1 << 3 or not 0 < head[1] < _NEWEST or head[2] not in (0x12, 0x50):
         return False
     cursor = source.cursor(2)
     try:
@@ -52,6 +55,7 @@ def claims(source: Source) -> bool:
 def read(source: Source) -> Tensors:
     from ._coreml_proto import MODEL
 
+    source = source.folder.open(_PACKAGED) if source.whole else source
     found = MODEL.read(source.cursor(where="Core ML model"), source.limits)
     reader = _Reader(source)
     reader.model(found, "")
@@ -94,7 +98,7 @@ class _Reader:
         if "network" in model:
             self.network(model["network"], path, depth)
         if "program" in model:
-            self.notes.append(f"{path or 'The model'} is an ML Program, whose layers gatewise does not read.")
+            self._program(model["program"], path, depth)
         pipeline = model.get("pipeline")
         if "wrapped" in model:
             pipeline = WRAPPED.read(model["wrapped"], limits, depth).get("pipeline")
@@ -103,6 +107,14 @@ class _Reader:
             for number, inner in enumerate(listed["models"]):
                 name = listed["names"][number] if number < len(listed["names"]) else str(number)
                 self.model(MODEL.read(inner, limits, depth), f"{path}/{name}" if path else name, depth + 1)
+
+    def _program(self, cursor: Cursor, path: str, depth: int) -> None:
+        from ._coreml_mil import Program
+
+        program = Program(self.source, path)
+        program.read(cursor, depth + 1)
+        self.tensors |= program.tensors
+        self.declared += program.declared
 
     def network(self, network: Mapping[str, Any], path: str, depth: int) -> None:
         from ._coreml_proto import INNER, LAYERS
@@ -217,11 +229,12 @@ def _activation(said: Mapping[str, Any]) -> str:
 CONTAINERS = (
     Container(
         "coreml",
-        title="Core ML model (.mlmodel)",
+        title="Core ML model (.mlmodel, .mlpackage)",
         source="mlmodel/format/NeuralNetwork.proto of coremltools 9.0",
         claims=claims,
         read=read,
         magic=((0, b"\x08"),),
+        folders=True,
         rank=24,
     ),
 )
