@@ -64,7 +64,7 @@ _TURNED = Setting(
 )
 _MIL_SOURCE = "coremltools converters/mil/mil/ops/defs/iOS15/recurrent.py, {}"
 _MIL_ACTIVATIONS = {
-    name: name for name in ("sigmoid", "tanh", "relu", "linear", "softsign", "softplus")
+    name: name for name in ("sigmoid", "tanh", "relu", "linear")
 } | {"sigmoid_hard": "hard_sigmoid(0.2)"}  # fmt: skip
 
 
