@@ -143,6 +143,6 @@ CONTAINERS = (
         claims=claims,
         read=read,
         stands_for=stands_for,
-        rank=45,
+        rank=58,
     ),
 )

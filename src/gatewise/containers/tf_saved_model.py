@@ -116,6 +116,8 @@ CONTAINERS = (
         source="tensorflow/core/protobuf/saved_model.proto and SavedModels of TF 1.15, 2.1, 2.2, 2.3 and 2.15",
         claims=claims,
         read=read,
+        magic=((0, b"\x08"),),
+        folders=True,
         rank=35,
     ),
 )
