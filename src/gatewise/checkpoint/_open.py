@@ -13,6 +13,7 @@ from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
 from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts_for, recognise
 from ..layouts._code import decode
+from ..layouts._sizes import SAY_SIZES
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
 from ..weights import CELLS_OF, GATELESS, Dialect, Stack, joined
@@ -226,6 +227,13 @@ class Checkpoint:
     def _doubts(self) -> Iterator[str]:
         for doubt in self.recognised.ambiguous:
             yield f"{doubt.name!r} fits {' and '.join(doubt.layouts)} equally well; say which with --from"
+        flat: dict[str, list[str]] = {}
+        for sentence in (each for those in self.recognised.misfits.values() for each in those):
+            if SAY_SIZES in sentence and not self.layers:
+                text, _, name = sentence.rstrip(".)").rpartition(" (")
+                flat.setdefault(text, []).append(name)
+        for text, names in flat.items():
+            yield f"{text}{', and the layout with --from' if len(names) > 1 else ''} ({', '.join(names)})"
 
     def gates(self, name: str | None = None) -> list[dict[str, Any]]:
         """One row per gate matrix: layer, direction, role, gate, shape, mean, std, min, max.  Also of cells that are

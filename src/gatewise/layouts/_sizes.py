@@ -13,6 +13,7 @@ from ._match import Address
 from ._phrase import Equation, Unsolvable, solve
 from ._slots import flat_length
 
+SAY_SIZES = "say them with --units, --layers, --directions"
 Sizes = dict[tuple[int, str], dict[str, int]]
 Equations = Mapping[tuple[int, str], list[Equation]]
 
@@ -70,8 +71,8 @@ def _of_flat(layout: Layout, part: Part, tensor: StoredTensor, told: Mapping[str
     missing = [word for word in ("unit", "layers", "directions") if word not in told]
     if missing:
         raise Untold(
-            f"{tensor.name!r} is one flat buffer of {tensor.size:,} numbers ({layout.name}), which does not tell its "
-            f"{' and '.join(missing)}; say them with --units, --layers, --directions"
+            f"{tensor.name!r} is one flat buffer of {tensor.size:,} numbers, which does not tell its "
+            f"{' and '.join(missing)}; {SAY_SIZES}"
         )
 
     if min(told.values()) < 1 or told["layers"] * told["directions"] * told["unit"] ** 2 > tensor.size:
@@ -97,7 +98,7 @@ def _of_flat(layout: Layout, part: Part, tensor: StoredTensor, told: Mapping[str
     if length != tensor.size:
         raise Untold(
             f"{tensor.name!r} has {tensor.size:,} numbers; {told['layers']} layer(s) of {told['unit']} units in "
-            f"{told['directions']} direction(s) do not come out even ({layout.name})"
+            f"{told['directions']} direction(s) do not come out even"
         )
     return places(feature)
 
