@@ -79,3 +79,27 @@ def test_what_is_written_reads_back_as_the_same_layer(tmp_path, written):
     source = gw.open(FOLDER / f"{written}.pdparams").only()
     proof = gw.save(source, tmp_path / "x.pdparams")
     assert proof.max_abs_error == 0.0
+
+
+# Files of Paddle's own tensors.
+
+
+@pytest.mark.parametrize(
+    ("name", "layer_name", "layout", "shape"),
+    [
+        ("exported_pir.pdiparams", "LSTM", "paddle.LSTM", (2, 2)),
+        ("exported_old.pdiparams", "rnn", "paddle.GRU", (2, 2)),
+        ("exported_pir.json", "LSTM", "paddle.LSTM", (2, 2)),
+        ("exported_old.pdmodel", "rnn", "paddle.GRU", (2, 2)),
+        ("exported_old", "rnn", "paddle.GRU", (2, 2)),
+        ("tensors_lstm_cell", "lstm_cell_0", "paddle.LSTMCell", (1, 1)),
+    ],
+    ids=["parameters with Paddle 3's graph", "with the graph of 1 and 2", "that graph", "the older graph", "a prefix",
+         "a folder of tensors"],
+)  # fmt: skip
+def test_tensors_are_the_layers_that_the_graph_or_their_names_tell(name, layer_name, layout, shape):
+    layer = gw.open(FOLDER / name).only()
+    assert (layer.name, layer.layout) == (layer_name, layout)
+    assert (layer.spec.num_layers, layer.spec.directions) == shape
+    with np.load(FOLDER / f"{name.partition('.')[0]}.npz") as record:
+        assert error(layer, dict(record)) <= claimed(layer)
