@@ -47,6 +47,14 @@ LINES = {
         ("import paddle\nfrom safetensors.paddle import load_file\n\nstate = load_file('x')\n"
         "rnn = paddle.nn.SimpleRNNCell(5, 4, activation='relu')\nrnn.set_state_dict(state)\n"),
     ),
+    "mindspore.GRU": (
+        Recipe("gru", layers=2, bias="none"), "mindspore-ckpt",
+        (
+            "import mindspore\nfrom mindspore import nn\n\nparameters = mindspore.load_checkpoint('x')\n"
+            "gru = nn.GRU(5, 4, num_layers=2, batch_first=True, has_bias=False)\n"
+            "mindspore.load_param_into_net(gru, parameters)\n"
+        ),
+    ),
     "chainer.NStepBiRNN": (
         Recipe("rnn", layers=3, directions=2, dialect=RELU), "npz",
         ("import chainer\nimport chainer.links as links\n\n"

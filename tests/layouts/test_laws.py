@@ -360,13 +360,14 @@ def test_a_length_that_the_layer_below_contradicts_is_told_of_the_axis_that_is_w
     told = {
         name: (shape, part) for name, shape, part, layer in case.names(size) if layer == 1 and "kernel" in part.roles
     }
-    for name, (shape, _) in told.items():
-        wrong = (shape[0], shape[1] + 7)
+    for name, (shape, part) in told.items():
+        axis = next(n for n, axis in enumerate(part.parsed.axes) if any("feature" in segment for segment in axis))
+        wrong = tuple(length + 7 * (n == axis) for n, length in enumerate(shape))
         # both directions, so that only the layer below contradicts
         changed = {n: np.zeros(wrong, "f4") if n in told else a for n, a in arrays.items()}
         (sentence,) = (t for ts in recognise(stored(changed), (case.layout,)).misfits.values() for t in ts)
         assert any(repr(other) in sentence for other in told), name
-        assert f"is {wrong[1]} long; the other tensors want {shape[1]}" in sentence
+        assert f"is {wrong[axis]} long; the other tensors want {shape[axis]}" in sentence
 
 
 @each([case for case in CASES if (case.extras or len(case.parts) > 1) and case.by_name])

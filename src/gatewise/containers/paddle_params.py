@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 NAMES, SLICES = "StructuredToParameterName@@", "UnpackBigParamInfor@@"
-_END = 8 << 20  # the table of names lies at the end of the file
+_END = 1 << 20  # the table of names lies at the end of the file
+_TORCH = b"\x8a\x0a"  # its streams of pickles begin with a long number
 _HEAD = 4096
 _SECOND = re.compile(r"(?P<path>(?:.*\.)?)(?:weight|bias)_[a-z]+_l(?P<layer>\d{1,6})(?:_reverse)?")
 # A tensor outside a state dict, as its pickle begins: tuple of (name, array), or eval of an array.
@@ -40,7 +41,7 @@ _TENSOR = re.compile(
 def claims(source: Source) -> bool:
     """A pickle with one of Paddle's two tables, or whose first tensor is pickled as Paddle does."""
     head = bytes(source.data[:_HEAD])
-    if head[:1] != b"\x80" or not 2 <= (head[1:2] or b"\0")[0] <= 5:
+    if head[:1] != b"\x80" or not 2 <= (head[1:2] or b"\0")[0] <= 5 or head[2:4] == _TORCH:
         return False
     ends = bytes(source.data[-_END:])
     return any(word.encode() in place for word in (NAMES, SLICES) for place in (ends, head)) or bool(

@@ -186,6 +186,10 @@ class Equation:
     of: str
     known: Mapping[str, int]
 
+    def total(self, sizes: Mapping[str, int]) -> int:
+        """The length that known sizes ask for."""
+        return sum(_product(segment, {"one": 1, **sizes, **self.known}) for segment in self.axis)
+
     def solve(self, sizes: Mapping[str, int]) -> tuple[str, int] | None:
         """The one size still unknown, if this equation gives it; None if not.  Raises Unsolvable."""
         sizes = {**sizes, **self.known}

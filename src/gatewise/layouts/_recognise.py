@@ -332,9 +332,9 @@ def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Addr
     for index, part in present.items():
         found = layout.template(part, naming)
         for layer in layers if found and found.has_layer else [0]:
-            for direction in directions:
+            for direction in directions[:1] if "direction" in part.parsed.atoms else directions:
                 for gate in layout.gates_of(part) if found and found.has_gate else [None]:
-                    if (index, layer, direction, gate) not in names and "direction" not in part.parsed.atoms:
+                    if (index, layer, direction, gate) not in names:
                         return (
                             f"layer {layer} ({direction}) lacks its {' + '.join(part.roles)}"
                             f"{f', gate {gate}' if gate else ''} ({layout.name})."

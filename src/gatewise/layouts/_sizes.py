@@ -128,7 +128,8 @@ def _checked(sizes: Sizes, equations: Equations, merge: str) -> Sizes:
     for (layer, direction), found in sizes.items():
         wanted = _features(sizes, layer, merge)
         if found["feature"] != wanted:
-            raise Unsolvable(_of_feature(equations.get((layer, direction), equations[layer, "forward"])), wanted)
+            equation = _of_feature(equations.get((layer, direction), equations[layer, "forward"]))
+            raise Unsolvable(equation, equation.total({**found, "feature": wanted}))
     return sizes
 
 
