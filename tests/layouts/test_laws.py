@@ -202,6 +202,7 @@ def below(case: Case, prefix: str) -> str:
 MOMENTS = {
     "as torch's functional optimizers do": ("exp_avg.{prefix}{name}", "exp_avg_sq.{prefix}{name}"),
     "below a key of their own": ("optimizer.state.exp_avg.{prefix}{name}", "optim.momentum_buffer.{prefix}{name}"),
+    "as MindSpore's optimizers do": ("moment1.{prefix}{name}", "moments.{prefix}{name}"),
     "as tf.keras's Adam does": ("Adam/m/{prefix}{name}", "Adam/v/{prefix}{name}"),
     "as Keras 2's Adam does": ("training/Adam/{prefix}{name}/m", "training/Adam/{prefix}{name}/v"),
     "as TensorFlow 1's slots": ("{prefix}{name}/Adam", "{prefix}{name}/Adam_1"),

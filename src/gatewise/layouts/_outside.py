@@ -34,7 +34,7 @@ _RECURRENT_CLASS = r"(?i)(lstm|gru|rnn)"
 # Scales of a normalisation, by the rest of their name below a cell's own path.
 _NORM = r"(?i)(layer_?norm|ln|norm)_?(i|h|c|f|g|o|ih|hh|ii|hi|x|cell|hidden|input|gates?)?\w{0,2}[./](weight|bias|gamma|beta)"
 # Optimizers keep tensors shaped and named as the weights, below a word of their own: torch.optim's state keys, the slots
-# of Keras's and TensorFlow's optimizers (``Adam/m/lstm/kernel``), optax's (``opt_state/0/mu``).
+# of Keras's and TensorFlow's optimizers (``Adam/m/lstm/kernel``), optax's (``opt_state/0/mu``); MindSpore's stand first.
 _MOMENTS = frozenset(
     ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "acc_delta"]
 )
@@ -43,6 +43,10 @@ _OPTIMIZER = (
 )
 _SLOTS = frozenset((
     "m", "v", "vhat", "mu", "nu", "momentum", "momentums", "velocity", "velocities", "accumulator", "accumulators", "rms",
+))  # fmt: skip
+_FIRST = frozenset((
+    "moment1", "moment2", "moments", "accum", "accum_update", "adam_m", "adam_v", "lamb_m", "lamb_v", "mean_grad",
+    "mean_square",
 ))  # fmt: skip
 _OPTAX = _SLOTS | {"trace", "ema", "acc_grads", "sum_of_squares", "nu_max"}
 
@@ -66,7 +70,7 @@ def is_moment(path: str) -> bool:
         for at, piece in enumerate(pieces)
         if re.fullmatch(_OPTIMIZER, piece)
     )
-    return bool(_MOMENTS.intersection(pieces)) or any(slots) or _of_optax(pieces)
+    return bool(_MOMENTS.intersection(pieces)) or pieces[0] in _FIRST or any(slots) or _of_optax(pieces)
 
 
 def _of_optax(pieces: list[str]) -> bool:

@@ -5,7 +5,7 @@ rnn_cell.py (FusedRNNCell._slice_weights), src/operator/rnn-inl.h and rnn_impl.h
 where mx.rnn calls the new gate o.  A layer's parameters are called ``lstm0_l0_i2h_weight`` in graphs and in what
 ``collect_params().save`` writes, ``_unfused.0.l_cell.i2h_weight`` in what ``save_parameters`` writes.  The operator's vector
 holds every matrix, layer by layer and direction by direction, then every bias (cuDNN's order).  A forget bias of
-``mx.rnn.LSTMCell`` is an initializer: it is stored.
+``mx.rnn.LSTMCell`` is an initializer: it is stored.  MXNet 2's layers keep the vector, as rnn_param (source only).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _projected(names: Names) -> tuple[Part, ...]:
 
 
 _VECTOR = (
-    Part({INPUTS: "parameters", "": "[arg:][{block}_]parameters"},
+    Part({INPUTS: "parameters", "": ("[arg:][{block}_]parameters", "rnn_param")},
          KERNEL + RECURRENT_KERNEL + BIAS + RECURRENT_BIAS,
          "[layer direction: (gate unit) feature + (gate unit) hidden] [layer direction: (gate unit) + (gate unit)]"),
 )  # fmt: skip
