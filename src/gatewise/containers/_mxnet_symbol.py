@@ -21,6 +21,7 @@ _OPERATORS = ("RNN", "_npx_rnn")
 _ASIDE = ("Reshape", "reshape", "_npx_reshape", "_np_reshape", "_rnn_param_concat", "_npi_rnn_param_concat", "Concat")
 _NUMBERS = ("state_size", "num_layers", "projection_size")
 _LAYER = re.compile(r"(?P<path>.*?)_?[lr]\d{1,6}_(?:i2h|h2h|h2r)_(?:weight|bias)")
+_VECTOR = re.compile(r"(?:arg:)?(?:.*_)?(?:parameters|rnn_param)")
 _MOST_PARTS = 100_000
 
 
@@ -29,6 +30,12 @@ def declared_beside(source: Source, names: Sequence[str], notes: list[str]) -> l
     stem = re.sub(r"(-\d{4})?\.params$", "", source.path.name)
     beside = next((name for name in (f"{stem}-symbol.json", f"{stem}.json") if name in source.folder), None)
     if beside is None or beside == source.path.name:
+        vector = next((name for name in names if _VECTOR.fullmatch(name)), None)
+        if vector is not None:
+            notes.append(
+                f"{vector} may be all parameters of a fused layer, and the graph that tells its mode and sizes is not "
+                "beside the file: say --from mxnet.fused_lstm (or _gru, _rnn) with --units, --layers and --directions"
+            )
         return []
     try:
         graph = source.folder.open(beside)
