@@ -106,6 +106,14 @@ def test_both_directions_go_to_the_link_that_has_both(tmp_path):
         gw.save(Recipe("lstm").stack, tmp_path / "y.npz", layout="chainer.NStepBiLSTM")
 
 
+def test_a_suffix_of_two_formats_is_that_of_the_framework_that_is_asked_for(tmp_path):
+    gw.save(Recipe("gru").stack, tmp_path / "x.npz", layout="torch.GRU")
+    for to, container in (("torch", "torch-zip"), ("mindspore", "mindspore-ckpt"), (None, "torch-zip")):
+        assert gw.convert(tmp_path / "x.npz", tmp_path / "y.ckpt", to=to, force=True).container == container
+    gw.convert(tmp_path / "x.npz", tmp_path / "y.ckpt", to="mindspore", force=True)
+    assert gw.convert(tmp_path / "y.ckpt", tmp_path / "z.ckpt").container == "mindspore-ckpt"
+
+
 @pytest.mark.framework("paddle")
 @pytest.mark.parametrize(
     "recipe", [Recipe("lstm", layers=2, directions=2, proj=3), Recipe("gru", bias="none"), Recipe("rnn")]

@@ -84,7 +84,8 @@ def convert(
     Raises NotRepresentable, ProofFailed, WriteRefused and what :func:`open` raises; then nothing is written.
     """
     checkpoint = open(path, layout, **said)
-    chosen = container_for_writing(out, container)
+    wanted = to or next((found.layout for found in checkpoint.layers), "")
+    chosen = container_for_writing(out, container, _framework_of(wanted))
     options = {"batch_first": True} if batch_first else {}
     for option in options:
         if option not in chosen.options:
@@ -95,11 +96,15 @@ def convert(
         raise error.at(path) from None
 
 
+def _framework_of(wanted: str | Layout) -> str:
+    return (wanted if isinstance(wanted, str) else wanted.name).partition(".")[0]
+
+
 def save(
     stack: Stack, out: str | os.PathLike[str], layout: str | Layout | None = None, *, force: bool = False
 ) -> Proof:
     """Write one stack into a new file, in ``layout`` (or the stack's own), proved.  Raises as :func:`convert`."""
-    chosen = container_for_writing(out)
+    chosen = container_for_writing(out, framework=_framework_of(layout or stack.layout))
     unit = unit_of(stack, (stack.name,), _target(stack, layout, chosen), None, [], [], alone=True)
     proof = _write(out, chosen, [unit], [], True, force, {}, None)
     if proof is None:

@@ -147,8 +147,9 @@ def container(name: str, module: str | None = None) -> Container:
     raise UsageError(f"no container is called {name!r}.", next=nearest(name, names) or f"Known: {', '.join(names)}.")
 
 
-def container_for_writing(path: str | os.PathLike[str], name: str | None = None) -> Container:
-    """The format that an output path asks for: by ``name``, or by the longest suffix that fits."""
+def container_for_writing(path: str | os.PathLike[str], name: str | None = None, framework: str = "") -> Container:
+    """The format that an output path asks for: by ``name``, or by the longest suffix that fits; where several formats
+    have it (``.ckpt``), the one that holds the layers of ``framework``, else the first."""
     if name is not None:
         chosen = container(name)
         if chosen.write is None:
@@ -170,7 +171,7 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None)
             path=path,
             next=f"Use one of {suffixes}, or name the format with --container.",
         )
-    return max(fits, key=lambda fit: fit[0])[1]
+    return max(fits, key=lambda fit: (fit[0], framework in fit[1].frameworks))[1]
 
 
 def open_tensors(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Tensors:

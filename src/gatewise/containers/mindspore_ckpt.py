@@ -185,6 +185,6 @@ CONTAINERS = (
         suffixes=(".ckpt",),
         frameworks=("mindspore",),
         magic=((0, b"\x0a"),),
-        rank=40,
+        rank=52,
     ),
 )
