@@ -8,6 +8,7 @@ ROWS: tuple[Row, ...] = (
     Row(20, 'mxnet-params', 'mxnet_params', False, ((0, b'\x12\x01\x00\x00\x00\x00\x00\x00'),)),
     Row(22, 'paddle-params', 'paddle_params', False, ((0, b'\x80'),)),
     Row(22, 'tflite', 'tflite', False, ((4, b'TFL3'),)),
+    Row(23, 'paddle-tensors', 'paddle_tensors', True, ((0, b'\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00'),)),
     Row(24, 'coreml', 'coreml', True, ((0, b'\x08'),)),
     Row(30, 'dynet', 'dynet', False, ((0, b'#Parameter# '), (0, b'#LookupParameter# '))),
     Row(30, 'gguf', 'ggml', False, ((0, b'GGUF'),)),
