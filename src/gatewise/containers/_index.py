@@ -25,6 +25,7 @@ ROWS: tuple[Row, ...] = (
     Row(40, 'c-header', 'c_header', False, ((0, b'/* gatewise C header 1'),)),
     Row(40, 'cntk', 'cntk', False, ((0, b'\x08'),)),
     Row(40, 'safetensors', 'safetensors', False, ((8, b'{'),)),
+    Row(42, 'caffe', 'caffe', False, ((0, b'\n'), (0, b'\xa2\x06'))),
     Row(44, 'npy-stream', 'npy_stream', False, ((0, b'\x93NUMPY'), (0, b'{'), (0, b'['), (0, b'"'))),
     Row(45, 'npz', 'numpy_files', False, ((0, b'PK\x03\x04'), (0, b'PK\x05\x06'))),
     Row(46, 'npy', 'numpy_files', False, ((0, b'\x93NUMPY'),)),
