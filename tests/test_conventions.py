@@ -353,6 +353,29 @@ def test_a_forget_bias_added_at_run_time_is_stored_and_the_other_way_round(
         np.testing.assert_array_equal(again[0, "forward"].bias[gate], stack[0, "forward"].bias.get(gate, 0 * old))
 
 
+@pytest.mark.parametrize("added", [0.0, 1.0])
+@pytest.mark.parametrize("activation", ["sigmoid", "hard_sigmoid(0.2)"])
+@pytest.mark.parametrize(("gone", "kept"), ["if", "fi"])
+def test_a_coupled_gate_gets_weights_of_its_own_by_negating_the_other(
+    gone: str, kept: str, activation: str, added: float
+) -> None:
+    dialect = replace(PLAIN["lstm"], coupled=gone, recurrent_activation=activation, forget_bias=added)
+    stack = Recipe("lstm", bias="single", peephole="ifo", dialect=dialect, dtype="float64").stack
+    peephole = Part("p", PEEPHOLE, "(gate unit)", gates="ifo")
+    for bias in (0.0, 1.0):
+        target = made("lstm", ONE_BIAS, peephole, recurrent_activation=activation, forget_bias=bias)
+        said = express(stack, target)
+        assert said.stack.dialect.coupled is None
+        assert prove(stack, said.stack).max_abs_error < 1e-12
+        assert any(f"{gone} with weights of its own, those of {kept} negated" in change.what for change in said.changes)
+
+
+def test_a_coupled_gate_of_another_activation_keeps_no_weights() -> None:
+    dialect = replace(PLAIN["lstm"], coupled="i", recurrent_activation="relu")
+    target = made("lstm", ONE_BIAS, recurrent_activation="relu")
+    assert "these gates use relu" in refused(Recipe("lstm", bias="single", dialect=dialect).stack, target)
+
+
 def test_a_forget_bias_has_nowhere_to_go_without_biases() -> None:
     stack = Recipe("lstm", bias="none", dialect=replace(PLAIN["lstm"], forget_bias=1.0)).stack
     assert "biases" in refused(stack, made("lstm"))

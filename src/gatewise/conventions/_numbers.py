@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..layouts import Layout
 from ..tensors import numpy_dtype
-from ..weights import GATELESS, Gates, Stack, Weights, hard_sigmoid_slope
+from ..weights import GATELESS, GATES, Gates, Stack, Weights, hard_sigmoid_slope
 from ._terms import EXACT, ONE_ROUNDING, Change, each, getter, refuse, rounded, wide, zeros
 
 if TYPE_CHECKING:
@@ -134,10 +135,11 @@ def coupled(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     if said not in possible:
         if said is None:
             raise refuse(layout, f"its {possible[0]} gate is 1 minus another one, and here both have weights.")
-        other = "f" if said == "i" else "i"
-        raise refuse(
-            layout, f"the source couples its gates, {said} = 1 - {other}, and no weights of {said} compute that."
-        )
+        if None not in possible:
+            raise refuse(
+                layout, f"the source couples its gates, {said} is 1 minus the other, there it is {possible[0]}."
+            )
+        return _uncoupled(stack, layout, said)
     if said is None:
         return stack, None
     form = layout.form_of(stack.dialect) or {}
@@ -152,3 +154,37 @@ def coupled(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
         return weights.with_roles(**roles) if roles else weights
 
     return each(stack, completed), None
+
+
+def _uncoupled(stack: Stack, layout: Layout, gate: str) -> tuple[Stack, Change]:
+    """A computed gate gets weights of its own: 1 - s(x) = s(-x), so those of the other one, negated."""
+    other, added = "f" if gate == "i" else "i", stack.dialect.forget_bias
+    gates = stack.dialect.recurrent_activation or ""
+    if gates != "sigmoid" and hard_sigmoid_slope(gates) is None:
+        raise refuse(
+            layout,
+            f"the source couples its gates, {gate} = 1 - {other}. Negated weights say that of a sigmoid, 1 - s(x) = s(-x); "
+            f"these gates use {gates}.",
+        )
+
+    def opposite(role: str, held: Gates) -> Callable[[], Array]:
+        def make() -> Array:  # what is added to f at run time is added on one side of the equation only
+            array = held[other]
+            return rounded(-wide(array) - added, array) if role == "bias" and added else -array
+
+        return make
+
+    def freed(weights: Weights) -> Weights:
+        roles = dict(weights.roles) | ({} if weights.bias or not added else {"bias": zeros("bias", weights, other)})
+        return weights.with_roles(**{
+            role: Gates(role, {
+                name: opposite(role, held) if name == gate else getter(held, name)
+                for name in GATES["lstm"] if name == gate or name in held
+            })
+            for role, held in roles.items() if other in held
+        })  # fmt: skip
+
+    said = f"coupled gates: {gate} = 1 - {other} → {gate} with weights of its own, those of {other} negated"
+    return each(stack, freed).replaced(dialect=replace(stack.dialect, coupled=None)), Change(
+        said, ONE_ROUNDING if added else EXACT
+    )
