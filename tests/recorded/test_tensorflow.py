@@ -248,3 +248,10 @@ def test_stacked_cells_follow_one_another():
     layers = gw.open(FIXTURES / "tfkeras-2.3.4" / "rnn_stacked_cells.tf").layers
     assert [layer.name for layer in layers] == ["rnn/cells/0", "rnn/cells/1"]
     assert layers[1].match.declared.after == (layers[0].match.declared.path,)
+
+
+def test_an_optimizers_slots_are_no_layers():
+    checkpoint = gw.open(FIXTURES / "tfkeras-2.1.4" / "trained-1")
+    slots = [name for name in checkpoint.tensors if ".OPTIMIZER_SLOT" in name]
+    assert len(slots) == 6
+    assert not set(slots).intersection(checkpoint.only().match.tensors)
