@@ -108,3 +108,27 @@ def test_optax_s_moments_are_no_layers():
     moments = [name for name in checkpoint.tensors if name.startswith("opt_state/1/0/mu/")]
     assert len(moments) == sum(name.startswith("params/") for name in checkpoint.tensors) > 40
     assert not any(name in layer.match.tensors for layer in checkpoint.layers for name in moments)
+
+
+def test_cells_that_vmap_or_scan_laid_into_one_tensor_are_named_and_not_taken_for_convolutions(tmp_path):
+    tensors = gw.open(path_of("LSTMCell")).tensors
+    np.savez(tmp_path / "x.npz", **{name: np.stack([tensor.array()] * 3) for name, tensor in tensors.items()})
+    (look,) = gw.open(tmp_path / "x.npz").recognised.outside
+    assert look.kind == "flax.LSTMCell, several in one"
+    assert "vmap" in look.why
+
+
+def test_the_projections_of_an_attention_and_plain_convolutions_are_nothing_recurrent(tmp_path):
+    shapes = {"query/kernel": (8, 2, 4), "query/bias": (2, 4), "out/kernel": (2, 4, 8), "Conv_0/kernel": (3, 3, 1, 16)}
+    np.savez(tmp_path / "x.npz", **{f"params/{n}": np.ones(s) for n, s in {**shapes, "Conv_0/bias": (16,)}.items()})
+    checkpoint = gw.open(tmp_path / "x.npz")
+    assert (checkpoint.layers, checkpoint.recognised.outside) == ([], ())
+
+
+@pytest.mark.parametrize("spelled", ["['params']['cell']['{}']['{}']", ".params['cell'].{}['{}']", "params.cell.{}.{}"])
+def test_a_tree_flattened_by_the_names_that_jax_gives_is_read(tmp_path, spelled):
+    tensors = gw.open(path_of("GRUCell")).tensors
+    arrays = {spelled.format(*name.split("/")[1:]): tensor.array() for name, tensor in tensors.items()}
+    np.savez(tmp_path / "x.npz", **arrays)
+    layer = gw.open(tmp_path / "x.npz").only()
+    assert (layer.name.replace(".", "/"), layer.layout) == ("params/cell", "flax.GRUCell")

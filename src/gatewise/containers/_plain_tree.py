@@ -8,6 +8,7 @@ Source for optax: optax/_src/transform.py and optax/_src/base.py, the NamedTuple
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -27,6 +28,32 @@ _FIELDS = {
     "MultiStepsState": ("mini_step", "gradient_step", "inner_opt_state", "acc_grads", "skip_state"),
     "InjectHyperparamsState": ("count", "hyperparams", "inner_state"), "MaskedState": ("inner_state",),
 }  # fmt: skip
+
+
+# One step of a path as jax.tree_util.keystr spells it: ['name'], ["it's"], [0], .field, [<flat index 0>].
+_STEP = re.compile(r"""\['((?:[^'\\]|\\.)*)'\]|\["([^"]*)"\]|\[(?:<flat index )?(\d+)>?\]|\.(\w+)""")
+
+
+def path_of_keys(name: str) -> str | None:
+    """``['params']['lstm']['w']`` → ``params/lstm/w``; None for a name that is no such path."""
+    if not name.startswith(("[", ".")) or "[" not in name:
+        return None
+    pieces, at = [], 0
+    while at < len(name):
+        step = _STEP.match(name, at)
+        if step is None:
+            return None
+        pieces.append(next(piece for piece in step.groups() if piece is not None))
+        at = step.end()
+    return "/".join(pieces)
+
+
+def with_paths(tensors: list[StoredTensor]) -> list[StoredTensor]:
+    """The same tensors; where all their names are jax's spelled paths, by these paths."""
+    paths = [path_of_keys(tensor.name) for tensor in tensors]
+    if None in paths or len(set(paths)) < len(paths):
+        return tensors
+    return [tensor.renamed(path) for tensor, path in zip(tensors, paths, strict=True) if path is not None]
 
 
 def walk(root: object, leaf: Leaf, limits: Limits, path: object) -> list[StoredTensor]:
@@ -108,7 +135,7 @@ def _key(key: object, place: int) -> str:
     if isinstance(key, bytes):
         key = key.decode("utf-8", "replace")
     if isinstance(key, str | int):
-        return str(key)
+        return path_of_keys(str(key)) or str(key)
     if isinstance(key, tuple) and key and all(isinstance(piece, str | int) for piece in key):
         return "/".join(map(str, key))
     return f"<{place}>"

@@ -21,6 +21,7 @@ from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides, numpy_dtype
 from . import Container
+from ._plain_tree import with_paths
 from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def read_npz(source: Source) -> Tensors:
         else:
             tensors.append(_member_tensor(archive, member, header))
     return Tensors(
-        tensors,
+        with_paths(tensors),
         path=source.path,
         container="npz",
         bytes=source.size,

@@ -18,6 +18,7 @@ from ..errors import BrokenFile, NotRepresentable
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._plain_tree import with_paths
 
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
@@ -51,10 +52,10 @@ def read(source: Source) -> Tensors:
     _covered_exactly(places, source.size - 8 - length, source)
     body = source.data[8 + length :]
     return Tensors(
-        [
+        with_paths([
             StoredTensor(name, dtype, shape, Strided(body[begin:end], storage=str(begin)), where=f"byte {8 + length + begin}")
             for name, (dtype, shape, begin, end) in places.items()
-        ],
+        ]),
         path=source.path,
         container="safetensors",
         bytes=source.size,

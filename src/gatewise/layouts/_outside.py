@@ -26,6 +26,10 @@ OUTSIDE = (
         "its weights are quantised; gatewise does not dequantise",
     ),
 )
+_STACKED = (
+    "each of its tensors has one axis more than a layer's: copies that lie along it (vmap, or scan over layers); gatewise "
+    "does not take them apart"
+)
 # The same told by tensor names alone: (pattern with the layer's path, kind, why).
 OUTSIDE_NAMES = (
     (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
@@ -124,6 +128,8 @@ def convolution(layout: Layout, group: Group, tensors: Tensors, declared: Declar
     names = tuple(group.names.values())
     if group.declared is not None:  # an operator's own tables say how many axes its inputs have
         return []
+    if _is_stacked(layout, group, tensors):
+        return [Lookalike(group.name, f"{layout.name}, several in one", _STACKED, names)]
     kernels = {
         role for (index, *_), name in group.names.items() if len(tensors[name].shape) > 2
         for role in layout.parts[index].roles
@@ -136,6 +142,15 @@ def convolution(layout: Layout, group: Group, tensors: Tensors, declared: Declar
     kind = declared.kind if declared and declared.kind else "convolutional recurrent layer"
     name = declared.name if declared and declared.name else group.name
     return [Lookalike(name, kind, OUTSIDE[0][1], names)]
+
+
+def _is_stacked(layout: Layout, group: Group, tensors: Tensors) -> bool:
+    """Does each tensor of both kernels and the rest have one axis more, as long in each of them?"""
+    places = [(layout.parts[index], tensors[name].shape) for (index, *_), name in group.names.items()]
+    roles = {role for part, _ in places for role in part.roles}
+    leading = {shape[0] for _, shape in places if shape}
+    more = all(len(shape) == len(part.parsed.axes) + 1 for part, shape in places)
+    return more and len(places) > 2 and len(leading) == 1 and {*KERNEL, *RECURRENT_KERNEL} <= roles
 
 
 def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> list[Lookalike]:
