@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import pickle
 import random
@@ -208,3 +209,25 @@ def test_cut_anywhere_or_with_a_bit_flipped_it_is_refused_in_words_or_harmless(t
     refused = [str(error) for error in map(refusal, [tmp_path] * len(trials), trials) if error]
     assert len(refused) > len(data)
     assert not [text for text in refused if "not a well-formed" in text]
+
+
+def findings(tmp_path, data):
+    (tmp_path / "x.pkl").write_bytes(data)
+    found = gw.diagnose(tmp_path / "x.pkl")
+    return [(finding.code, finding.why) for finding in found if finding.code.startswith("GW6")]
+
+
+def test_an_honest_pickle_is_healthy_and_one_that_runs_something_is_unsafe(tmp_path):
+    array = np.arange(6, dtype="f4").reshape(2, 3)
+    jax = stub("jax._src.array._reconstruct_array", *array_parts(array), {"weak_type": False})
+    assert findings(tmp_path, dumps({"params": {"w": jax}, "b": array_stub(array)})) == []
+    assert findings(tmp_path, pickle.dumps(TREE)) == []
+    ((code, why),) = findings(tmp_path, pickle.dumps({"a": array, "b": Reduced(os.system, ("true",))}))
+    assert code == "GW602"
+    assert "pickle.load runs" in why
+
+
+def test_the_elements_of_an_array_stay_where_they_lie_in_the_file(tmp_path):
+    tensors = opened(tmp_path, {"large": np.ones((64, 64)), "small": np.ones(2)}, protocol=4)
+    assert isinstance(tensors["large"].data.buffer.obj, mmap.mmap)
+    assert not tensors["large"].array().flags.writeable

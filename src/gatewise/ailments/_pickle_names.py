@@ -1,6 +1,6 @@
 """What the names in a pickle are: harmless builders, classes, or functions that loading would call.  Tables only.
 
-A pickle can call whatever Python can import.  Known harmless are the calls that Python's, numpy's and torch's own
+A pickle can call whatever Python can import.  Known harmless are the calls that Python's, numpy's, torch's and jax's own
 ``__reduce__`` write; everything else that is called and is no class runs code of the file's choosing.
 Sources: CPython's Lib/pickle.py and copyreg.py, numpy's ``__reduce__`` methods, torch/_utils.py, and the lists of what
 malicious pickles in public model hubs called (os, subprocess, builtins, runpy, webbrowser, socket, importlib …).
@@ -22,6 +22,7 @@ _HARMLESS = re.compile(
     | fastai\.torch_core\._fa_rebuild_q?tensor
     | numpy\.(core|_core)\.(multiarray\.(_reconstruct|scalar|_frombuffer)|numeric\._frombuffer)
     | numpy\.(dtype|ndarray|matrix|dtypes\.\w+|ma\.core\._mareconstruct|\w?int\d*|float\d+|bool_?|complex\d+)
+    | jax\._src\.(array\._reconstruct_array|device_array\.reconstruct_device_array) | jittor(\.jittor_core)?\.\w*\.?Var
     | numpy\.random\._pickle\.__\w+_ctor
     | collections\.(OrderedDict|Counter|defaultdict|deque|ChainMap) | _codecs\.encode | _operator\.getitem
     | (copyreg|copy_reg)\.(_reconstructor|__newobj__|__newobj_ex__)

@@ -13,7 +13,7 @@ from ..containers._pickle import Record
 from ..containers._pickled import Global, Stub
 from . import Ailment, Finding, Outcome, Patient, Remedy
 from ._pickle_names import is_dangerous, runs_code, shown
-from ._torch import found, met
+from ._torch import PICKLES, found, met
 
 CODE = "GW602"
 _MANY = 50  # findings in one file
@@ -28,6 +28,7 @@ def examine(patient: Patient) -> Iterable[Finding]:
     record = met(patient)
     if record is None:
         return
+    of_torch = patient.checkpoint is not None and patient.checkpoint.tensors.container in PICKLES
     places = {id(each.stub): each.path for each in found(patient)}
     calls = [call for call in record.calls if runs_code(call)]
     said: set[str] = set()
@@ -36,10 +37,12 @@ def examine(patient: Patient) -> Iterable[Finding]:
         if text not in said and len(said) < _MANY:
             said.add(text)
             yield _finding(
-                places.get(id(call), "(dropped by the pickle after the call)"), f"Loading the file would call {text}."
+                places.get(id(call), "(dropped by the pickle after the call)"),
+                f"Loading the file would call {text}.",
+                of_torch,
             )
     for name in _named_only(record, calls):
-        yield _finding("", f"The pickle names {name}, which it does not call itself.")
+        yield _finding("", f"The pickle names {name}, which it does not call itself.", of_torch)
 
 
 def _named_only(record: Record, calls: list[Stub]) -> Iterator[Global]:
@@ -48,7 +51,13 @@ def _named_only(record: Record, calls: list[Stub]) -> Iterator[Global]:
     yield from (name for name in record.names if is_dangerous(name) and name not in called)
 
 
-def _finding(where: str, what: str) -> Finding:
+def _finding(where: str, what: str, of_torch: bool) -> Finding:
+    if not of_torch:
+        return Finding(
+            CODE, "unsafe", where, what,
+            "A pickle is a program: pickle.load runs what it names. No honest model needs this call. gatewise has run nothing.",
+            "", _REMEDY,
+        )  # fmt: skip
     return Finding(
         CODE, "unsafe", where, what,
         "A pickle is a program: torch.load runs what it names. No honest model needs this call. gatewise has run nothing.",

@@ -14,7 +14,7 @@ from ..containers._pickle import Record
 from ..containers._torch_objects import modules
 from . import DEFAULT_LOAD, Ailment, Finding, Outcome, Patient, Remedy
 from ._pickle_names import is_dangerous, is_users
-from ._torch import met, tree
+from ._torch import PICKLES, met, tree
 
 WEIGHTS_ONLY, STREAM, CLASSES = "GW601", "GW609", "GW612"
 _MANY = 6
@@ -40,7 +40,7 @@ def not_allowed(record: Record) -> list[str]:
 
 def examine(patient: Patient) -> Iterable[Finding]:
     record = met(patient)
-    if record is None or patient.checkpoint is None:
+    if record is None or patient.checkpoint is None or patient.checkpoint.tensors.container not in PICKLES:
         return
     whole = next(modules(tree(patient)), None) is not None
     container = patient.checkpoint.tensors.container

@@ -43,7 +43,11 @@ def key_parts(value: object) -> int:
 
 def cost(args: tuple[Any, ...]) -> int:
     """How many objects a builder copies; the machine counts them as built."""
-    return sum(len(arg) // 64 if isinstance(arg, str | bytes) else len(arg) for arg in args if hasattr(arg, "__len__"))
+    return sum(
+        len(arg) // 64 if isinstance(arg, str | bytes | memoryview) else len(arg)
+        for arg in args
+        if hasattr(arg, "__len__")
+    )
 
 
 def _pairs(args: tuple[Any, ...]) -> list[tuple[Any, Any]] | None:
@@ -105,7 +109,7 @@ def _bytes(kind: Callable[[bytes | bytearray], object]) -> Callable[[tuple[Any, 
         if len(args) == 2:
             return kind(encoded) if isinstance(encoded := _encode(args), bytes) else NOT_PLAIN
         raw = raw_bytes(args[0]) if len(args) == 1 and not isinstance(args[0], str) else None
-        return NOT_PLAIN if raw is None else kind(raw)
+        return NOT_PLAIN if raw is None else kind(bytes(raw))
 
     return build
 

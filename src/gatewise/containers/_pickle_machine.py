@@ -16,6 +16,7 @@ from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
 
 LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a dozen
+SEEN_AS_VIEW = 4096  # bytes
 _LONGEST_NAME = 4096  # characters of a class's full name
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
@@ -109,6 +110,11 @@ class Machine:
 
     def raw(self, size: int) -> bytes:
         return bytes(self.cursor.take(self.count(size)))
+
+    def raw_or_view(self, size: int) -> bytes | memoryview:
+        """Bytes; many of them stay where they lie in the file, since an array's elements are such."""
+        found = self.cursor.take(self.count(size))
+        return found.toreadonly() if len(found) >= SEEN_AS_VIEW else bytes(found)
 
     def text(self, size: int) -> str:
         return self.decoded(self.raw(size))

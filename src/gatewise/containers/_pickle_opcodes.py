@@ -219,12 +219,12 @@ OPCODES: dict[int, tuple[str, Callable[[Machine], None] | None]] = {
         (b"\x8a", "LONG1", lambda m: _long(m, 1)),
         (b"\x8b", "LONG4", lambda m: _long(m, 4)),
         # protocol 3
-        (b"B", "BINBYTES", lambda m: m.push(m.raw(4))),
+        (b"B", "BINBYTES", lambda m: m.push(m.raw_or_view(4))),
         (b"C", "SHORT_BINBYTES", lambda m: m.push(m.raw(1))),
         # protocol 4
         (b"\x8c", "SHORT_BINUNICODE", lambda m: m.push(m.text(1))),
         (b"\x8d", "BINUNICODE8", lambda m: m.push(m.text(8))),
-        (b"\x8e", "BINBYTES8", lambda m: m.push(m.raw(8))),
+        (b"\x8e", "BINBYTES8", lambda m: m.push(m.raw_or_view(8))),
         (b"\x8f", "EMPTY_SET", lambda m: m.push(set())),
         (b"\x90", "ADDITEMS", lambda m: m.add(m.pop_mark())),
         (b"\x91", "FROZENSET", _frozen_set),

@@ -197,6 +197,7 @@ _SAVERS: dict[type, Callable[[_Writer, Any], None]] = {
     frozenset: lambda w, v: w.builtin(v, "frozenset", _ordered(v)),
     complex: lambda w, v: w.builtin(v, "complex", v.real, v.imag),
     bytes: lambda w, v: w.call(v, Global("_codecs", "encode"), (v.decode("latin-1"), "latin1")),
+    memoryview: lambda w, v: w.call(v, Global("_codecs", "encode"), (bytes(v).decode("latin-1"), "latin1")),
     bytearray: lambda w, v: w.builtin(v, "bytearray", v.decode("latin-1"), "latin-1"),
 }
 

@@ -113,9 +113,9 @@ class DefaultDict(dict[Any, Any]):
         self.factory = factory
 
 
-def raw_bytes(value: object) -> bytes | bytearray | None:
+def raw_bytes(value: object) -> bytes | bytearray | memoryview | None:
     """The bytes of a value that is bytes in any of the spellings of Python 2 and 3, else None."""
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes | bytearray | memoryview):
         return value
     if isinstance(value, LegacyStr):
         return value.raw

@@ -98,7 +98,9 @@ def _inside_jax(value: Stub) -> Stub | None:
     return inside
 
 
-def _parts(value: object) -> tuple[tuple[int, ...], tuple[str, bool], bool, str | bytes | bytearray] | None:
+def _parts(
+    value: object,
+) -> tuple[tuple[int, ...], tuple[str, bool], bool, str | bytes | bytearray | memoryview] | None:
     """Shape, dtype, Fortran order, bytes."""
     if isinstance(value, Stub) and _of_jax(value):
         value = _inside_jax(value)
@@ -115,7 +117,7 @@ def _parts(value: object) -> tuple[tuple[int, ...], tuple[str, bool], bool, str 
     if isinstance(raw, LegacyStr):
         raw = raw.raw
     known = dtype_of(dtype)
-    if known is None or not isinstance(raw, str | bytes | bytearray) or not isinstance(shape, tuple):
+    if known is None or not isinstance(raw, str | bytes | bytearray | memoryview) or not isinstance(shape, tuple):
         return None
     if (
         (isinstance(raw, str) and not raw.isascii())

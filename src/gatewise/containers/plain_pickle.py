@@ -119,13 +119,14 @@ def _written_by(root: object, met: Record, jittor: bool) -> Iterator[WrittenBy]:
 
 
 def write(path: Path, tensors: Tensors) -> None:
-    """``{module: {parameter: array}}``, as Haiku's ``init`` gives and its ``apply`` takes it."""
+    """``{module: {parameter: array}}``, as Haiku's ``init`` gives and its ``apply`` takes it; names without a module lie
+    at the top."""
     from ._pickle_arrays import write as write_tree
 
-    modules: dict[str, dict[str, StoredTensor]] = {}
+    modules: dict[str, Any] = {}
     for tensor in tensors.values():
         module, _, parameter = tensor.name.rpartition("/")
-        modules.setdefault(module, {})[parameter] = tensor
+        (modules.setdefault(module, {}) if module else modules)[parameter] = tensor
     with open(path, "wb") as file:
         write_tree(file, modules)
 
