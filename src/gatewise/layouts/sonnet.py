@@ -24,10 +24,11 @@ _FORGET = Setting(
     "forget_bias", ("forget_bias",), {}, default=1.0, free=True,
     because="Sonnet 1 adds it at run time and a checkpoint does not hold it; its default",
 )  # fmt: skip
+
 _KERNELS = (
-    Part(("_w_i", "w_i[:0]"), KERNEL, "feature (gate unit)"),
-    Part(("_w_h", "w_h[:0]"), RECURRENT_KERNEL, "hidden (gate unit)"),
-    Part("b[:0]", BIAS, "(gate unit)"),
+    Part("_w_i", KERNEL, "feature (gate unit)"),
+    Part("_w_h", RECURRENT_KERNEL, "hidden (gate unit)"),
+    Part("b", BIAS, "(gate unit)"),
 )
 _JOINT = (
     Part("w_gates", KERNEL + RECURRENT_KERNEL, "(feature + hidden) (gate unit)"),
@@ -38,16 +39,16 @@ _WHY_PEEPHOLES = (
 )
 
 LAYOUTS = (
-    Layout("sonnet.LSTM", "lstm", "ifgo", (*_KERNELS, Part(("projection[:0]",), PROJECTION, "unit hidden", optional=True)),
+    Layout("sonnet.LSTM", "lstm", "ifgo", (*_KERNELS, Part("projection", PROJECTION, "unit hidden", optional=True)),
            f"{_SOURCE}, LSTM", kinds=("sonnet.LSTM",), separator="/", writers=_WRITERS,
            proven="Sonnet 2.0.2: 2e-07"),
     Layout("sonnet.GRU", "gru", "zrn", _KERNELS, f"{_SOURCE}, GRU", dialect=_GRU, kinds=("sonnet.GRU",), separator="/",
            writers=_WRITERS,
            proven="Sonnet 2.0.2: 2e-07"),
     Layout("sonnet.VanillaRNN", "rnn", "h",
-           (Part(("_input_to_hidden/w", "input_to_hidden/w[:0]"), KERNEL, "feature unit"),
-            Part(("_hidden_to_hidden/w", "hidden_to_hidden/w[:0]"), RECURRENT_KERNEL, "hidden unit"),
-            Part(("_b", "b[:0]"), BIAS, "unit")),
+           (Part("_input_to_hidden/w", KERNEL, "feature unit"),
+            Part("_hidden_to_hidden/w", RECURRENT_KERNEL, "hidden unit"),
+            Part("_b", BIAS, "unit")),
            f"{_SOURCE}, VanillaRNN", settings=(_ACTIVATION,), kinds=("sonnet.VanillaRNN",), separator="/", writers=_WRITERS,
            proven="Sonnet 2.0.2: 3e-07"),
     Layout("sonnet1.LSTM", "lstm", "igfo", (*_JOINT, Part("w_h_projection", PROJECTION, "unit hidden", optional=True)),
