@@ -11,7 +11,7 @@ from ..containers import open_tensors
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
 from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
-from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts_for, recognise
+from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, layouts_for, recognise
 from ..layouts._code import decode
 from ..layouts._sizes import SAY_SIZES
 from ..record import replace
@@ -170,7 +170,9 @@ class Checkpoint:
             raise LayoutError(
                 f"{first.name or 'the only recurrent layer'} is a {first.kind}: {first.why}.", path=self.path
             )
-        misfit = next(iter(self.recognised.misfits.items()), None)
+        # Tables that could not be complete were not even tried; what is nearest is worth their import.
+        misfits = self.recognised.misfits or recognise(self.tensors, layouts()).misfits
+        misfit = next(iter(misfits.items()), None)
         why = f" Closest: {misfit[0] or 'the top level'}: {misfit[1][0]}" if misfit else ""
         why = f" {self.tensors.notes[0].capitalize()}." if self.tensors.notes else why
         raise UsageError(
