@@ -18,9 +18,10 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -90,17 +91,63 @@ def _output(words: list[str]) -> str:
 
 
 def _support() -> str:
-    """What is known: a row for each layout, then the formats."""
+    """What is known: a row for each framework, then the formats."""
     from gatewise.containers import containers
-    from gatewise.layouts import layouts
+    from gatewise.layouts import Layout, layouts
 
-    lines = ["| layout | cell | gate order | proven against |", "|---|---|---|---|"]
-    lines += [f"| `{each.name}` | {each.cell} | {' '.join(each.gates)} | {each.proven or '–'} |" for each in layouts()]
+    frameworks: dict[str, list[Layout]] = {}
+    for each in layouts():
+        frameworks.setdefault(each.framework, []).append(each)
+    lines = [
+        "| framework | read, run and converted | proven against | source only | named only |",
+        "|---|---|---|---|---|",
+    ]
+    for framework, known in frameworks.items():
+        proven = [each for each in known if each.proven]
+        untried = [each for each in known if not each.proven and not each.outside]
+        versions = dict.fromkeys(each.proven.rpartition(": ")[0] for each in proven)
+        columns = (_named(proven), ", ".join(versions), _named(untried), _named(each for each in known if each.outside))
+        lines.append(f"| `{framework}` | {' | '.join(text or '–' for text in columns)} |")
     lines += ["", "| format | what it is | |", "|---|---|---|"]
     lines += [
         f"| `{each.name}` | {each.title} | {'read, written' if each.write else 'read'} |" for each in containers()
     ]
     return "\n".join(lines) + "\n"
+
+
+def _named(known: Iterable[Any]) -> str:
+    return ", ".join(each.name.partition(".")[2] for each in known)
+
+
+def _layouts() -> str:
+    """Every table, with its phrases: a section for each framework."""
+    from gatewise.layouts import layouts
+
+    lines: list[str] = []
+    framework = ""
+    for each in layouts():
+        if each.framework != framework:
+            framework = each.framework
+            lines += [f"## {framework}", ""]
+        state = f"proven against {each.proven}" if each.proven else "named only" if each.outside else "source only"
+        lines += [f"**`{each.name}`** · {each.cell} · gates {' '.join(each.gates)} · {state}", ""]
+        lines += ["| tensor | roles | phrase | |", "|---|---|---|---|"]
+        lines += [_part_row(each, part) for part in each.parts]
+        lines += [
+            "",
+            f"Source: {each.source}." + (f" {each.outside[:1].upper()}{each.outside[1:]}." if each.outside else ""),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _part_row(layout: Any, part: Any) -> str:
+    naming = layout.own_naming
+    texts = part.texts(naming) or next((part.texts(each) for each in part.namings), ())
+    about = ["optional"] * part.optional + [f"gates {part.gates}"] * isinstance(part.gates, str)
+    about += [f"{key} {value}" for key, value in part.given.items()]
+    name = (texts[0] if texts else "").replace("|", "\\|")
+    return f"| `{name}` | {' + '.join(part.roles)} | `{part.phrase}` | {', '.join(about)} |"
 
 
 def _findings() -> str:
@@ -162,6 +209,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "symptoms": _symptoms,
     "findings": _findings,
     "matrix": _matrix,
+    "layouts": _layouts,
 }
 
 
