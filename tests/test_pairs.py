@@ -50,7 +50,14 @@ def specimens(source: Layout, target: Layout, seed: str) -> list[Specimen]:
     return found
 
 
-@pytest.mark.parametrize("source", KNOWN, ids=[f"{layout.name} to every other" for layout in KNOWN])
+def each_source(words: str) -> pytest.MarkDecorator:
+    """A test for each layout as the source.  All pairs take minutes; those from the best known come with the quick part."""
+    usual = ("torch.LSTM", "torch.GRU", "keras.GRU", "tf1.BasicLSTMCell", "onnx.LSTM", "torch.RNN")
+    marked = [pytest.param(layout, marks=[pytest.mark.slow] * (layout.name not in usual)) for layout in KNOWN]
+    return pytest.mark.parametrize("source", marked, ids=[f"{layout.name} {words}" for layout in KNOWN])
+
+
+@each_source("to every other")
 def test_any_layer_is_the_same_function_in_any_layout_or_is_refused_for_a_reason(source: Layout) -> None:
     for target in (other for other in KNOWN if other.cell == source.cell):
         for specimen in specimens(source, target, "pairs"):
@@ -69,7 +76,7 @@ def test_any_layer_is_the_same_function_in_any_layout_or_is_refused_for_a_reason
             assert error <= allowed, f"{target.name}: {error} after {[change.what for change in changes]}, {specimen}"
 
 
-@pytest.mark.parametrize("source", KNOWN, ids=[f"{layout.name} there and back" for layout in KNOWN])
+@each_source("there and back")
 def test_there_and_back_is_where_one_was_wherever_both_ways_change_no_number(source: Layout) -> None:
     for target in (other for other in KNOWN if other.cell == source.cell):
         for specimen in specimens(source, target, "back"):

@@ -12,6 +12,7 @@ console block that begin with ``$ gatewise`` are run there too, and what follows
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 import shlex
@@ -172,6 +173,11 @@ def _symptoms() -> str:
     return page()
 
 
+def _above(figure: float) -> float:
+    """A power of ten above it: no other processor rounds that otherwise."""
+    return 10.0 ** math.ceil(math.log10(figure or 1e-16))
+
+
 def _matrix() -> str:
     """Every pair of layouts, judged now: a grid for each cell, its worst error, and why pairs are refused."""
     from collections import Counter
@@ -188,7 +194,7 @@ def _matrix() -> str:
             f"{len(found)} pairs: {', '.join(f'{count} {what}' for what, count in told.items())}.",
         ]
         lines += [
-            f"The largest difference of any that is written: {worst:.0e}.",
+            f"All that can be said differs by less than {_above(worst):.0e}.",
             "",
             "```text",
             *grid(found),

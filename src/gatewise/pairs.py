@@ -7,6 +7,7 @@ own arrays, read back from them and run beside the source.  Nothing is remembere
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from .errors import NotRepresentable
 from .layouts import Layout, Part, layouts
 from .layouts._code import decode, encoded, match_of
 from .layouts._settings import dialect_with
-from .proof import prove
+from .proof import Ran, prove, run_of
 from .tensors import Tensors, numpy_dtype
 from .weights import DIRECTIONS, GATELESS, ROLE_AXES, Dialect, Gates, Stack, Weights, joined
 
@@ -148,6 +149,13 @@ class Pair:
         }  # fmt: skip
 
 
+@functools.cache
+def _specimens(source: Layout, layers: int, directions: int) -> tuple[tuple[Stack, Ran], ...]:
+    """The specimens by which pairs of one source are judged, each run once."""
+    stacks = [Specimen(source, *choice, layers=layers, directions=directions).stack() for choice in choices(source)]
+    return tuple((stack, run_of(stack)) for stack in stacks)
+
+
 def pair(source: Layout, target: Layout) -> Pair:
     """Judge one pair, by a specimen for each form and each choice of optional parts."""
     errors: list[float] = []
@@ -155,14 +163,13 @@ def pair(source: Layout, target: Layout) -> Pair:
     changes: dict[str, str] = {}
     deep = 2 if source.is_stack and target.is_stack else 1
     wide = 2 if source.is_bidirectional and target.is_bidirectional else 1
-    for form, extras in choices(source):
-        stack = Specimen(source, form, extras, layers=deep, directions=wide).stack()
+    for stack, ran in _specimens(source, deep, wide):
         try:
             back, said = through(stack, target)
         except NotRepresentable as refusal:
             refusals.append(refusal.message.removeprefix(f"{target.name} cannot say this: "))
             continue
-        errors.append(prove(stack, back).max_abs_error)
+        errors.append(prove(stack, back, ran=ran).max_abs_error)
         changes |= {change.what: change.exactness for change in said}
     rounded = ONE_ROUNDING in changes.values()
     outcome = REFUSED if not errors else PARTLY if refusals else ROUNDED if rounded else EXACT

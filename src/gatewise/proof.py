@@ -78,7 +78,23 @@ def random_input(stack: Stack) -> tuple[Array, tuple[Any, ...]]:
     return x, tuple(start(letter) for letter in states_of(stack.cell))
 
 
-def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
+@dataclass(frozen=True)
+class Ran:
+    """A stack's run on its random input: what went in, what came out."""
+
+    x: Array
+    state: tuple[Any, ...]
+    y: Array
+    final: tuple[Array, ...]
+
+
+def run_of(stack: Stack) -> Ran:
+    """Run a stack on :func:`random_input`."""
+    x, state = random_input(stack)
+    return Ran(x, state, *run(stack, x, state))
+
+
+def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE, ran: Ran | None = None) -> Proof:
     """Run both on the same random input.  Raises UsageError where their inputs or outputs cannot be compared."""
     mine, theirs = ([(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other))
     if one.cell != other.cell or mine != theirs:
@@ -86,10 +102,9 @@ def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
             f"{one!r} and {other!r} differ in shape, so they cannot be the same function.",
             next="Name the layers to compare with --layer.",
         )
-    x, state = random_input(one)
-    y, final = run(one, x, state)
-    y2, final2 = run(other, x, state)
-    error = max((largest(y, y2), *(largest(a, b) for a, b in zip(final, final2, strict=True))), key=_badness)
+    ran = ran or run_of(one)  # ``ran``: the first one's run, where several are held against it
+    y, final = run(other, ran.x, ran.state)
+    error = max((largest(ran.y, y), *(largest(a, b) for a, b in zip(ran.final, final, strict=True))), key=_badness)
     return Proof(error, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance)
 
 

@@ -20,7 +20,11 @@ def _ids(pages: dict[str, Path]) -> list[str]:
     return [f"{name} says what is so" for name in pages]
 
 
-@pytest.mark.parametrize("page", PAGES.values(), ids=_ids(PAGES))
+@pytest.mark.parametrize(
+    "page",  # the matrix takes as long as all pairs take
+    [pytest.param(page, marks=[pytest.mark.slow] * (page.name == "matrix.md")) for page in PAGES.values()],
+    ids=_ids(PAGES),
+)
 def test_a_page_without_frameworks(page: Path) -> None:
     assert docs.renewed(page, frameworks=False) == page.read_text(encoding="utf-8"), "`make docs` renews it"
 
