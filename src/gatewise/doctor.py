@@ -113,6 +113,10 @@ def prediction(findings: Sequence[Finding], target: str, checkpoint: Checkpoint 
         lower = ",".join(clause for clause in writer.version.split(",") if clause.startswith(">="))
         if writer.framework == wanted.framework and not contains(lower, wanted.version):
             return Outcome(_exactly(wanted), f"not known: the file was written by a newer {writer.framework} ({lower})")
+    if checkpoint is not None and not findings and not _may_read(wanted.framework, checkpoint.tensors.container):
+        return Outcome(
+            _exactly(wanted), f"not known: {checkpoint.tensors.container} is no format of {wanted.framework}'s"
+        )
     told = [(mine, outcome) for each in findings if (mine := each.in_version(wanted)) for outcome in mine.outcomes]
     loads = [(mine.order, outcome) for mine, outcome in told if outcome.stage == LOAD]
     # A forward asks for its own attributes before it calls its parts.
@@ -121,6 +125,11 @@ def prediction(findings: Sequence[Finding], target: str, checkpoint: Checkpoint 
     for failures in (calls, loads):
         first = min(failures, key=lambda failure: failure[0], default=(0, first))[1]
     return replace(first, versions=_exactly(wanted))
+
+
+def _may_read(framework: str, name: str) -> bool:
+    """Is this a format of the framework's own, or one that everybody writes?"""
+    return framework in container(name).frameworks or name in ("safetensors", "npz", "npy", "pickle", "hdf5")
 
 
 def _depth(path: str) -> int:

@@ -1,7 +1,7 @@
 """TensorFlow's own formats, told by name: SavedModel folders and checkpoints, which Keras 3 does not load.
 
 A SavedModel is a folder with ``saved_model.pb``; a checkpoint is ``NAME.index`` beside ``NAME.data-00000-of-00001``,
-and is given by NAME, which is no file.  Nothing of them is read here.
+and is given by NAME, which is no file.  gatewise reads both; Keras 3 does neither.
 Source: keras/src/saving/saving_api.py of Keras 3.15.1, ``load_model``; tried on TensorFlow 1.15 to 2.15's files.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from . import LOAD, Ailment, Finding, Outcome, Patient
 
 CODE = "GW207"
+_READ = {"tf-checkpoint": "a TensorFlow checkpoint", "tf-saved-model": "a SavedModel", "tf-graph": "a TensorFlow graph"}
 _PARTS = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$")
 
 
@@ -25,14 +26,15 @@ def kind_of(path: str) -> str:
 
 
 def examine(patient: Patient) -> Iterable[Finding]:
-    kind = kind_of(patient.path) if patient.path else ""
+    path = patient.checkpoint.path if patient.checkpoint else patient.path
+    kind = _READ.get(patient.checkpoint.tensors.container, "") if patient.checkpoint else kind_of(path) if path else ""
     if kind:
         yield Finding(
             CODE, "breaks", "", f"This is {kind}.",
-            "Keras 3 loads .keras, .h5 and .weights.h5 only. With the TensorFlow that wrote it, or tf.keras 2.15, load it and save "
-            "it as .h5; gatewise takes it from there. In Keras 3 with TensorFlow, keras.layers.TFSMLayer runs a SavedModel, "
-            "without its layers.", "keras>=3", None,
-            (Outcome(">=3", "fails in load_model", LOAD, f"ValueError: File format not supported: filepath={patient.path}."),),
+            "Keras 3 loads .keras, .h5 and .weights.h5 only. `gatewise convert` takes its recurrent layers into a .keras file, without "
+            "TensorFlow; the whole model goes through tf.keras 2.15, which saves it as .h5. In Keras 3 with TensorFlow, "
+            "keras.layers.TFSMLayer runs a SavedModel, without its layers.", "keras>=3", None,
+            (Outcome(">=3", "fails in load_model", LOAD, f"ValueError: File format not supported: filepath={path}."),),
         )  # fmt: skip
 
 

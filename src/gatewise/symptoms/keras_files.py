@@ -168,7 +168,9 @@ SYMPTOMS = (
         hints=("TFSMLayer", "SavedModel", "load_model", "load_weights", "filepath="),
         cause="A SavedModel folder or a TensorFlow checkpoint. Keras 3 reads neither; the TFSMLayer that it recommends only runs the graph, and only on TensorFlow.",
         fix="""
-        With a TensorFlow of 2.15 or older at hand, save it once as what Keras 3 can read:
+        The recurrent layers need no TensorFlow: `gatewise convert FOLDER -o layers.keras` (or the checkpoint's name instead of FOLDER) writes them, proved, as Keras 3 loads them.
+
+        For the whole model, with a TensorFlow of 2.15 or older at hand, save it once as what Keras 3 can read:
 
             model = tf.keras.models.load_model("FOLDER")
             model.save_weights("weights.h5")
