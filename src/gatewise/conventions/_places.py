@@ -93,6 +93,8 @@ def _optional(layout: Layout, form: Mapping[str, Any], role: str) -> bool:
 def biases(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     form = layout.form_of(stack.dialect) or {}
     place = {role: layout.gates_with(role, form) for role in ("bias", "recurrent_bias")}
+    if _may_lack_the_second(layout, form) and not any(w.recurrent_bias for w in stack.cells.values()):
+        place["recurrent_bias"] = ""
     optional = all(part.optional for part in layout.parts_given(form) if "bias" in " ".join(part.roles))
     kind = stack.spec.bias
     if kind == "none" and (optional or not any(place.values())):
@@ -102,6 +104,11 @@ def biases(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     _check_merge(stack, layout, place)
     moved = each(stack, lambda weights: _rebiased(weights, place))
     return moved, _bias_change(stack, place)
+
+
+def _may_lack_the_second(layout: Layout, form: Mapping[str, Any]) -> bool:
+    """Is the second bias there or not by a choice of its own (Haiku's double_bias), while the first always is?"""
+    return _optional(layout, form, "recurrent_bias") and not _optional(layout, form, "bias")
 
 
 def _check_merge(stack: Stack, layout: Layout, place: Mapping[str, str]) -> None:
