@@ -104,6 +104,12 @@ def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE, ran: Ran | Non
         )
     ran = ran or run_of(one)  # ``ran``: the first one's run, where several are held against it
     y, final = run(other, ran.x, ran.state)
+    if y.shape != ran.y.shape:
+        joins = f"{one.dialect.merge}, the other by {other.dialect.merge}"
+        raise UsageError(
+            f"one joins its two directions by {joins}, so their outputs differ in shape.",
+            next="Where a file does not hold how they are joined, say it with --merge.",
+        )
     error = max((largest(ran.y, y), *(largest(a, b) for a, b in zip(ran.final, final, strict=True))), key=_badness)
     return Proof(error, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance)
 

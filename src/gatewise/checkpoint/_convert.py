@@ -14,7 +14,7 @@ from ..conventions import Change
 from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, WriteRefused, nearest
 from ..layouts import Layout, layout, layouts
 from ..layouts._code import declared_as, encode
-from ..layouts._layout import is_stream
+from ..layouts._layout import Setting, Since, is_stream
 from ..proof import TOLERANCE, Proof, prove
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Stack, joined
@@ -27,7 +27,8 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Conversion:
-    """What was converted, the changes with their exactness, the proof (None when it was not asked for), the output."""
+    """What was converted, the changes with their exactness, the proof (None when it was not asked for), the output.
+    ``assumed``: for each unit what its file does not tell and was taken for granted."""
 
     path: str
     output: str
@@ -35,6 +36,7 @@ class Conversion:
     units: tuple[Unit, ...] = field(repr=False)
     changes: tuple[Change, ...]
     proof: Proof | None
+    assumed: tuple[tuple[str, ...], ...]
 
     @property
     def code(self) -> str:
@@ -53,8 +55,9 @@ class Conversion:
                     "written_as": list(unit.names),
                     "cell": unit.source.cell,
                     "parameters": unit.said.stack.parameters,
+                    "assumed": list(assumed),
                 }
-                for unit in self.units
+                for unit, assumed in zip(self.units, self.assumed, strict=True)
             ],
             "outputs": [{"path": self.output, "container": self.container, "bytes": Path(self.output).stat().st_size}],
         }
@@ -134,7 +137,11 @@ def _convert(
     carried = _carried(checkpoint, units, layer, dtype, changes)
     changes += _not_told(chosen, units)
     proof = _write(out, chosen, units, carried, verify, force, options, progress)
-    return Conversion(checkpoint.path, os.fspath(out), chosen.name, tuple(units), tuple(changes), proof)
+    taken_for = {each.name: each.assumed for each in checkpoint.layers}
+    assumed = [dict.fromkeys(text for name in source.names for text in taken_for[name]) for source in sources]
+    return Conversion(
+        checkpoint.path, os.fspath(out), chosen.name, tuple(units), tuple(changes), proof, tuple(map(tuple, assumed))
+    )
 
 
 # Which layers, to which layout.
@@ -236,15 +243,21 @@ def _cast(tensor: StoredTensor, dtype: str | None) -> StoredTensor:
     return replace(tensor, dtype=dtype, data=lambda: tensor.array().astype(numpy_dtype(dtype)))
 
 
+def _when_silent(target: Layout, setting: Setting) -> Any:
+    """What a reader takes where the file is silent."""
+    if not setting.because:
+        return getattr(target.meaning, setting.field)
+    return setting.default.at(None) if isinstance(setting.default, Since) else setting.default
+
+
 def _not_told(chosen: Container, units: list[Unit]) -> list[Change]:
     """What the output cannot hold, so that whoever loads it must say it."""
     said = []
     for unit in units:
-        plain, dialect = unit.target.meaning, unit.said.stack.dialect
-        holds_config = bool(unit.target.written_as) and chosen.name in ("keras-zip", "keras-h5")
-        for setting in unit.target.settings if not holds_config else ():
-            value = getattr(dialect, setting.field)
-            if value != getattr(plain, setting.field) and setting.field != "output_activation":
+        told = chosen.tells and bool(unit.target.written_as)
+        for setting in () if told else unit.target.settings:
+            value = getattr(unit.said.stack.dialect, setting.field)
+            if value != _when_silent(unit.target, setting) and setting.field != "output_activation":
                 text = f"{setting.names[0]} = {setting.spelled(value)}"
                 said.append(Change(f"not in the file: {text}; say it when you load it (--code shows how)", "exact"))
     return list(dict.fromkeys(said))

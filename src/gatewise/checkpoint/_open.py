@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 # What a user may say that a file does not: option → field of the dialect.
-OVERRIDES = ("forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip")
+OVERRIDES = ("forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip", "merge")
 # Sizes that a flat buffer does not tell: option → what the layouts call it.
 SIZES = {"units": "unit", "layers": "layers", "directions": "directions"}
 _LISTED = 6  # so many layers are named in a refusal
@@ -336,7 +336,7 @@ def open(
 
     ``layout``  read it as this layout (a name, or a TOML file of your own) instead of recognising it
     ``said``    what the file does not tell: forget_bias, reset, update, activation, recurrent_activation, cell_clip,
-                proj_clip (inf: never clipped); of a flat buffer units, layers, directions
+                proj_clip (inf: never clipped), merge; of a flat buffer units, layers, directions
     Raises ContainerError (the file), LayoutError (its tensors), UsageError (the call).
     """
     unknown = [name for name in said if name not in (*OVERRIDES, *SIZES)]
@@ -380,6 +380,8 @@ def _told(match: Match, said: Mapping[str, Any]) -> Match:
 
 
 def _applies(match: Match, name: str) -> bool:
+    if name == "merge" and len({way for _, way in match.sizes}) == 1:
+        return False
     return match.layout.cell in CELLS_OF.get(name, (match.layout.cell,)) and (
         name != "recurrent_activation" or match.dialect.recurrent_activation is not None
     )

@@ -71,9 +71,8 @@ def unit_of(
     except NotRepresentable as error:
         able = [name for name in can_say(stack) if name != stack.layout and _is_written(layout(name))]
         error.where = error.where or (f"layer {names[0]}" if names[0] else None)
-        error.next = error.next or (
-            f"What can say it: {', '.join(able)}." if able else "No other layout can say it either."
-        )
+        others = f"What can say it: {', '.join(able)}." if able else "No other layout can say it either."
+        error.next = f"{error.next} {others}" if error.next else others
         raise
     changes += [change for change in said.changes if change not in changes]
     if narrower:

@@ -15,7 +15,7 @@ DESCRIPTION = (
     "Reads, names, converts and proves the weights of recurrent layers of any framework, without the framework."
 )
 OVERRIDES = (
-    "forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip", "units", "layers",
+    "forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip", "merge", "units", "layers",
     "directions",
 )  # fmt: skip
 
@@ -80,6 +80,9 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--recurrent-activation", metavar="NAME", help="of the gates: sigmoid, hard_sigmoid ...")
     group.add_argument("--cell-clip", type=float, metavar="X", help="LSTM: |c| is held below X (inf: it is not)")
     group.add_argument("--proj-clip", type=float, metavar="X", help="LSTM: |h| is held below X after the projection")
+    group.add_argument(
+        "--merge", choices=("concat", "sum", "ave", "mul"), help="how a bidirectional layer joins its two outputs"
+    )
     group.add_argument("--units", type=int, metavar="N", help="of a flat buffer: units of each layer")
     group.add_argument("--layers", type=int, metavar="N", help="of a flat buffer: layers")
     group.add_argument("--directions", type=int, choices=(1, 2), help="of a flat buffer: directions")

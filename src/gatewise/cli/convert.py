@@ -76,6 +76,8 @@ def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
         (Column("layer", gives=True), Column("from", gives=True), Column("to", gives=True)),
         [(each["name"] or BARE, each.get("from"), each.get("to") or each.get("layout")) for each in document["layers"]],
     )
+    for text in dict.fromkeys(text for each in document["layers"] for text in each.get("assumed", ())):
+        yield from screen.wrap(f"assumed: {text}", "  ", first="")
     yield from change_lines(screen, document["changes"])
     if document["proof"]:
         yield from proof_line(screen, document["proof"], "proved", "not proved")

@@ -71,6 +71,7 @@ class Container:
     ``magic``                     bytes at offsets, of which a file has one, or ``claims`` is not asked; empty: always asked
     ``folders``                   is it asked about directories all the same, which have no magic?
     ``beside``                    suffixes of the other files that ``write`` makes, under the same stem: ``.bin``
+    ``tells``                     does it keep how a layer computes (activations, reset ...), or only its weights?
     ``options``                   what ``write`` looks for in the tensors' ``metadata``: ``batch_first``
     ``stands_for(path)``          the file to read where a path is no file, or one that no format claims: the prefix of
                                   a checkpoint, a shard, the weights beside their graph; None where it is none of those
@@ -86,6 +87,7 @@ class Container:
     naming: str = ""
     frameworks: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    tells: bool = False
     options: tuple[str, ...] = ()
     draft: Callable[[Source], Draft] | None = None
     stands_for: Callable[[Path], Path | None] | None = None

@@ -225,7 +225,8 @@ def _attributes(layer: Declared) -> dict[str, str]:
     strange = [name for name in activations if name not in _RUN]
     if strange:
         raise NotRepresentable(
-            f"OpenVINO runs no {strange[0]} inside of a recurrent operator.", where=f"layer {layer.path}"
+            f"OpenVINO runs no {strange[0]} inside of a recurrent operator.",
+            where=f"layer {layer.path}" if layer.path else None,
         )
     found = {
         "direction": "reverse" if said.get("backwards") else said["direction"],

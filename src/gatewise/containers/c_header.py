@@ -269,6 +269,7 @@ CONTAINERS = (
         suffixes=(".h",),
         naming=NAMING,
         frameworks=("c",),
+        tells=True,
         magic=((0, MAGIC),),
         rank=40,
     ),

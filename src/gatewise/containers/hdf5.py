@@ -32,6 +32,7 @@ CONTAINERS = (
         suffixes=(".h5", ".hdf5"),
         naming="keras-vars",
         frameworks=("keras",),
+        tells=True,
         magic=((0, _SIGNATURE),),
         rank=30,
     ),

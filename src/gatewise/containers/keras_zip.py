@@ -93,6 +93,7 @@ CONTAINERS = (
         suffixes=(".keras",),
         naming="keras-vars",
         frameworks=("keras",),
+        tells=True,
         magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
         rank=32,
     ),

@@ -171,6 +171,7 @@ CONTAINERS = (
         suffixes=(".onnx",),
         naming="inputs",
         frameworks=("onnx",),
+        tells=True,
         options=("batch_first",),
         stands_for=stands_for,
         magic=((0, b"\x08"),),

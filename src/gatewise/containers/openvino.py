@@ -229,6 +229,7 @@ CONTAINERS = (
         beside=(".bin",),
         naming="inputs",
         frameworks=("openvino",),
+        tells=True,
         stands_for=stands_for,
         rank=36,
     ),

@@ -75,16 +75,25 @@ def _hard_sigmoids(said: str, possible: Sequence[Any]) -> str:
     return f"{named} Here it is applied to what no weights scale: a cell state, or an input that is clipped."
 
 
+_CLIPS = {"cell_clip": "--cell-clip", "proj_clip": "--proj-clip", "input_clip": ""}  # field → what says it, if anything
+_NEVER = (None, float("inf"))
+
+
 def clips(stack: Stack, layout: Layout) -> tuple[Stack, None]:
-    never = (None, float("inf"))
-    for field in ("cell_clip", "proj_clip", "input_clip"):
-        said, possible = getattr(stack.dialect, field), layout.sayable(field)
-        if said in possible or (said in never and any(value in never for value in possible)):
+    never: dict[str, Any] = {
+        f: None for f in _CLIPS if getattr(stack.dialect, f) == float("inf") and None in layout.sayable(f)
+    }
+    unclipped = replace(stack.dialect, **never)
+    for field, option in _CLIPS.items():
+        said, possible = getattr(unclipped, field), layout.sayable(field)
+        if said in possible:
             continue
-        if said in never:
+        if said in _NEVER and not any(value in _NEVER for value in possible):
             raise refuse(layout, f"it clips ({field} = {listed(possible)}), and the source does not.")
-        raise refuse(layout, f"the source clips ({field} = {said}).")
-    return stack, None
+        if said not in _NEVER:
+            hint = f"If it never grows so large, say {option} inf." if option else None
+            raise refuse(layout, f"the source clips ({field} = {said}).", hint)
+    return stack.replaced(dialect=unclipped), None
 
 
 def time(stack: Stack, layout: Layout) -> tuple[Stack, None]:

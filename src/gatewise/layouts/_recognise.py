@@ -304,6 +304,8 @@ def _shown(fitting: list[Match], setting: Setting) -> bool:
     """Did the shapes alone decide this field, or show that the layer has no such choice?"""
     if setting.role and not any(setting.role in part.roles for found in fitting for part, _, _ in found.places()):
         return True
+    if setting.field == "merge" and all(len({way for _, way in found.sizes}) == 1 for found in fitting):
+        return True
     return len(fitting) == 1 and setting.field in fitting[0].form
 
 

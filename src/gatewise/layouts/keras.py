@@ -48,7 +48,9 @@ _ACTIVATION = Setting(
 )
 _OUTPUT = Setting("output_activation", ("activation",), ACTIVATIONS)
 _BACKWARDS = Setting("go_backwards", ("go_backwards",), {True: True, False: False}, default=False)
-_MERGE = Setting("merge", ("merge_mode",), MERGES, default="concat")
+_MERGE = Setting(
+    "merge", ("merge_mode",), MERGES, default="concat", because="the file holds no config; Bidirectional's default"
+)
 _RESET = Setting(
     "reset",
     ("reset_after",),

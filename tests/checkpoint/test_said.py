@@ -1,0 +1,78 @@
+"""What a file does not hold: it is said where something was taken for granted, what the user says is obeyed, and what
+the output does hold is not called missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import gatewise as gw
+from gatewise.errors import NotRepresentable, UsageError
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+SUM = FIXTURES / "keras" / "keras-3" / "bidir_gru_sum.keras"
+CORE_ML = FIXTURES / "coreml" / "9.0" / "unilstm.mlmodel"  # its clip is Core ML's default, 50000
+RELU = FIXTURES / "haiku" / "0.0.17" / "VanillaRNN.pkl"
+TANH = FIXTURES / "chainer" / "7.8.1" / "NStepRNNTanh.npz"
+
+
+def not_held(conversion: gw.Conversion) -> list[str]:
+    return [change.what for change in conversion.changes if change.what.startswith("not in the file")]
+
+
+def test_how_directions_are_joined_is_assumed_where_a_file_has_no_config(tmp_path: Path) -> None:
+    out = tmp_path / "bare.safetensors"
+    assert "merge_mode = sum" in not_held(gw.convert(SUM, out))[0]
+    (layer,) = gw.open(out).layers
+    assert layer.dialect.merge == "concat"
+    assert any(text.startswith("merge = concat (") for text in layer.assumed)
+    (layer,) = gw.open(out, merge="sum").layers
+    assert layer.dialect.merge == "sum"
+    assert not any(text.startswith("merge") for text in layer.assumed)
+
+
+def test_a_layer_of_one_direction_joins_nothing() -> None:
+    for path, said in ((RELU, {}), (FIXTURES / "keras" / "keras-3" / "gru.keras", {"merge": "sum"})):
+        (layer,) = gw.open(path, **said).layers
+        assert layer.dialect.merge == "concat"
+        assert not any(text.startswith("merge") for text in layer.assumed)
+
+
+def test_outputs_of_two_widths_are_a_refusal_that_says_what_to_say(tmp_path: Path) -> None:
+    out = tmp_path / "bare.safetensors"
+    gw.convert(SUM, out)
+    with pytest.raises(UsageError, match="concat, the other by sum") as caught:
+        gw.verify(out, SUM)
+    assert "--merge" in str(caught.value.next)
+    assert gw.verify(out, SUM, merge="sum").same
+
+
+def test_a_clip_that_never_bites_is_left_out_when_the_user_says_so(tmp_path: Path) -> None:
+    with pytest.raises(NotRepresentable, match="clips") as caught:
+        gw.convert(CORE_ML, tmp_path / "a.onnx", "onnx.LSTM")
+    assert "--cell-clip inf" in str(caught.value.next)
+    for name in ("a.onnx", "a.h"):
+        conversion = gw.convert(CORE_ML, tmp_path / name, cell_clip=float("inf"))
+        assert conversion.proof is not None and conversion.proof.same
+        assert gw.open(tmp_path / name).layers[0].dialect.cell_clip is None
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.xml", "a.h", "a.keras"])
+def test_what_a_graph_or_a_config_holds_is_not_called_missing(tmp_path: Path, name: str) -> None:
+    assert not_held(gw.convert(RELU, tmp_path / name)) == []
+    assert gw.open(tmp_path / name).layers[0].dialect.activation == "relu"
+
+
+def test_an_activation_other_than_the_one_that_a_reader_takes_is_called_missing(tmp_path: Path) -> None:
+    said = not_held(gw.convert(TANH, tmp_path / "a.params", "mxnet.RNN"))  # gluon's RNN is a relu unless told
+    assert len(said) == 1
+    assert "activation = tanh" in said[0]
+    assert not_held(gw.convert(TANH, tmp_path / "a.pt", "torch.RNN")) == []
+
+
+def test_a_conversion_says_what_was_assumed(tmp_path: Path) -> None:
+    conversion = gw.convert(TANH, tmp_path / "a.pt", "torch.RNN")
+    assert conversion.as_dict()["layers"][0]["assumed"] == list(gw.open(TANH).layers[0].assumed) != []
+    told = gw.convert(TANH, tmp_path / "b.pt", "torch.RNN", activation="relu")
+    assert told.as_dict()["layers"][0]["assumed"] == []
