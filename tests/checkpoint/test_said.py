@@ -54,7 +54,8 @@ def test_a_clip_that_never_bites_is_left_out_when_the_user_says_so(tmp_path: Pat
     assert "--cell-clip inf" in str(caught.value.next)
     for name in ("a.onnx", "a.h"):
         conversion = gw.convert(CORE_ML, tmp_path / name, cell_clip=float("inf"))
-        assert conversion.proof is not None and conversion.proof.same
+        assert conversion.proof is not None
+        assert conversion.proof.same
         assert gw.open(tmp_path / name).layers[0].dialect.cell_clip is None
 
 
