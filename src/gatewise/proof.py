@@ -97,7 +97,12 @@ def run_of(stack: Stack) -> Ran:
 def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE, ran: Ran | None = None) -> Proof:
     """Run both on the same random input.  Raises UsageError where their inputs or outputs cannot be compared."""
     mine, theirs = ([(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other))
-    if one.cell != other.cell or mine != theirs:
+    if one.cell != other.cell:
+        raise UsageError(
+            f"one is a {one.cell} and the other a {other.cell}, which are not the same function.",
+            next="Name the layers to compare with --layer.",
+        )
+    if mine != theirs:
         raise UsageError(
             f"{one!r} and {other!r} differ in shape, so they cannot be the same function.",
             next="Name the layers to compare with --layer.",

@@ -167,7 +167,8 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None,
         if lower.endswith(suffix)
     ]
     if not fits:
-        suffixes = ", ".join(suffix for known in containers() if known.write for suffix in known.suffixes)
+        written = (suffix for known in containers() if known.write for suffix in known.suffixes)
+        suffixes = ", ".join(dict.fromkeys(written))
         raise UsageError(
             "the suffix does not tell which format to write.",
             path=path,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from ..record import record
 from ..tensors import Declared, Tensors
-from ..weights import KERNEL, RECURRENT_KERNEL
+from ..weights import BIAS, KERNEL, RECURRENT_BIAS, RECURRENT_KERNEL
 from ._layout import Layout
 from ._match import Group, Match, claims
 from ._settings import told_by_settings
@@ -37,6 +37,7 @@ OUTSIDE_NAMES = (
 _RECURRENT_CLASS = r"(?i)(lstm|gru|rnn)"
 # Scales of a normalisation, by the rest of their name below a cell's own path.
 _NORM = r"(?i)(layer_?norm|ln|norm)_?(i|h|c|f|g|o|ih|hh|ii|hi|x|cell|hidden|input|gates?)?\w{0,2}[./](weight|bias|gamma|beta)"
+_BIAS = r"(?i)(b|bias|biases)(_?[ifgozrnxhc]{1,2})?"
 # Optimizers keep tensors shaped and named as the weights, below a word of their own: torch.optim's state keys, the slots
 # of Keras's and TensorFlow's optimizers (``Adam/m/lstm/kernel``), optax's (``opt_state/0/mu``); MindSpore's stand first.
 _MOMENTS = frozenset(
@@ -120,6 +121,20 @@ def _norms_beside(match: Match, tensors: Tensors) -> str:
                 f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
                 f"tensor is another module's, say --from {match.layout.name}"
             )
+    return ""
+
+
+def bias_beside(match: Match, tensors: Tensors) -> str:
+    """Right beside a layer without a bias, what may be its bias under a name that its layout does not know: the name is
+    somebody else's, and so may be the order of the gates.  "" where there is none."""
+    if any(role in BIAS + RECURRENT_BIAS for part, _, _ in match.places() for role in part.roles):
+        return ""
+    path, size = match.group.path, len(match.layout.gates) * match.sizes[0, "forward"]["unit"]
+    start, shapes = len(path) + 1 if path else 0, ((size,), (1, size), (2 * size,), (2, size))
+    for name in tensors:
+        own = _below(name, path) and name not in match.tensors and re.fullmatch(_BIAS, name[start:])
+        if own and tensors[name].shape in shapes:
+            return f"{name!r} beside its weights may be its bias, which {match.layout.name} would call otherwise"
     return ""
 
 

@@ -19,7 +19,7 @@ from ._groups import at_home, bound_groups, matching, stream_groups, wrote
 from ._layout import RESEMBLING, Layout, Part, Setting, Since, is_stream
 from ._match import Address, Group, Match, claims
 from ._names import Found, NamesOfFile
-from ._outside import Lookalike, convolution, declared_outside, is_moment, lookalike, named_outside
+from ._outside import Lookalike, bias_beside, convolution, declared_outside, is_moment, lookalike, named_outside
 from ._phrase import Unsolvable
 from ._settings import dialect_with, told_by_settings, version_numbers
 from ._settle import Ambiguity, settle, with_sources
@@ -247,6 +247,8 @@ class _Finder:
         evidence += [layout.note] if layout.note else []
         match = next((found for found in fullest if _agrees(found.form, meaning)), fullest[0])
         meaning = dialect_with(meaning, match.form)
+        stray = "" if self.chosen or known else bias_beside(match, self.tensors)
+        doubts += [("layout", f"{stray}: {settles}")] if stray else []
         sizes = match.sizes[0, "forward"]
         evidence.append(
             f"the shapes fit {len(layout.gates)} gate(s) × {sizes['unit']} units, {sizes['feature']} features"
