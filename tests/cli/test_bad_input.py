@@ -100,7 +100,6 @@ NO_MODEL: dict[str, tuple[str, Callable[[Path], Any], str]] = {
         "lfs.pt", _bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 12345\n"), "git lfs pull",
     ),
     "a zip that is not torch's": ("archive.pt", _zip, "zip archive"),
-    "an HDF5 file that is not Keras's": ("data.h5", _h5, "HDF5"),
     "a compressed file": ("model.pt.gz", _bytes(b"\x1f\x8b\x08\x00" + bytes(60)), "compressed"),
     "random bytes": ("noise.pt", _bytes(np.random.default_rng(0).bytes(3000)), "no format"),
     "zeros": ("zeros.pt", _bytes(bytes(5000)), "begins with 00"),
@@ -127,6 +126,13 @@ def test_one_of_each_through_the_real_command_line(tmp_path: Path) -> None:
         ran = gatewise("inspect", name, at=tmp_path)
         assert_refused(ran, name)
         assert told in ran.err
+
+
+def test_an_hdf5_file_of_other_things_is_listed_and_nothing_is_made_of_it(run: Any, tmp_path: Path) -> None:
+    _h5(tmp_path / "data.h5")
+    assert run("inspect", "data.h5", "--json").json["layers"] == []
+    for command in ("convert", "verify", "diff"):
+        assert_refused(run(*COMMANDS[command]("data.h5")), "data.h5")
 
 
 def test_a_missing_path_is_told(run: Any) -> None:

@@ -99,13 +99,6 @@ def _write_zip(path: Path) -> None:
         archive.writestr("readme.txt", "not a model")
 
 
-def _write_h5(path: Path) -> None:
-    import h5py
-
-    with h5py.File(path, "w") as file:
-        file["numbers"] = [1, 2, 3]
-
-
 NO_CHECKPOINT: dict[str, Callable[[Path], object]] = {
     "an empty file": lambda path: path.write_bytes(b""),
     "a text file": lambda path: path.write_text("Dear diary,\n"),
@@ -114,7 +107,6 @@ NO_CHECKPOINT: dict[str, Callable[[Path], object]] = {
         "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
     ),
     "a zip that is not torch's": _write_zip,
-    "an h5 that is not Keras's": _write_h5,
     "random bytes": lambda path: path.write_bytes(bytes(np.random.default_rng(0).integers(0, 256, 4096, np.uint8))),
     "a missing path": lambda path: path.unlink(missing_ok=True),
     "a directory": lambda path: path.mkdir(),

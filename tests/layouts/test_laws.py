@@ -366,7 +366,7 @@ def test_a_length_that_the_layer_below_contradicts_is_told_of_the_axis_that_is_w
         wrong = tuple(length + 7 * (n == axis) for n, length in enumerate(shape))
         # both directions, so that only the layer below contradicts
         changed = {n: np.zeros(wrong, "f4") if n in told else a for n, a in arrays.items()}
-        (sentence,) = (t for ts in recognise(stored(changed), (case.layout,)).misfits.values() for t in ts)
+        (sentence,) = (t for ts in recognise(case.offer(changed, size), (case.layout,)).misfits.values() for t in ts)
         assert any(repr(other) in sentence for other in told), name
         assert f"is {wrong[axis]} long; the other tensors want {shape[axis]}" in sentence
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,10 @@ def test_every_built_in_layout_can_be_said_in_toml(toml) -> None:
             roles = ", ".join(f'"{role}"' for role in part.roles)
             lines.append(f"[[parts]]\nname = '{part.template_text('')}'\nrole = [{roles}]\nphrase = '{part.phrase}'")
             lines.append(f"optional = {str(part.optional).lower()}")
-            lines += [f"{key} = '{getattr(part, key)}'" for key in ("relabel", "gates") if getattr(part, key)]
+            lines += [f"relabel = '{part.relabel}'"] if part.relabel else []
+            apart = part.gates if isinstance(part.gates, Mapping) else {}
+            said = ", ".join(f"{role} = '{gates}'" for role, gates in apart.items())
+            lines += [f"gates = {{{said}}}"] if said else [f"gates = '{part.gates}'"] if part.gates else []
         mine = layout(toml("\n".join(lines)))
         tensors = stored(case.arrays(Sizes(5, 4, 3)))
         stacks = [decode(recognise(tensors, (one,), chosen=True).matches[0], tensors) for one in (mine, case.layout)]

@@ -11,7 +11,7 @@ role   = "kernel"              # or a list, for roles end to end
 phrase = "feature (gate unit)"
 
 [[parts]]
-name   = "bias[:0]"
+name   = ["bias[:0]", "b[:0]"] # several spellings: the first is written
 role   = "bias"
 phrase = "(gate unit)"
 optional = true
@@ -123,6 +123,14 @@ def _gates(said: Any, of: str) -> str | dict[str, str]:
     return _text({"gates": said}, "gates", of=of)
 
 
+def _names(table: dict[str, Any], of: str) -> str | tuple[str, ...]:
+    """A name template, or several of which the first is written."""
+    value = table.get("name")
+    if isinstance(value, list) and value and all(isinstance(text, str) for text in value):
+        return tuple(value)
+    return _text(table, "name", of=of)
+
+
 def _part(table: Any, number: int) -> Part:
     if not isinstance(table, dict):
         raise LayoutError(f"part {number} is not a table.")
@@ -140,7 +148,7 @@ def _part(table: Any, number: int) -> Part:
     if not isinstance(optional, bool):
         raise LayoutError(f"{of}optional is {optional!r}; it must be true or false.")
     return Part(
-        _text(table, "name", of=of),
+        _names(table, of),
         tuple(names),
         _text(table, "phrase", of=of),
         optional=optional,
