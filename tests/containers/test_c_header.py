@@ -101,6 +101,15 @@ def test_layers_that_follow_each_other_and_others_are_told_apart(tmp_path):
     assert len(back.chains()) == 1
 
 
+def test_layers_called_as_keras_calls_them_get_names_of_their_own(tmp_path):
+    done = gw.convert(FIXTURES / "keras" / "keras-3" / "stacked_lstm.keras", tmp_path / "x.h")  # lstm and lstm_1
+    assert done.proof.same
+    assert [layer.name for layer in gw.open(tmp_path / "x.h").layers] == ["lstm", "lstm_1"]
+    text = (tmp_path / "x.h").read_text()
+    assert "lstm_l0_kernel_i[" in text
+    assert "lstm1_l0_kernel_i[" in text
+
+
 def test_every_cell_says_its_equations(tmp_path):
     for cell, says in (("lstm", "c' = f * c + i * g"), ("gru", "n = tanh(W_n x + b_n + r * (R_n h + recurrent_bias_n))"),
                        ("rnn", "h' = tanh(W_h x + R_h h + b_h)")):  # fmt: skip

@@ -16,10 +16,11 @@ same text.  What is read is what gatewise wrote: other C is refused.  Source: th
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,14 +249,14 @@ def _prefixes(tensors: Tensors) -> dict[str, str]:
     for layer in tensors.declared:
         word = re.sub(r"\W+", "_", layer.path, flags=re.ASCII).strip("_") or layer.kind.partition(".")[2].lower()
         word = word if word[:1].isalpha() else f"{layer.kind.partition('.')[2].lower()}_{word}"
-        fresh, number = word, 1
-        while any(
-            f"{fresh}_".startswith(f"{other}_") or f"{other}_".startswith(f"{fresh}_") for other in found.values()
-        ):
-            number += 1
-            fresh = f"{word}{number}"
-        found[layer.path] = fresh
+        short = word.replace("_", "")  # lstm_1 begins with lstm_, whatever number follows it; lstm1 does not
+        names = itertools.chain((word, short), (f"{short}{number}" for number in itertools.count(2)))
+        found[layer.path] = next(name for name in names if not _taken(name, found.values()))
     return found
+
+
+def _taken(name: str, others: Iterable[str]) -> bool:
+    return any(f"{name}_".startswith(f"{other}_") or f"{other}_".startswith(f"{name}_") for other in others)
 
 
 CONTAINERS = (
