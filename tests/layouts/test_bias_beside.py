@@ -38,3 +38,12 @@ def test_what_is_no_bias_says_nothing(tmp_path: Path) -> None:
     bare |= {name: np.ones(shape, "f4") for name, shape in others.items()}
     (layer,) = gw.open(safetensors(tmp_path / "b.safetensors", bare)).layers
     assert layer.sure
+
+
+def test_bare_letters_are_nobody_s_names_for_sure(tmp_path: Path) -> None:
+    arrays = {"W": (3, 16), "U": (4, 16), "b": (16,)}
+    path = safetensors(tmp_path / "a.safetensors", {name: np.ones(shape, "f4") for name, shape in arrays.items()})
+    (layer,) = gw.open(path).layers
+    assert (layer.layout, layer.sure) == ("keras1.LSTM-gpu", False)
+    weights = Path(__file__).parents[1] / "fixtures" / "keras" / "keras-1.2.2_theano" / "lstm_gpu.h5"
+    assert gw.open(weights).layers[0].sure

@@ -42,6 +42,7 @@ _SETTINGS = (
     Setting("go_backwards", ("go_backwards",), {True: True, False: False}, default=False),
     Setting("merge", ("merge_mode",), MERGES, default="concat"),
 )  # fmt: skip
+_DOUBT = "W, U and b are what many people's own code calls its weights, in other orders and with other gates"
 _NO_OUTPUT = tuple(setting for setting in _SETTINGS if setting.field != "output_activation")
 _NO_GATES = tuple(setting for setting in _NO_OUTPUT if setting.field != "recurrent_activation")
 _LSTM = replace(PLAIN["lstm"], recurrent_activation=_HARD)
@@ -51,11 +52,11 @@ LAYOUTS = (
     Layout("keras1.LSTM", "lstm", "igfo", _BY_GATE, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
            spelled={"g": "c"}, separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.LSTM-gpu", "lstm", "ifgo", _FUSED, _SOURCE, dialect=_LSTM, settings=_SETTINGS, kinds=("keras.LSTM",),
-           separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
+           doubt=_DOUBT, separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU", "gru", "zrn", _BY_GATE, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
            spelled={"n": "h"}, separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.GRU-gpu", "gru", "zrn", _FUSED, _SOURCE, dialect=_GRU, settings=_NO_OUTPUT, kinds=("keras.GRU",),
-           separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
+           doubt=_DOUBT, separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 1e-07"),
     Layout("keras1.SimpleRNN", "rnn", "h", _FUSED, _SOURCE, settings=_NO_GATES, kinds=("keras.SimpleRNN",),
            separator="/", facts=FACTS, writers=("keras",), proven="Keras 1.2.2: 2e-07"),
 )  # fmt: skip
