@@ -224,8 +224,8 @@ class _Finder:
     ) -> Match:
         known = declared is not None and claims(layout, declared)
         settles = f"--from {layout.name} settles it"
-        plain = not (self.chosen or known or fitting[0].group.naming)  # a format's own names are nobody else's
-        doubts = [("layout", f"{layout.doubt}: {settles}")] if layout.doubt and plain else []
+        anybodys = not (self.chosen or known or fitting[0].group.naming)  # a format's own names are nobody else's
+        doubts = [("layout", f"{layout.doubt}: {settles}")] if layout.doubt and anybodys else []
         evidence = [f"the file declares {declared.kind} here"] if known and declared else []
         loose = self.naming == RESEMBLING
         if loose and not self.chosen:
