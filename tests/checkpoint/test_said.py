@@ -77,3 +77,19 @@ def test_a_conversion_says_what_was_assumed(tmp_path: Path) -> None:
     assert conversion.as_dict()["layers"][0]["assumed"] == list(gw.open(TANH).layers[0].assumed) != []
     told = gw.convert(TANH, tmp_path / "b.pt", "torch.RNN", activation="relu")
     assert told.as_dict()["layers"][0]["assumed"] == []
+
+
+@pytest.mark.parametrize("said", [{}, {"forget_bias": 0.0}])
+def test_a_forget_bias_that_is_added_at_run_time_is_compared_with_a_stored_one(
+    tmp_path: Path, said: dict[str, float]
+) -> None:
+    source = FIXTURES / "tf1" / "1.15.0" / "basic_lstm.ckpt"  # 1 is added at run time unless told otherwise
+    for name, to in (("a.pt", "torch.LSTM"), ("a.safetensors", "mlx.LSTM")):
+        out = tmp_path / name
+        gw.convert(source, out, to, **said)
+        found = gw.diff(source, out)
+        assert found["same"] == (not said)
+        worst = max(found["rows"], key=lambda row: row["max_abs"])
+        if said:
+            assert (worst["role"], worst["gate"]) == ("bias", "f")
+            assert worst["max_abs"] == pytest.approx(1.0, abs=1e-6)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..conventions import express
+from ..conventions import express, forget_bias_stored
 from ..errors import GatewiseError, NotRepresentable, UsageError
 from ..layouts import Layout, layouts
 from ..proof import TOLERANCE, Proof, prove, prove_recorded
@@ -155,9 +155,12 @@ def _comparable(mine: Stack, theirs: Stack) -> tuple[Stack, Stack]:
         target = _layout_of(poorer)
         if target is not None:
             try:
-                return express(mine, target).stack, express(theirs, target).stack
+                mine, theirs = express(mine, target).stack, express(theirs, target).stack
+                break
             except NotRepresentable:
                 continue
+    if mine.dialect.forget_bias != theirs.dialect.forget_bias:  # added at run time or stored: the same gate
+        return forget_bias_stored(mine), forget_bias_stored(theirs)
     return mine, theirs
 
 

@@ -11,11 +11,21 @@ from ..errors import NotRepresentable
 from ..layouts import Layout, layouts
 from ..weights import Stack
 from ._meaning import activations, cell, clips, reset, time
-from ._numbers import coupled, forget_bias, hard_sigmoid_slopes, update_gate
+from ._numbers import coupled, forget_bias, forget_bias_stored, hard_sigmoid_slopes, update_gate
 from ._places import biases, full_peephole, initial_state, peephole, projection
 from ._terms import EXACT, GIVEN_STATE, ONE_ROUNDING, Change, Expressed, Step
 
-__all__ = ["EXACT", "GIVEN_STATE", "ONE_ROUNDING", "STEPS", "Change", "Expressed", "can_say", "express"]
+__all__ = [
+    "EXACT",
+    "GIVEN_STATE",
+    "ONE_ROUNDING",
+    "STEPS",
+    "Change",
+    "Expressed",
+    "can_say",
+    "express",
+    "forget_bias_stored",
+]
 
 
 def express(stack: Stack, layout: Layout) -> Expressed:

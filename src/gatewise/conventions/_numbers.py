@@ -86,9 +86,12 @@ def update_gate(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     )
 
 
+_FORGETS = {"lstm": "f", "slstm": "f", "ugrnn": "z"}  # cell → the gate that a forget bias is added to
+
+
 def forget_bias(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     said, possible = stack.dialect.forget_bias, layout.sayable("forget_bias")
-    gate = {"lstm": "f", "slstm": "f", "ugrnn": "z"}.get(stack.cell)
+    gate = _FORGETS.get(stack.cell)
     if said in possible or gate is None:
         return stack, None
     target = possible[0]
@@ -101,14 +104,25 @@ def forget_bias(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     if stack.spec.bias == "single" and all(gate in place for place in places):
         return _in_free_bias(stack, gate, delta, target)
 
+    return _in_bias(stack, gate, delta).replaced(dialect=plain), Change(
+        f"forget bias: {said:g} added at run time → {target:g}, the rest stored in {gate}'s bias", ONE_ROUNDING
+    )
+
+
+def _in_bias(stack: Stack, gate: str, delta: float) -> Stack:
     def fold(weights: Weights) -> Weights:
         bias = weights.bias or zeros("bias", weights, "".join(weights.kernel))
         return weights.with_roles(bias=bias.mapped(lambda name, b: rounded(wide(b) + delta, b) if name == gate else b))
 
-    folded = each(stack, fold).replaced(dialect=plain)
-    return folded, Change(
-        f"forget bias: {said:g} added at run time → {target:g}, the rest stored in {gate}'s bias", ONE_ROUNDING
-    )
+    return each(stack, fold)
+
+
+def forget_bias_stored(stack: Stack) -> Stack:
+    """The stack with what it adds to f at run time in f's bias, as what compares two stacks by their tensors wants."""
+    said, gate = stack.dialect.forget_bias, _FORGETS.get(stack.cell)
+    if not said or gate is None or stack.dialect.coupled == "f":
+        return stack
+    return _in_bias(stack, gate, said).replaced(dialect=replace(stack.dialect, forget_bias=0.0))
 
 
 def _in_free_bias(stack: Stack, gate: str, delta: float, target: float) -> tuple[Stack, Change | None]:
