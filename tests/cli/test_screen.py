@@ -224,3 +224,14 @@ def test_the_bar_of_long_work_is_drawn_and_wiped(monkeypatch: pytest.MonkeyPatch
     drawn = terminal.getvalue()
     assert "████████████░░░░░░░░░░░░  50% encoder\\x1b.lstm" in drawn
     assert drawn.endswith("\r\033[K")
+
+
+def test_paths_that_differ_in_the_middle_stay_apart_when_they_are_shortened() -> None:
+    names = [f"BDGRU_rnn/{way}/multi_rnn_cell/cell_{number}/lstm_cell" for way in ("fw", "bw") for number in range(3)]
+    lines = table(
+        Screen(width=25), (Column("name", gives=True), Column("units", right=True)), [(n, 100) for n in names]
+    )
+    shown = [line.split()[0] for line in lines[1:]]
+    assert shown[0] == "…/fw/…/cell_0/…"
+    assert len(set(shown)) == len(names)
+    assert all(len(line) <= 25 for line in lines)

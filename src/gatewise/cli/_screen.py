@@ -97,7 +97,8 @@ def table(screen: Screen, columns: Sequence[Column], rows: Iterable[Sequence[obj
     shown = [index for index in range(len(columns)) if any(row[index] for row in cells)]
     widths = _fit(screen.width, columns, cells, shown)
     titles = _line([columns[index].title for index in widths], columns, widths)
-    lines = [_line([row[index] for index in widths], columns, widths) for row in cells]
+    short = [_apart([row[index] for row in cells], width) for index, width in widths.items()]
+    lines = [_line(row, columns, widths) for row in zip(*short, strict=True)]
     return [screen.paint(titles, "dim"), *lines] if lines else []
 
 
@@ -143,6 +144,24 @@ def _squeeze(width: int, widths: dict[int, int]) -> dict[int, int]:
 
 def _total(widths: dict[int, int]) -> int:
     return sum(widths.values()) + len(GAP) * max(len(widths) - 1, 0)
+
+
+def _apart(texts: list[str], width: int) -> list[str]:
+    """A column's texts shortened such that different ones stay different: where the middle would take what tells paths
+    apart, the parts that all of them share go instead (``…/fw/…/cell_0/…``)."""
+    short = [shorten(text, width) for text in texts]
+    if len(set(short)) == len(set(texts)):
+        return short
+    alike = {text for text, cut in zip(texts, short, strict=True) if short.count(cut) > 1}
+    paths = {text: text.split("/") for text in alike}
+    depth = min(len(path) for path in paths.values())
+    shared = {at for at in range(depth) if len({path[at] for path in paths.values()}) == 1}
+
+    def telling(text: str) -> str:
+        parts = ["…" if at in shared else part for at, part in enumerate(paths[text])]
+        return "/".join(part for at, part in enumerate(parts) if part != "…" or at == 0 or parts[at - 1] != "…")
+
+    return [shorten(telling(text), width) if text in alike else cut for text, cut in zip(texts, short, strict=True)]
 
 
 def _line(texts: Sequence[str], columns: Sequence[Column], widths: dict[int, int]) -> str:
