@@ -163,6 +163,7 @@ def test_an_edited_header_is_refused(tmp_path, old, new, says):
         looked_at()
 
 
+@pytest.mark.slow
 def test_a_header_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
     path = written(tmp_path, Recipe("rnn", feature=2, unit=2).stack)
     data = bytearray(path.read_bytes())

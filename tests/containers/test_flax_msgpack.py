@@ -146,6 +146,7 @@ def refusal(tmp_path, data):
     return None
 
 
+@pytest.mark.slow
 def test_cut_anywhere_or_with_a_bit_flipped_it_is_refused_in_words_or_harmless(tmp_path):
     data, dice = (FOLDER / "LSTMCell.msgpack").read_bytes(), random.Random(0)
     trials = [data[:end] for end in range(1, len(data), 3)]

@@ -154,6 +154,7 @@ def test_limits_hold_for_tensors_and_axes(tmp_path):
         opened(tmp_path, listed(struct.pack("<Iii", mxnet_params.V2, 0, 1 << 30)))
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_or_damaged_is_refused_or_read_and_nothing_else(tmp_path):
     data = listed(version(mxnet_params.V2), csr(), version(0), names=("a", "b", "c"))
     for end in range(16, len(data)):

@@ -323,6 +323,7 @@ def test_external_data_that_reaches_past_its_file_is_refused(tmp_path: Path, sai
 # Attacks.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [FIXTURES / "onnx-1.23.2" / "rnn_relu_bidirectional.onnx", FIXTURES / "onnx-1.23.2" / "lstm_external.onnx"],
@@ -339,6 +340,7 @@ def test_a_file_cut_anywhere_is_refused_with_a_sentence(tmp_path: Path, path: Pa
     assert refused > len(whole) * 0.9  # a cut between two fields leaves a smaller model
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_is_refused_or_harmless(tmp_path: Path) -> None:
     whole = bytearray((FIXTURES / "onnx-1.23.2" / "gru_float_data.onnx").read_bytes())
     chosen, refused = random.Random(0), 0

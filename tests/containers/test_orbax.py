@@ -186,6 +186,7 @@ def refusal(folder):
     return None
 
 
+@pytest.mark.slow
 def test_a_store_with_a_bit_flipped_or_cut_is_refused_in_words_or_harmless(tmp_path):
     shutil.copytree(FOLDER / "ocdbt.orbax", tmp_path / "x")
     dice, files = random.Random(0), [tmp_path / "x" / "manifest.ocdbt", *(tmp_path / "x" / "d").iterdir()]

@@ -198,6 +198,7 @@ def refusal(tmp_path, data):
     return None
 
 
+@pytest.mark.slow
 def test_cut_anywhere_or_with_a_bit_flipped_it_is_refused_in_words_or_harmless(tmp_path):
     data = pickle.dumps(TREE, protocol=4)
     dice = random.Random(0)

@@ -136,6 +136,7 @@ def test_a_broken_graph_beside_a_checkpoint_is_noted_and_the_weights_are_read(tm
     assert "basic_lstm.ckpt.meta beside the checkpoint cannot be read" in tensors.notes[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [FROZEN, META], ids=["a frozen graph", "a meta graph"])
 def test_cut_or_with_a_bit_flipped_it_is_refused_or_harmless(path, tmp_path):
     whole = path.read_bytes()

@@ -30,6 +30,7 @@ from gatewise.layouts._layout import RESEMBLING, is_stream
 from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, PROJECTION, RECURRENT_KERNEL
 
+QUICK = ("torch", "keras", "keras1", "tf1", "onnx", "flax", "lasagne", "mxnet")
 CASES = every_case()
 NAMED = every_case(namings=True)
 # Layouts that are looked for in any file, and in any file or their own; the others only where the user names them.
@@ -41,8 +42,9 @@ few = settings(max_examples=2, deadline=None)
 
 
 def each(cases: list[Case], deep_is_slow: bool = False) -> pytest.MarkDecorator:
-    """A test for each case; where a case costs many recognitions, those of several layers are left to ``make test``."""
-    slow = [deep_is_slow and case.layers > 1 for case in cases]
+    """A test for each case.  ``make test`` runs all of them; the quick part those of the frameworks that most people
+    have, and where a case costs many recognitions, only those of one layer."""
+    slow = [case.layout.framework not in QUICK or (deep_is_slow and case.layers > 1) for case in cases]
     marked = [pytest.param(case, marks=[pytest.mark.slow] * late) for case, late in zip(cases, slow, strict=True)]
     return pytest.mark.parametrize("case", marked, ids=[str(case) for case in cases])
 

@@ -138,6 +138,7 @@ def test_a_file_cut_anywhere_is_refused_or_lists_what_is_left(tmp_path):
             gw.open(path)
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
     whole = (FOLDER / "stack_relu.model").read_bytes()
     path = tmp_path / "flipped.model"

@@ -96,6 +96,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path, case):
             gw.open(path)
 
 
+@pytest.mark.slow
 def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
     whole = bytearray((FOLDER / "one_unit.thinc").read_bytes())
     path = tmp_path / "flipped"
