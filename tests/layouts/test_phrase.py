@@ -31,7 +31,7 @@ PROMISED = {
     "a matrix in one row": ("(gate unit hidden)", RECURRENT_KERNEL),
 }
 PHRASES = PROMISED | {
-    f"{layout.name}: {part.phrase}": (part.phrase, part.roles)
+    f"{' + '.join(part.roles)}: {part.phrase}": (part.phrase, part.roles)  # what several tables say is tried once
     for layout in layouts()
     for part in layout.parts
     if not part.parsed.sections and not layout.outside
