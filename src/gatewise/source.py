@@ -8,6 +8,7 @@ are relative, never climb, and a link that leads out is refused.  Not known here
 
 from __future__ import annotations
 
+import abc
 import mmap
 import os
 import zlib
@@ -111,23 +112,24 @@ def _gunzipped(data: memoryview, path: Path, limits: Limits) -> bytes:
 # Folders.
 
 
-class Folder:
+class Folder(abc.ABC):
     """Files by their names relative to one place, with ``/`` between the parts.  Nothing outside is reached."""
 
     def __init__(self, path: Path, limits: Limits):
         self.path = path
         self.limits = limits
 
+    @abc.abstractmethod
     def names(self) -> list[str]:
         """Every file's name, sorted.  A large directory is walked once."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def __contains__(self, name: str) -> bool:
-        raise NotImplementedError
+        """Is there a file of this name?"""
 
+    @abc.abstractmethod
     def open(self, name: str) -> Source:
         """The file called ``name``.  Raises UsageError where there is none, or it does not lie in this folder."""
-        raise NotImplementedError
 
     def below(self, prefix: str) -> Folder:
         """The folder inside this one that ``prefix`` names; empty where there is none."""
