@@ -94,6 +94,12 @@ def dialect(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def assumption(text: str) -> str:
+    """What was taken for granted, with the option that says otherwise."""
+    field = text.partition(" = ")[0]
+    return f"assumed: {text}" + (f"; --{field.replace('_', '-')} says otherwise" if field in OVERRIDES else "")
+
+
 def _no_command(name: str) -> UsageError:
     names = command_names()
     what = f"there is no option {name}" if name.startswith("-") else f"there is no command {name!r}"

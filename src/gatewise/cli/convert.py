@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ._command import Answer, Command
-from ._parse import add_dialect, add_file, dialect
+from ._parse import add_dialect, add_file, assumption, dialect
 
 if TYPE_CHECKING:
     from ._screen import Screen
@@ -77,7 +77,7 @@ def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
         [(each["name"] or BARE, each.get("from"), each.get("to") or each.get("layout")) for each in document["layers"]],
     )
     for text in dict.fromkeys(text for each in document["layers"] for text in each.get("assumed", ())):
-        yield from screen.wrap(f"assumed: {text}", "  ", first="")
+        yield from screen.wrap(assumption(text), "  ", first="")
     yield from change_lines(screen, document["changes"])
     if document["proof"]:
         yield from proof_line(screen, document["proof"], "proved", "not proved")

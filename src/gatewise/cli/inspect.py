@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._command import Answer, Command
-from ._parse import add_dialect, add_file, dialect
+from ._parse import add_dialect, add_file, assumption, dialect
 
 if TYPE_CHECKING:
     from ._screen import Screen
@@ -106,7 +106,7 @@ def _facts(layer: Row, closely: bool) -> Iterator[str]:
     told = [f"{key.replace('_', ' ')} {value}" for key, value in dialect.items() if value not in USUAL]
     if told:
         yield f"reads as: {', '.join(told)}"
-    yield from (f"assumed: {text}" for text in layer.get("assumed", ()))
+    yield from (assumption(text) for text in layer.get("assumed", ()))
     yield from (f"also at: {text}" for text in layer.get("also_at", ()))
     if closely or not layer.get("sure", True):
         yield from (f"because: {text}" for text in layer.get("evidence", ()))
