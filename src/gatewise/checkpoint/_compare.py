@@ -129,21 +129,33 @@ def _sizes(stack: Stack) -> tuple[object, ...]:
 def diff(
     a: str | os.PathLike[str], b: str | os.PathLike[str], *, layer: str | None = None, **said: Any
 ) -> dict[str, Any]:
-    """Gate by gate, where two files differ: ``{"same", "rows", "only_in_a", "only_in_b"}``.
+    """Gate by gate, where two files differ: ``{"same", "rows", "only_in_a", "only_in_b", "meaning"}``.
 
-    Where the layouts differ, the second file's weights are first put into the first one's convention.
+    Where the layouts differ, the second file's weights are first put into the first one's convention.  ``meaning``: what
+    equal numbers would still compute otherwise, an activation or how directions are joined.
     """
     one, other = open(a, **said), open(b, **_meaning_only(said))
     rows: list[dict[str, Any]] = []
     only_a: list[str] = []
     only_b: list[str] = []
+    meaning: list[dict[str, Any]] = []
     for mine, theirs in pairs(one, other, layer):
         mine, theirs = _comparable(mine, theirs)
+        meaning += _meaning(mine, theirs)
         rows += _rows(mine, theirs)
         only_a += _only(mine, theirs)
         only_b += _only(theirs, mine)
-    same = not only_a and not only_b and all(row["max_abs"] == 0 for row in rows)
-    return {"same": same, "rows": rows, "only_in_a": only_a, "only_in_b": only_b}
+    same = not only_a and not only_b and not meaning and all(row["max_abs"] == 0 for row in rows)
+    return {"same": same, "rows": rows, "only_in_a": only_a, "only_in_b": only_b, "meaning": meaning}
+
+
+def _meaning(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
+    """The fields of the dialect in which two stacks still differ.  How directions are joined says nothing of one."""
+    one, other = mine.dialect.as_dict(), theirs.dialect.as_dict()
+    for field in one.keys() | other.keys():
+        silent = field == "merge" and len(mine.directions) == 1
+        if one.get(field) != other.get(field) and not silent and field != "hard_sigmoid_slope":
+            yield {"name": mine.name, "field": field, "a": one.get(field), "b": other.get(field)}
 
 
 def _comparable(mine: Stack, theirs: Stack) -> tuple[Stack, Stack]:

@@ -122,6 +122,8 @@ def _convert(
     _refuse_own(checkpoint.path, out)
     sources = _sources(checkpoint, layer, to, chosen)
     changes: list[Change] = []
+    if layer is None and (left := sorted(averaged(checkpoint))):
+        changes.append(Change(f"left out: moving averages ({', '.join(left)}); --layer takes one", "not converted"))
     units: list[Unit] = []
     for source in sources:
         stack = source.stack
@@ -163,13 +165,26 @@ def _sources(checkpoint: Checkpoint, layer: str | None, to: str | Layout | None,
         return [_Source((found.name,), found)]
     checkpoint.require_layers()
     result: list[_Source] = []
+    averages = averaged(checkpoint)
     for chain in checkpoint.chains():
+        if chain[0].name in averages:
+            continue
         sizes = {weights.unit for each in chain for _, weights in each}
         if len(chain) > 1 and len(sizes) == 1 and _target(chain[0], to, chosen).is_stack:
             result.append(_Source(tuple(each.name for each in chain), joined(list(chain), chain[0].name)))
         else:
             result += [_Source((each.name,), each, follows=each is not chain[0]) for each in chain]
     return result
+
+
+_AVERAGE = "ExponentialMovingAverage"
+
+
+def averaged(checkpoint: Checkpoint) -> set[str]:
+    """Layers that are the moving averages of others in the file: offered by name, not converted along with them."""
+    names = {layer.name for layer in checkpoint.layers}
+    shadows = (name for name in names if _AVERAGE in name.split("/"))
+    return {name for name in shadows if "/".join(part for part in name.split("/") if part != _AVERAGE) in names}
 
 
 def _refuse_own(path: str, out: str | os.PathLike[str]) -> None:

@@ -41,6 +41,9 @@ def _lines(screen: Screen, document: Mapping[str, Any], a: str, b: str) -> Itera
     for path, only in ((a, document["only_in_a"]), (b, document["only_in_b"])):
         for name in only:
             yield from screen.wrap(f"only in {path}: {name or BARE}", "  ", first="")
+    for each in document["meaning"]:
+        text = f"{each['name'] or BARE}: {each['field'].replace('_', ' ')} is {each['a']} in {a}, {each['b']} in {b}"
+        yield from screen.wrap(text, "  ", first="")
     if document["same"]:
         yield f"{screen.paint('same', 'green')}: {count(len(rows), 'gate matrix', 'gate matrices')} equal"
     else:

@@ -39,7 +39,7 @@ def reset(stack: Stack, layout: Layout) -> tuple[Stack, None]:
         return stack, None
     raise refuse(
         layout,
-        f"its GRU applies the reset gate {' or '.join(map(str, possible))} the recurrent product, this one {wanted} it. "
+        f"its {layout.cell.upper()} applies the reset gate {' or '.join(map(str, possible))} the recurrent product, this one {wanted} it. "
         "That is another function; no choice of weights makes them equal.",
     )
 
