@@ -149,6 +149,7 @@ class Declared:
     ``settings``  its attributes: plain values only
     ``name``      the user's own name for it, where that is not the path
     ``after``     paths of the objects whose output it takes directly, where the file tells
+    ``supposed``  what is taken for granted about ``after``, where the file could hide something between the two
     ``version``   the version of the framework that wrote it, where the file tells (``2.2.4-tf``)
     ``inputs``    the tensors that it is given, by what its own operator calls them: ``{"W": "onnx::LSTM_209"}``; a layout
                   whose ``kinds`` has this class finds its parts by these words, whatever the tensors are called
@@ -162,6 +163,7 @@ class Declared:
     version: str | None = None
     member: str = ""
     inputs: Mapping[str, str] = field(default_factory=dict)
+    supposed: str = ""
 
 
 @record

@@ -50,7 +50,9 @@ class Layer(Stack):
 
     @property
     def assumed(self) -> tuple[str, ...]:
-        return self.match.assumed
+        """What the file does not tell and was taken for granted."""
+        declared = self.match.declared
+        return (*self.match.assumed, *([declared.supposed] if declared and declared.supposed else []))
 
     @property
     def sure(self) -> bool:

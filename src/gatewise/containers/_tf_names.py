@@ -30,6 +30,8 @@ _STACKED = re.compile(r"(?P<before>(.*/)?(multi_rnn_cell|MultiRNNCell)/(cell_|Ce
 # stack_bidirectional_dynamic_rnn, whose own scope may be called anything.
 _LEVELS = re.compile(r"(?P<before>(.*/)?(cell_|Layer))(?P<index>\d+)(?P<behind>/(bidirectional_rnn|BiRNN))/.*")
 
+_DIRECTLY = "its input is the output of the cell before it (a ResidualWrapper leaves no trace in a checkpoint)"
+
 
 def written_by(names: Iterable[str], version: str | None) -> list[WrittenBy]:
     """The writer, by the version that a graph tells, or by the names."""
@@ -91,7 +93,15 @@ def declared_cells(names: Iterable[str], told: Mapping[str, Mapping[str, Any]], 
     }
     _both_ways(known)
     return [
-        Declared(scope, "", settings, None, (after[scope],) if scope in after else (), version)
+        Declared(
+            scope,
+            "",
+            settings,
+            None,
+            (after[scope],) if scope in after else (),
+            version,
+            supposed=_DIRECTLY if scope in after else "",
+        )
         for scope, settings in known.items()
     ]
 
