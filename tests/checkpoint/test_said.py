@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filemakers import npz, torch_arrays
 
 import gatewise as gw
 from gatewise.errors import NotRepresentable, UsageError
@@ -93,3 +94,52 @@ def test_a_forget_bias_that_is_added_at_run_time_is_compared_with_a_stored_one(
         if said:
             assert (worst["role"], worst["gate"]) == ("bias", "f")
             assert worst["max_abs"] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_equal_numbers_of_another_meaning_are_a_difference(tmp_path: Path) -> None:
+    arrays = torch_arrays("rnn", 3, 4)
+    one, other = npz(tmp_path / "a.npz", arrays), npz(tmp_path / "b.npz", arrays)
+    assert gw.diff(one, other)["same"]
+    relu = tmp_path / "relu.onnx"
+    gw.convert(one, relu, to="onnx.RNN", activation="relu")
+    told = gw.diff(one, relu)
+    assert not told["same"]
+    assert [(row["field"], row["a"], row["b"]) for row in told["meaning"]] == [("activation", "tanh", "relu")]
+    assert all(row["max_abs"] == 0 for row in told["rows"])
+
+
+def test_moving_averages_are_offered_and_not_converted_along(tmp_path: Path) -> None:
+    path = FIXTURES / "tf1" / "1.15.0" / "train_adam_ema.ckpt"
+    names = [layer.name for layer in gw.open(path).layers]
+    assert len(names) == 2
+    done = gw.convert(path, tmp_path / "plain.pt", to="torch.LSTM")
+    assert len(gw.open(tmp_path / "plain.pt").layers) == 1
+    assert any("moving averages" in change.what for change in done.changes)
+    gw.convert(path, tmp_path / "average.pt", to="torch.LSTM", layer=names[1])
+    assert not gw.diff(tmp_path / "plain.pt", tmp_path / "average.pt")["same"]
+
+
+def test_that_stacked_cells_feed_each_other_directly_is_said(tmp_path: Path) -> None:
+    path = FIXTURES / "tf1" / "1.15.0" / "multi_gru.ckpt"
+    done = gw.convert(path, tmp_path / "out.keras", to="keras.GRU")
+    assert any("ResidualWrapper" in text for each in done.as_dict()["layers"] for text in each["assumed"])
+
+
+@pytest.mark.framework("onnx")
+def test_a_graph_that_starts_from_numbers_of_its_own_says_so(tmp_path: Path) -> None:
+    import numpy as np
+    import onnx
+
+    def noted(value: float) -> bool:
+        model = onnx.load(FIXTURES / "onnx" / "onnx-1.23.2" / "lstm_forward.onnx")
+        (node,) = (node for node in model.graph.node if node.op_type == "LSTM")
+        node.input.extend([""] * (7 - len(node.input)))
+        units = next(each.i for each in node.attribute if each.name == "hidden_size")
+        for index, name in ((5, "own_h"), (6, "own_c")):
+            node.input[index] = name
+            model.graph.initializer.append(onnx.numpy_helper.from_array(np.full((1, 2, units), value, "f4"), name))
+        onnx.save(model, tmp_path / "own.onnx")
+        return any("starts from states" in note for note in gw.open(tmp_path / "own.onnx").tensors.notes)
+
+    assert noted(0.5)
+    assert not noted(0.0)

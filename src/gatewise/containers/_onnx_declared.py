@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..tensors import Declared, StoredTensor
+from ..tensors import Declared, StoredTensor, Strided
 from ._onnx_fold import Folder, Value
 from ._onnx_follow import producer
 from ._onnx_graph import Model, Names, Node, Scope
@@ -28,6 +28,8 @@ _INPUTS = {
     "AttnLSTM": {1: "W", 2: "R", 3: "B", 7: "P", 8: "QW", 9: "MW", 10: "V", 11: "M", 13: "AW"},
 }  # fmt: skip
 _NEEDED = ("W", "R")
+_STATES = (5, 6)  # initial_h, initial_c
+_LARGEST_STATE = 1 << 20  # bytes of a constant state that are looked at
 # Activations with parameters: their defaults (onnxruntime, rnn_helpers.cc; the operators' pages).
 _PARAMETERS = {
     "Affine": (1.0, 0.0), "LeakyRelu": (0.01,), "ThresholdedRelu": (1.0,), "ScaledTanh": (1.0, 1.0),
@@ -69,6 +71,7 @@ class Recurrent:
             self.notes.append(
                 f"node {name!r} ({kind}) is given {' and '.join(missing)} only when the model runs; it is named and left."
             )
+        self._note_states(node, name)
         return Declared(
             name, kind, {**_settings(node), "opset": self._model.opsets.get(node.domain, 1)}, name=name,
             after=self._after(node), inputs=inputs,
@@ -88,6 +91,21 @@ class Recurrent:
             elif quantised := self._folder.quantised_source(node.scope, given):
                 found[word], packed = quantised, True
         return found, packed
+
+    def _note_states(self, node: Node, name: str) -> None:
+        """A graph may start a layer from numbers of its own.  They belong to no weight, so that they are told."""
+        fixed = [given for index in _STATES if (given := node.input(index)) and self._holds_numbers(node.scope, given)]
+        if fixed:
+            self.notes.append(
+                f"node {name!r} starts from states that the graph holds as constants ({', '.join(fixed)}): they are none of "
+                "its weights, no conversion carries them along, and whoever runs the layer gives them."
+            )
+
+    def _holds_numbers(self, scope: Scope, given: str) -> bool:
+        """Is this a stored tensor that is not all zeros?"""
+        value = self._folder.value(scope, given)
+        data = value.leaf.data if value is not None and value.leaf is not None else None
+        return isinstance(data, Strided) and isinstance(data.buffer, memoryview) and any(data.buffer[:_LARGEST_STATE])
 
     def _listed(self, scope: Scope, name: str, value: Value) -> str:
         if value.leaf is not None:
