@@ -89,7 +89,7 @@ class Library:
     document: dict[str, Any] = field(default_factory=document)
     proof: dict[str, Any] = field(default_factory=lambda: dict(PROOF))
     differences: dict[str, Any] = field(
-        default_factory=lambda: {"same": True, "rows": [], "only_in_a": [], "only_in_b": []}
+        default_factory=lambda: {"same": True, "rows": [], "only_in_a": [], "only_in_b": [], "meaning": []}
     )
     raises: BaseException | None = None
     calls: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = field(default_factory=list)

@@ -174,7 +174,13 @@ def test_a_difference_exits_with_one(gatewise: Run, library: Library) -> None:
 
 
 def test_a_number_that_json_does_not_have_is_a_text(gatewise: Run, library: Library) -> None:
-    library.differences = {"same": False, "rows": [{"max_abs": float("inf")}], "only_in_a": [], "only_in_b": []}
+    library.differences = {
+        "same": False,
+        "rows": [{"max_abs": float("inf")}],
+        "only_in_a": [],
+        "only_in_b": [],
+        "meaning": [],
+    }
     assert gatewise("diff", "a.pt", "b.pt", "--json").json["rows"] == [{"max_abs": "inf"}]
 
 

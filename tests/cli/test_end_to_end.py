@@ -41,7 +41,13 @@ CONVERT = {
 }
 VERIFY = {"proof": PROOF, "changes": CHANGES, "layers": list, "outputs": list}
 GATE = {"name": str, "layer": int, "direction": str, "role": str, "gate": str, "shape": [int]}
-DIFF = {"same": bool, "rows": [{**GATE, "max_abs": (*Number, Maybe)}], "only_in_a": [str], "only_in_b": [str]}
+DIFF = {
+    "same": bool,
+    "rows": [{**GATE, "max_abs": (*Number, Maybe)}],
+    "only_in_a": [str],
+    "only_in_b": [str],
+    "meaning": [{"name": str, "field": str}],
+}
 LAYOUT = {"name": str, "cell": str, "gates": str, "parts": [{"name": (str, dict, list), "roles": [str], "phrase": str, "optional": bool}],
           "source": str, "proven": str, "status": str, "dialect": dict}  # fmt: skip
 FORMAT = {"name": str, "title": str, "reads": bool, "writes": bool, "suffixes": [str]}

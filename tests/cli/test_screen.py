@@ -125,7 +125,7 @@ def test_a_recorded_run_is_named_in_the_proof(gatewise: Run, library: Library) -
 def test_diff_shows_the_gates_that_differ_and_only_those(gatewise: Run, library: Library) -> None:
     row = {"layer": 0, "direction": "forward", "role": "bias", "gate": "f", "shape": [16]}
     library.differences = {
-        "same": False, "only_in_a": ["decoder"], "only_in_b": [],
+        "same": False, "only_in_a": ["decoder"], "only_in_b": [], "meaning": [],
         "rows": [{**row, "gate": "i", "max_abs": 0.0, "where": None}, {**row, "max_abs": 0.25, "where": [3]},
                  {**row, "gate": "o", "max_abs": float("nan"), "where": [1]}],
     }  # fmt: skip
