@@ -111,7 +111,8 @@ def _support() -> str:
         lines.append(f"| `{framework}` | {' | '.join(text or '–' for text in columns)} |")
     lines += ["", "| format | what it is | |", "|---|---|---|"]
     lines += [
-        f"| `{each.name}` | {each.title} | {'read, written' if each.write else 'read'} |" for each in containers()
+        f"| `{each.name}` | {each.title} | {'read, written' if each.write else 'read'} |"
+        for each in sorted(containers(), key=lambda each: each.name)
     ]
     return "\n".join(lines) + "\n"
 

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> Answer:
             "suffixes": list(each.suffixes),
             "source": each.source,
         }
-        for each in containers()
+        for each in sorted(containers(), key=lambda each: each.name)
     ]
     return Answer({"formats": known}, lambda screen: _lines(screen, known))
 

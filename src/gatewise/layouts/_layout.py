@@ -214,7 +214,7 @@ class Layout:
 
     @property
     def status(self) -> str:
-        return "proven" if self.proven else "source only"
+        return "named only" if self.outside else "proven" if self.proven else "source only"
 
     @property
     def meaning(self) -> Dialect:
