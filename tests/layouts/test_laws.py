@@ -275,7 +275,7 @@ def assert_right(case: Case, size: Sizes, arrays: dict, found: Recognised, told:
     match = found.matches[0]
     assert match.layout is case.layout or (not told and alike(match.layout, case.layout)), match.layout.name
     unsettled = any(None in setting.untold for setting in case.layout.settings)  # the offered file has no version
-    doubtful = unsettled or case.layout.doubt
+    doubtful = unsettled or (case.layout.doubt and not case.naming)  # a format's own names are nobody else's
     assert match.sure == (case.naming != RESEMBLING and (told or not is_stream(case.naming)) and not doubtful)
     assert len(match.sizes) == case.layers * case.directions
     for (layer, _), told in match.sizes.items():

