@@ -52,7 +52,7 @@ def specimens(source: Layout, target: Layout, seed: str) -> list[Specimen]:
 
 def each_source(words: str) -> pytest.MarkDecorator:
     """A test for each layout as the source.  All pairs take minutes; those from the best known come with the quick part."""
-    usual = ("torch.LSTM", "torch.GRU", "keras.GRU", "tf1.BasicLSTMCell", "onnx.LSTM", "torch.RNN")
+    usual = ("torch.GRU", "tf1.BasicLSTMCell")
     marked = [pytest.param(layout, marks=[pytest.mark.slow] * (layout.name not in usual)) for layout in KNOWN]
     return pytest.mark.parametrize("source", marked, ids=[f"{layout.name} {words}" for layout in KNOWN])
 

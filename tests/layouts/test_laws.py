@@ -30,7 +30,7 @@ from gatewise.layouts._layout import RESEMBLING, is_stream
 from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, PROJECTION, RECURRENT_KERNEL
 
-QUICK = ("torch", "keras", "keras1", "tf1", "onnx", "flax", "lasagne", "mxnet")
+QUICK = ("torch", "keras", "tf1", "onnx")
 CASES = every_case()
 NAMED = every_case(namings=True)
 # Layouts that are looked for in any file, and in any file or their own; the others only where the user names them.
