@@ -304,7 +304,10 @@ def test_ctrl_c_while_writing_leaves_nothing(tmp_path: Path, suffix: str) -> Non
         assert names(tmp_path) == ["large.safetensors", f"out{suffix}"]
         assert gatewise("verify", "large.safetensors", f"out{suffix}", at=tmp_path).code == 0
         (tmp_path / f"out{suffix}").unlink()
-    assert (code, out, err) == (130, "", "")
+    # Where the interrupt falls into code that exec() runs, CPython remembers it and ends by the signal itself, whatever
+    # exit code was asked for: the same 130 for a shell.
+    assert code in (130, -signal.SIGINT)
+    assert (out, err) == ("", "")
     assert names(tmp_path) == ["large.safetensors"]
 
 
