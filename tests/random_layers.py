@@ -17,6 +17,7 @@ from gatewise.layouts import Layout, Part, layouts
 from gatewise.layouts._layout import INPUTS, RESEMBLING, is_stream
 from gatewise.layouts._names import template
 from gatewise.layouts._slots import flat_length, with_constants
+from gatewise.pairs import kind_of
 from gatewise.tensors import Declared, StoredTensor, Tensors, WrittenBy, numpy_dtype
 from gatewise.weights import DIRECTIONS, GATELESS, GATES, PLAIN, ROLE_AXES, Dialect, Gates, Stack, Weights
 
@@ -146,12 +147,6 @@ class Case:
 
     def tensors(self, sizes: Sizes, dtype: str = "float32", prefix: str = "", seed: int = 0) -> Tensors:
         return self.offer(self.arrays(sizes, dtype, prefix, seed), sizes, prefix)
-
-
-def kind_of(part: Part) -> str:
-    if set(part.roles) <= {"bias", "recurrent_bias"}:
-        return "biases"
-    return "peephole" if "peephole" in part.roles[0] else part.roles[0]
 
 
 def _chosen(text: str, directions: int) -> str:

@@ -27,6 +27,9 @@ def run(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # argparse after --help
         return int(done.code or 0)
     except KeyboardInterrupt:
+        # CPython remembers an interrupt that fell into a text under exec(), as the standard library runs some, and then
+        # ends `python -m` by the signal whatever exit code is asked for.  Running another text lets it forget.
+        exec("")
         return INTERRUPTED
     except GatewiseError as error:
         return _refuse(str(error), error.as_dict(), as_json)
