@@ -318,6 +318,19 @@ def test_an_interrupt_inside_exec_ends_with_the_same_exit_code(tmp_path: Path) -
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
 
 
+def test_an_interrupt_that_a_library_makes_an_error_of_its_own_is_still_one(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal, sys\nfrom gatewise.cli import _parse, _run\n"
+        "def parse(*words):\n"
+        "    try:\n        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except KeyboardInterrupt:\n        pass\n"
+        "    raise ImportError('numpy, interrupted while it is imported, says that it was imported from its own folder')\n"
+        "_parse.parse = parse\nsys.exit(_run.run(['inspect', 'model.pt']))\n"
+    )
+    ran = subprocess.run([sys.executable, "interrupted.py"], cwd=tmp_path, env=environment(), capture_output=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
+
+
 def _interrupted(tmp_path: Path, suffix: str) -> tuple[int, str, str]:
     """(exit code, output, errors) of a conversion that is sent Ctrl-C when its temporary file appears."""
     process = subprocess.Popen(

@@ -21,22 +21,54 @@ INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 def run(argv: Sequence[str] | None = None) -> int:
     """The exit code of a command line."""
     words = list(sys.argv[1:] if argv is None else argv)
-    as_json = "--json" in words
+    with _interrupts_noted() as interrupts:
+        try:
+            return _run(words)
+        except SystemExit as done:  # argparse after --help
+            return int(done.code or 0)
+        except KeyboardInterrupt:
+            return _interrupted()
+        except Exception as error:
+            # Libraries turn an interrupt into errors of their own: numpy, while it is imported, into an ImportError.
+            return _interrupted() if interrupts else _told(error, "--json" in words)
+
+
+@contextmanager
+def _interrupts_noted() -> Iterator[list[int]]:
+    """The interrupts that came while open, whatever became of the KeyboardInterrupt that each raises."""
+    import signal
+
+    noted: list[int] = []
+
+    def interrupt(number: int, _frame: Any) -> None:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # somebody else's, or ignored: theirs to say
+        yield noted
+        return
     try:
-        return _run(words)
-    except SystemExit as done:  # argparse after --help
-        return int(done.code or 0)
-    except KeyboardInterrupt:
-        # CPython remembers an interrupt that fell into a text under exec(), as the standard library runs some, and then
-        # ends `python -m` by the signal whatever exit code is asked for.  Running another text lets it forget.
-        exec("")
-        return INTERRUPTED
-    except GatewiseError as error:
+        signal.signal(signal.SIGINT, interrupt)
+    except ValueError:  # only the main thread is told of signals
+        yield noted
+        return
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupted() -> int:
+    # CPython remembers an interrupt that fell into a text under exec(), as the standard library runs some, and then
+    # ends `python -m` by the signal whatever exit code is asked for.  Running another text lets it forget.
+    exec("")
+    return INTERRUPTED
+
+
+def _told(error: Exception, as_json: bool) -> int:
+    if isinstance(error, GatewiseError):
         return _refuse(str(error), error.as_dict(), as_json)
-    except OSError as error:
-        return _refuse_os(error, as_json)
-    except Exception as error:
-        return _surprise(error, as_json)
+    return _refuse_os(error, as_json) if isinstance(error, OSError) else _surprise(error, as_json)
 
 
 def _run(words: list[str]) -> int:
