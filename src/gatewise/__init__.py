@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .doctor import diagnose, repair
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
+    from .live import Live, LiveModel, described_by, of
     from .live.torch import legacy_torch
     from .symptoms import Explanation, explain
     from .symptoms._explained import explained
@@ -35,6 +36,7 @@ _HOME = {
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
+    **dict.fromkeys(("Live", "LiveModel", "described_by", "of"), "live"),
     "legacy_torch": "live.torch",
     **dict.fromkeys(("Explanation", "explain"), "symptoms"),
     "explained": "symptoms._explained",
@@ -44,8 +46,8 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Part", "Proof", "Stack",
-    "__version__", "convert", "diagnose", "diff", "explain", "explained", "layout", "layouts", "legacy_torch", "open", "repair",
+    "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part", "Proof", "Stack",
+    "__version__", "convert", "described_by", "diagnose", "diff", "explain", "explained", "layout", "layouts", "legacy_torch", "of", "open", "repair",
     "run", "save", "verify",
 ]  # fmt: skip
 

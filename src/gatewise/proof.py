@@ -6,6 +6,7 @@ and compares outputs *and* final states: one step and a zero state would hide ev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 TIME, BATCH, SEED = 7, 3, 0
 TOLERANCE = 1e-6
+COARSER = {"float16": 2**13, "bfloat16": 2**16}  # how much coarser than float32
+
+
+def tolerance_of(dtype: str, width: int = 1) -> float:
+    """What a framework that computes in ``dtype`` may differ by.  Sums of more than 256 products (``width``) round more."""
+    return TOLERANCE * COARSER.get(dtype, 1) * max(1.0, math.sqrt(width / 256))
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,17 @@ def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE, ran: Ran | Non
         )
     error = max((largest(ran.y, y), *(largest(a, b) for a, b in zip(ran.final, final, strict=True))), key=_badness)
     return Proof(error, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance)
+
+
+def compared(
+    stack: Stack, ran: Ran, y: Any, final: tuple[Any, ...] | None, against: str, tolerance: float = TOLERANCE
+) -> Proof:  # fmt: skip
+    """A reference run beside what a framework gave for the same input: y [batch, time, hidden·directions], or its last
+    step alone; ``final`` None where it gives no states.  Raises UsageError where they cannot be compared."""
+    errors = {"y": _output_error(y, ran.y, ran.final[0], stack, False)}
+    for name, mine, theirs in zip(names_of_states(stack.cell), ran.final, final or (), strict=False):
+        errors[name] = largest(mine, _recorded_final(name, theirs, mine))
+    return Proof(max(errors.values(), key=_badness), tuple(errors), TIME, BATCH, against, tolerance)
 
 
 def largest(one: Any, other: Any) -> float:

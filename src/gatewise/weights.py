@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .errors import UsageError, nearest
+from .errors import UsageError
 from .record import field, names, record, replace
 from .tensors import ITEM_BYTES
 
@@ -330,10 +330,7 @@ class Stack:
         if not isinstance(layer, int) or not -count <= layer < count:
             raise UsageError(f"there is no layer {layer!r}.", next=f"Layers are 0 to {count - 1}.")
         if direction not in self.directions:
-            raise UsageError(
-                f"there is no direction {direction!r}.",
-                next=nearest(str(direction), self.directions) or f"It has {', '.join(self.directions)}.",
-            )
+            raise UsageError(f"there is no direction {direction!r}.", next=f"It has {', '.join(self.directions)}.")
         return self.cells[layer % count, direction]
 
     def __iter__(self) -> Iterator[tuple[tuple[int, str], Weights]]:

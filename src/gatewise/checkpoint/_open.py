@@ -361,10 +361,10 @@ def _recognised(tensors: Tensors, chosen: str | Layout | None, said: Mapping[str
         found = recognise(tensors, layouts_for(tensors), told=sizes)
     else:
         found = recognise(tensors, (layout(chosen),), chosen=True, told=sizes)
-    return replace(found, matches=tuple(_told(match, meaning) for match in found.matches)) if meaning else found
+    return replace(found, matches=tuple(told(match, meaning) for match in found.matches)) if meaning else found
 
 
-def _told(match: Match, said: Mapping[str, Any]) -> Match:
+def told(match: Match, said: Mapping[str, Any]) -> Match:
     """A match with what the user said about it; assumptions about the same are no longer needed."""
     fields: dict[str, Any] = dict(said)
     if "activation" in fields and match.dialect.output_activation is not None:

@@ -12,15 +12,13 @@ from ..conventions import ONE_ROUNDING, Change, Expressed, can_say, express
 from ..errors import NotRepresentable, UsageError
 from ..layouts import Layout, layout
 from ..layouts._code import encode
-from ..proof import TOLERANCE
+from ..proof import TOLERANCE, tolerance_of
 from ..tensors import FLOATS, numpy_dtype
 from ..weights import Gates, Stack, Weights
 from .loading import Piece
 
 if TYPE_CHECKING:
     from ..tensors import Array
-
-_COARSER = {"float16": 2**13, "bfloat16": 2**16}  # how much coarser than float32
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Unit:
     def tolerance(self) -> float:
         """What the outputs may differ by: more where numbers were rounded to a dtype that is coarser than float32."""
         rounded = self.narrowed or any(change.exactness == ONE_ROUNDING for change in self.said.changes)
-        return TOLERANCE * _COARSER.get(self.said.stack.spec.dtype, 1) if rounded else TOLERANCE
+        return tolerance_of(self.said.stack.spec.dtype) if rounded else TOLERANCE
 
 
 def unit_of(

@@ -11,29 +11,65 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable
+from ..record import field, record
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import DIRECTIONS, GATELESS, Gates, Stack, Weights
 from ._layout import INPUTS, Fact, Layout, Part, is_stream
 from ._match import Address, Group, Match
 from ._names import Found, template
-from ._slots import Places, flat_length, slots, turns, with_constants
+from ._slots import Places, Slot, flat_length, slots, turns, with_constants
 
 if TYPE_CHECKING:
     from ..tensors import Array
 
 
+@record
+class Home:
+    """Where one gate of one role lies: in the tensor ``name``, as ``part`` says, whose name fixes ``found``."""
+
+    role: str
+    gate: str
+    layer: int
+    direction: str
+    name: str
+    part: Part = field(repr=False)
+    found: Found = field(repr=False)
+
+    @property
+    def place(self) -> tuple[int, str]:
+        return self.layer, self.direction
+
+    def slot(self, match: Match, array: Any) -> Slot:
+        """The gate in its tensor's array."""
+        for slot in slots(match.layout, self.part, array, match.sizes, self.found):
+            if (slot.role, slot.gate, slot.layer, slot.direction) == (self.role, self.gate, *self.place):
+                return slot
+        raise LookupError(self)  # _contents and slots walk the same phrase
+
+
+def homes(match: Match) -> Iterator[Home]:
+    """Every gate of every role, tensor by tensor."""
+    for part, found, name in match.places():
+        for role, gate, (layer, direction) in _contents(match.layout, part, found, match.sizes):
+            yield Home(role, gate, layer, direction, name, part, found)
+
+
 def decode(match: Match, tensors: Tensors) -> Stack:
     """The stack of a match.  No element is read before a gate is asked for."""
-    makers: dict[tuple[int, str], dict[str, dict[str, Callable[[], Array]]]] = defaultdict(lambda: defaultdict(dict))
-    for part, found, name in match.places():
-        for role, gate, place in _contents(match.layout, part, found, match.sizes):
-            makers[place][role][gate] = _maker(match, tensors[name], part, found, role, gate, place)
+    return stack_of(match, {home: _maker(match, tensors[home.name], home) for home in homes(match)})
+
+
+def stack_of(match: Match, makers: Mapping[Home, Callable[[], Array]], kind: type[Gates] = Gates) -> Stack:
+    """The stack of a match whose gates these functions make."""
+    places: dict[tuple[int, str], dict[str, dict[str, Callable[[], Array]]]] = defaultdict(lambda: defaultdict(dict))
+    for home, make in makers.items():
+        places[home.place][home.role][home.gate] = make
     cells = {
         place: Weights(
             match.sizes[place]["unit"], match.sizes[place]["feature"], match.sizes[place]["hidden"], match.dtype,
-            {role: Gates(role, _ordered(role, gates, match.layout.gates)) for role, gates in roles.items()},
+            {role: kind(role, _ordered(role, gates, match.layout.gates)) for role, gates in roles.items()},
         )
-        for place, roles in makers.items()
+        for place, roles in places.items()
     }  # fmt: skip
     return Stack(match.layout.cell, cells, match.dialect, name=match.name, layout=match.layout.name)
 
@@ -67,16 +103,11 @@ def _gates_in(layout: Layout, part: Part, role: str, atoms: frozenset[str], foun
     return gates if "gate" in atoms else (found.gate or gates,)
 
 
-def _maker(
-    match: Match, tensor: StoredTensor, part: Part, found: Found, role: str, gate: str, place: tuple[int, str]
-) -> Callable[[], Array]:
+def _maker(match: Match, tensor: StoredTensor, home: Home) -> Callable[[], Array]:
     def make() -> Array:
-        for slot in slots(match.layout, part, tensor.array(), match.sizes, found):
-            if (slot.role, slot.gate, (slot.layer, slot.direction)) == (role, gate, place):
-                view = slot.read()
-                view.flags.writeable = False
-                return view
-        raise LookupError((role, gate, place))  # _contents and slots walk the same phrase
+        view = home.slot(match, tensor.array()).read()
+        view.flags.writeable = False
+        return view
 
     return make
 

@@ -23,7 +23,7 @@ import functools
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import PhraseError
 from ..record import record
@@ -93,7 +93,8 @@ class Phrase:
     ) -> Array:
         """The view of one role, at the ``fixed`` coordinates (gate, direction), its axes in ``order``.
 
-        Splitting an axis, slicing and transposing keep the memory: the result shares it with ``array``.
+        Splitting an axis, slicing and transposing keep the memory: the result shares it with ``array``.  Arrays of torch,
+        jax and MLX are cut likewise, and gradients go through.
         """
         slices: list[slice] = []
         split: list[int] = []
@@ -106,8 +107,13 @@ class Phrase:
         place: dict[str, int] = {**fixed, "one": 0}
         index_of: tuple[int | slice, ...] = tuple(place[atom] if atom in place else slice(None) for atom in atoms)
         left = [atom for atom in atoms if atom not in place]
-        view: Array = array[tuple(slices)].reshape(split)[index_of].transpose([left.index(atom) for atom in order])
+        view: Array = _turned(array[tuple(slices)].reshape(split)[index_of], [left.index(atom) for atom in order])
         return view
+
+
+def _turned(view: Any, order: list[int]) -> Any:
+    """The axes in another order.  A torch tensor's ``transpose`` swaps two and means something else."""
+    return view.permute(order) if hasattr(view, "permute") else view.transpose(order)
 
 
 def _product(segment: Segment, sizes: Mapping[str, int]) -> int:

@@ -1,9 +1,35 @@
 """Objects in memory, one file per framework.  A framework is imported here only when one of its objects is at hand, or
-when the user asks for it by entering a context.  Not known here: files, which containers/ reads."""
+when the user asks for it by entering a context.  Not known here: files, which containers/ reads.
+
+A framework is a module of this folder whose name has no leading underscore; the folder is walked.  It gives
+``holders(subject, layout)``: the recurrent objects in what the user handed over, as :class:`._weight.Holder`; none where
+the object is not of that framework.
+"""
 
 from __future__ import annotations
 
+import functools
+import importlib
+import os
+import pkgutil
+from collections.abc import Iterator
 from typing import Any
+
+from ..checkpoint import Checkpoint
+from ..errors import UsageError
+from ..layouts import Layout, layouts_for, recognise
+from ..layouts import layout as layout_called
+from ._custom import Run, described_by
+from ._live import Live, LiveModel
+from ._weight import Holder, described
+
+__all__ = ["Live", "LiveModel", "described_by", "duplicate", "of", "of_several"]
+
+
+@functools.cache
+def _modules() -> tuple[Any, ...]:
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
 
 
 def duplicate(subject: Any) -> Any:
@@ -13,3 +39,91 @@ def duplicate(subject: Any) -> Any:
     from . import torch as live_torch
 
     return live_torch.duplicate(subject) if live_torch.is_module(subject) else copy.deepcopy(subject)
+
+
+def of(
+    subject: Any, name: str | None = None, *, layout: str | Layout | None = None, run: Run | None = None, check: bool = True,
+    **said: Any,
+) -> Any:  # fmt: skip
+    """The recurrent layer of an object in memory, by names that write through; of several, a :class:`LiveModel`.
+
+    ``subject``  a module, layer, model or tree of parameters of torch, Keras, Flax, Haiku, Equinox or MLX
+    ``name``     the layer of this name (its path in the object)
+    ``layout``   of a layer of the user's own: its :class:`Layout`, or a TOML file.  It is believed once the real layer's
+                 forward run agrees with it (``check=False``: at once)
+    ``run``      how a layer of the user's own is called: ``run(layer, x, state)``, x [batch, time, feature]
+    ``said``     what the object does not tell, as in :func:`gw.open`: reset, forget_bias, activation …
+    Raises UsageError for what holds no recurrent layer, ProofFailed where the layout is not what the layer computes.
+    """
+    found = of_several(subject, layout=layout, run=run, check=check, **said)
+    model = LiveModel(subject, found)
+    if name is not None:
+        return model[name]
+    return found[0] if len(found) == 1 else model
+
+
+def of_several(
+    subject: Any, *, layout: str | Layout | None = None, run: Run | None = None, check: bool = True, **said: Any
+) -> list[Live]:  # fmt: skip
+    """Every recurrent layer of an object in memory.  As :func:`of`."""
+    if isinstance(subject, Live | LiveModel):
+        return subject.layers
+    chosen = None if layout is None else layout_called(layout)
+    found = [live for holder in _holders(subject, chosen, run) for live in _lives(holder, said)]
+    if not found:
+        raise _nothing(subject, chosen)
+    if check:
+        for live in found:
+            if live.holder.unproved:
+                live.prove()
+                live.holder.unproved = False
+    return found
+
+
+def _holders(subject: Any, layout: Layout | None, run: Run | None) -> Iterator[Holder]:
+    for module in _modules():
+        found: list[Holder] = list(module.holders(subject, layout))
+        for holder in found:
+            holder.called = run or holder.called
+        if found:
+            yield from found
+            return
+
+
+def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
+    from ..checkpoint._open import told
+
+    tensors = holder.tensors()
+    chosen = holder.layouts is not None
+    candidates = holder.layouts if holder.layouts is not None else layouts_for(tensors)
+    matches = recognise(tensors, candidates, chosen=chosen).matches
+    for match in matches:
+        yield Live(told(match, said) if said else match, holder, whole=len(matches) == 1)
+
+
+def _nothing(subject: Any, layout: Layout | None) -> UsageError:
+    """Why there is no layer: what the object is, and what would do."""
+    if isinstance(subject, str | os.PathLike | Checkpoint):
+        return UsageError(
+            "a file is no object in memory.", path=getattr(subject, "path", subject), next="Open it with gw.open(...)."
+        )
+    what = described(subject)
+    if layout is not None:
+        wants = ", ".join(part.template_text(layout.own_naming) or "?" for part in layout.parts)
+        return UsageError(
+            f"{what} does not hold what {layout.name} describes ({wants}).", next=_nearest_misfit(subject, layout)
+        )
+    return UsageError(
+        f"{what} holds no recurrent layer that gatewise knows.",
+        next="It takes modules, layers, models and parameter trees of torch, Keras, Flax, Haiku, Equinox and MLX; describe a layer of your own "
+        "with layout=.",
+    )
+
+
+def _nearest_misfit(subject: Any, layout: Layout) -> str | None:
+    for holder in _holders(subject, layout, None):
+        misfits = recognise(holder.tensors(), (layout,), chosen=True).misfits
+        told = next((sentences[0] for sentences in misfits.values() if sentences), None)
+        names = ", ".join(f"{name} {list(weight.shape)}" for name, weight in holder.weights.items())
+        return f"{told or ''} It holds {names or 'no weights'}.".strip()
+    return None

@@ -10,11 +10,23 @@ import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._legacy_torch import lacking, legacy_torch
 
-__all__ = ["complete", "duplicate", "is_module", "layers", "legacy_torch", "missing", "modules"]
+if TYPE_CHECKING:
+    from ..layouts import Layout
+    from ._weight import Holder
+
+__all__ = ["complete", "duplicate", "holders", "is_module", "layers", "legacy_torch", "missing", "modules"]
+
+
+def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
+    """The recurrent modules in a torch module; with a layout, the module as that layer."""
+    if is_module(subject):
+        from ._torch_holders import holders
+
+        yield from holders(subject, layout)
 
 
 def is_module(subject: Any) -> bool:

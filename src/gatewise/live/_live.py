@@ -1,0 +1,224 @@
+"""A recurrent layer in memory: a :class:`~gatewise.weights.Stack` through whose names the real weights are written.
+
+Names, sizes, gates and meaning come from the same tables as a file's; what is special about memory is in the holder
+(``_weight``).  Not known here: any framework.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..checkpoint import Layer
+from ..errors import ProofFailed, UsageError, nearest
+from ..layouts import Match
+from ..layouts._code import Home, homes, stack_of
+from ..proof import Proof, compared, run_of, tolerance_of
+from ..selection import Selector
+from ..weights import ROLE_AXES, Gates, Stack
+from ._weight import Holder, Weight
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+
+class LiveGates(Gates):
+    """Gate → array of a live layer.  Assigning to a gate writes the framework's own weight."""
+
+    __slots__ = ("writers",)
+
+    writers: Mapping[str, Callable[[Any], None]]
+
+    def __setitem__(self, gate: str, value: Any) -> None:
+        """Write one gate: a number for all of it, or an array of its shape.  Raises UsageError."""
+        if gate not in self._make:
+            raise self._unknown(gate)
+        self.writers[gate](value)
+
+
+class Live(Layer):
+    """One recurrent layer of an object in memory.
+
+    ``live[0, "forward"].bias["f"]`` reads; the array lies in the framework's own memory where that is possible, and is a
+    copy, not to be written, where it is not.  ``live[0, "forward"].bias["f"] = 1.0`` writes the real weight.  Where the
+    framework's objects are never changed, ``live.result`` is the new one.
+    """
+
+    def __init__(self, match: Match, holder: Holder, whole: bool = True):
+        super().__init__(match, holder.tensors())
+        self.holder = holder
+        self.whole = whole  # is the layer all there is in its holder, so that calling the one calls the other?
+        self._homes = {(home.place, home.role, home.gate): home for home in homes(match)}
+        stack = stack_of(match, {home: self._reader(home) for home in self._homes.values()}, LiveGates)
+        self.cells = stack.cells
+        for place, weights in self.cells.items():
+            for role, gates in weights.roles.items():
+                writers = {gate: self._writer(self._homes[place, role, gate]) for gate in gates}
+                gates.writers = writers  # type: ignore[attr-defined]
+
+    @property
+    def layers(self) -> list[Live]:
+        """The recurrent layers: this one.  A model with several has them all (:class:`LiveModel`)."""
+        return [self]
+
+    @property
+    def subject(self) -> Any:
+        """The object that was given."""
+        return self.holder.subject
+
+    @property
+    def result(self) -> Any:
+        """The object with all that was written: itself, or the new one of a framework whose objects never change."""
+        return self.holder.result()
+
+    def weight_of(self, home: Home) -> Weight:
+        return self.holder.weights[home.name]
+
+    def home(self, layer: int, direction: str, role: str, gate: str) -> Home:
+        """Where one gate lies.  Raises KeyError for what is not there."""
+        return self._homes[(layer, direction), role, gate]
+
+    def native(self, layer: int, direction: str, role: str, gate: str = "") -> Any:
+        """One gate as the framework's own tensor, in canonical axes, with its history: gradients go through it."""
+        home = self.home(layer, direction, role, gate)
+        return home.slot(self.match, self.weight_of(home).native()).read()
+
+    def chosen(self, selector: Selector) -> list[Home]:
+        """Where everything lies that a selector chooses.  Raises UsageError as the selector does."""
+        return [self.home(each.layer, each.direction, each.role, each.gate) for each in selector.of(self)]
+
+    def write(self, values: Mapping[Home, Any]) -> None:
+        """Write several gates, each tensor once.  Nothing is written when one value does not fit.  Raises UsageError."""
+        checked = {home: self._fitting(home, value) for home, value in values.items()}
+        for name in dict.fromkeys(home.name for home in checked):
+            with self.holder.weights[name].edit() as array:
+                for home, value in checked.items():
+                    if home.name == name:
+                        home.slot(self.match, array).write(value)
+
+    def _reader(self, home: Home) -> Callable[[], Array]:
+        def read() -> Array:
+            weight = self.weight_of(home)
+            slot = home.slot(self.match, weight.array())
+            view: Array = slot.read()
+            if not weight.shared or slot.relabel:  # writing here would change a copy
+                view.flags.writeable = False
+            return view
+
+        return read
+
+    def _writer(self, home: Home) -> Callable[[Any], None]:
+        return lambda value: self.write({home: value})
+
+    def _fitting(self, home: Home, value: Any) -> Array:
+        """A value as an array that can be written there."""
+        import numpy as np
+
+        weights = self[home.place]
+        sizes = {"unit": weights.unit, "feature": weights.feature, "hidden": weights.hidden, "state": weights.unit}
+        axes = ROLE_AXES[home.role]
+        wanted = tuple(sizes[axis] for axis in axes)
+        what = f"{home.role}{f'[{home.gate!r}]' if home.gate else ''} of layer {home.layer} ({home.direction})"
+        try:
+            array = self.holder.numpy(value)
+            number = array.dtype.kind in "fiub" or "float" in array.dtype.name
+        except (TypeError, ValueError):
+            number = False
+        if not number:
+            raise UsageError(f"{what} takes numbers, not {value!r:.60}.")
+        if array.shape not in ((), wanted):
+            told = " × ".join(f"{size} {axis}s" for size, axis in zip(wanted, axes, strict=True))
+            raise UsageError(
+                f"{what} has shape {list(wanted)} ({told}); the value has {list(array.shape)}.",
+                next=_transposed(array.shape, wanted),
+            )
+        # The array may be a view of what is about to be written (b["f"] = b["i"]): it is read before anything changes.
+        fitting: Array = np.broadcast_to(array, wanted).copy()
+        return fitting
+
+    # The framework beside the reference.
+
+    def run(self, x: Array, state: Any = None) -> tuple[Array, tuple[Array, ...] | None]:
+        """The framework's own forward run (``gw.run`` is the reference's).  x [batch, time, feature]."""
+        if not self.whole:
+            raise UsageError(f"{self.name} is part of a larger object, which cannot be called for it alone.")
+        return self.holder.run(x, None if state is None else tuple(_stacked(each) for each in state))
+
+    def prove(self, tolerance: float | None = None) -> Proof:
+        """Run the framework and the reference on the same input and compare.  Raises ProofFailed where they differ."""
+        ran = run_of(self)
+        allowed = tolerance_of(self.match.dtype, self._width) if tolerance is None else tolerance
+        y, final = self.run(ran.x, ran.state)
+        against = f"{self.holder.framework} {self.holder.version}".strip()
+        proof = compared(self, ran, y, final, against, allowed)
+        if not proof.same:
+            raise ProofFailed(
+                f"{self.name or 'the layer'} computes something else than {self.layout} with these weights: "
+                f"max |Δ| = {proof.max_abs_error:.3g}, allowed {proof.tolerance:g}.",
+                next="Is the layout, its gate order or its dialect another? Say it with layout=.",
+            )
+        return proof
+
+    @property
+    def _width(self) -> int:
+        return max(weights.feature + weights.hidden for _, weights in self)
+
+
+def _stacked(states: Any) -> Array:
+    """One state of every cell, [cells, batch, size]; where the cells differ in size, an array of such."""
+    import numpy as np
+
+    if len({np.shape(each) for each in states}) == 1:
+        return np.stack([np.asarray(each) for each in states])
+    several = np.empty(len(states), object)
+    several[:] = [np.asarray(each) for each in states]
+    return several
+
+
+def _transposed(found: tuple[int, ...], wanted: tuple[int, ...]) -> str | None:
+    return "Transpose it." if found == wanted[::-1] and len(wanted) == 2 else None
+
+
+class LiveModel:
+    """The recurrent layers of an object in memory, by name; ``gw.of`` gives it where there are several.
+
+    ``model.layers``, ``model["encoder.lstm"]``, iteration.  ``result`` is as :attr:`Live.result`.
+    """
+
+    def __init__(self, subject: Any, layers: list[Live]):
+        self.subject = subject
+        self.layers = layers
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, name: str) -> Live:
+        """The layer of this name, or the only one whose path ends so.  Raises UsageError listing them."""
+        names = [layer.name for layer in self.layers]
+        if not isinstance(name, str):
+            raise UsageError(f"this model has {len(names)} recurrent layers.", next=f"Name one: {', '.join(names)}.")
+        exact = [layer for layer in self.layers if layer.name == name]
+        ending = [layer for layer in self.layers if layer.name.endswith((f".{name}", f"/{name}"))]
+        for found in (exact, ending):
+            if len(found) == 1:
+                return found[0]
+        raise UsageError(
+            f"no recurrent layer is called {name!r}.",
+            next=f"{nearest(name, names)} They are {', '.join(map(repr, names))}.".strip(),
+        )
+
+    @property
+    def result(self) -> Any:
+        """The object with all that was written."""
+        return self.layers[0].result
+
+    def __repr__(self) -> str:
+        return f"<LiveModel of {len(self.layers)} recurrent layers: {', '.join(layer.name for layer in self.layers)}>"
+
+
+def plain(live: Live) -> Stack:
+    """The layer as a stack that only reads."""
+    return Stack(live.cell, live.cells, live.dialect, name=live.name, layout=live.layout)

@@ -1,0 +1,133 @@
+"""What a framework's file in this folder gives: an object's weights one by one, how to call it, what changing it yields.
+
+:class:`Weight` is one tensor in its framework's hands; :class:`Holder` is the object that holds them.  Both know names,
+shapes and numbers; which gate lies where the layouts say, and :class:`.._live.Live` puts the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UsageError
+from ..layouts import Layout
+from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
+from ._custom import Run
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+
+class Weight:
+    """One weight of an object in memory.  ``name`` is its path in the object, ``dtype`` one of ``ITEM_BYTES``.
+
+    ``shared``  do :meth:`array`'s elements lie in the framework's own memory?
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    shared: bool = False
+
+    def array(self) -> Array:
+        """The numbers as numpy: the framework's own memory, writable, where ``shared``; else a copy."""
+        raise NotImplementedError
+
+    def native(self) -> Any:
+        """The framework's own tensor, with its history: gradients go through it to the parameter."""
+        raise NotImplementedError
+
+    def assign(self, array: Array) -> None:
+        """Make these the numbers.  After a change in place of a ``shared`` array: tell the framework that it happened."""
+        raise NotImplementedError
+
+    @property
+    def frozen(self) -> bool:
+        """Does the framework leave it out of training?"""
+        raise NotImplementedError
+
+    def freeze(self, frozen: bool = True) -> None:  # noqa: ARG002  (for the frameworks that can)
+        """Leave it out of training, or take it in again.  Raises UsageError where the framework cannot."""
+        raise UsageError(
+            f"{self.name} cannot be frozen by itself in this framework.", next="Use a mask (gw.select(...).masks())."
+        )
+
+    @contextmanager
+    def edit(self) -> Iterator[Array]:
+        """An array to change; when it closes without an error, the framework has the changes."""
+        array = self.array() if self.shared else self.array().copy()
+        yield array
+        self.assign(array)
+
+    def stored(self) -> StoredTensor:
+        """The weight as the tensor of a file would be, for recognition and for reading."""
+        return StoredTensor(self.name, self.dtype, self.shape, self.data())
+
+    def data(self) -> Any:
+        """Where the elements are: :class:`~gatewise.tensors.Strided` where memory has an address, so that neighbours
+        and shared weights can be told."""
+        return self.array
+
+
+class Holder:
+    """An object in memory that holds weights, as one framework's file describes it.
+
+    ``subject``    the object itself;  ``path``: where it is in the object that the user gave
+    ``framework``, ``version``   of the object
+    ``weights``    by name
+    ``layouts``    the layouts that it can be; None: whatever its names and shapes fit
+    ``declared``   what its configuration says, in the framework's words
+    ``functional`` is it never changed, and a new one made instead?
+    """
+
+    framework: str
+    version: str = ""
+    path: str = ""
+    naming: str = ""
+    functional: bool = False
+    subject: Any
+    layouts: Sequence[Layout] | None = None
+    called: Run | None = None  # how the user says that it is called
+    unproved: bool = False  # a layout of the user's own, not yet held against a run
+
+    @property
+    def weights(self) -> Mapping[str, Weight]:
+        raise NotImplementedError
+
+    def declared(self) -> Sequence[Declared]:
+        return ()
+
+    def tensors(self) -> Tensors:
+        """The weights as a file's would be."""
+        writer = WrittenBy(self.framework, self.version, "the object is at hand")
+        return Tensors(
+            [weight.stored() for weight in self.weights.values()], path=self.path, container=f"{self.framework} in memory",
+            naming=self.naming, declared=self.declared(), written_by=[writer],
+        )  # fmt: skip
+
+    def result(self) -> Any:
+        """The object with all changes: itself, or where the framework is functional the new one."""
+        return self.subject
+
+    def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:  # noqa: ARG002
+        """The framework's own forward run, without dropout.  x [batch, time, feature]; ``state`` as ``gw.run``'s, or None
+        for zeros.  Gives y [batch, time, hidden·directions] and the final states [cells, batch, size], or None where the
+        object does not give them.  Raises UsageError where there is nothing to call."""
+        raise UsageError(f"{described(self.subject)} holds weights and nothing to call.")
+
+    def numpy(self, value: Any) -> Array:
+        """A value of the user's as numpy: a number, a list, an array or tensor of any framework."""
+        import numpy as np
+
+        if hasattr(value, "detach"):  # torch: it may need a gradient, and lie elsewhere
+            value = value.detach().cpu()
+            value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+        return np.asarray(value)
+
+
+def described(subject: Any) -> str:
+    """What an object is, for people: its class and module."""
+    kind = type(subject)
+    home = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    return f"an object of {home}{kind.__qualname__}"
