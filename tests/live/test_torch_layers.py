@@ -42,6 +42,24 @@ def test_names_cover_every_element_once_and_the_reference_agrees(kind: str, said
     assert all(bool((parameter == 1).all()) for parameter in module.parameters())
 
 
+def test_a_whole_role_is_written_at_once_and_a_projection_like_any_other() -> None:
+    module = _made("LSTM", proj_size=2)
+    live = gw.of(module)
+    live[0, "forward"].bias = 0.5
+    live[0, "forward"].projection = np.ones((2, 5))
+    assert bool((module.bias_ih_l0 == 0.5).all())
+    assert bool((module.weight_hr_l0 == 1).all())
+    for name, value, told in (
+        ("bias", np.zeros(20), "bias['i'] of layer 0 (forward) has shape [5] (5 units)"),
+        ("peephole", 0.0, "this layer has no peephole. It has kernel"),
+        ("biass", 0.0, "Did you mean bias"),
+    ):
+        with pytest.raises(gw.GatewiseError) as caught:
+            setattr(live[0, "forward"], name, value)
+        assert told in str(caught.value)
+    assert bool((module.bias_ih_l0 == 0.5).all())
+
+
 @pytest.mark.parametrize(("kind", "said"), STACKS)
 def test_what_is_written_is_what_torch_computes(kind: str, said: dict[str, Any]) -> None:
     module = _made(kind, **said)

@@ -15,7 +15,7 @@ from ..layouts import Match
 from ..layouts._code import Home, homes, stack_of
 from ..proof import Proof, compared, run_of, tolerance_of
 from ..selection import Selector
-from ..weights import ROLE_AXES, Gates, Stack
+from ..weights import ROLE_AXES, Gates, Stack, Weights
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -36,6 +36,22 @@ class LiveGates(Gates):
         self.writers[gate](value)
 
 
+class LiveWeights(Weights):
+    """One cell of a live layer.  ``cell.bias = 0.0`` writes every gate of a role, ``cell.bias["f"] = 1.0`` one."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Write all gates of a role, or the role that has none (``cell.projection = array``): a number, or what has the
+        shape of each.  Raises UsageError; then nothing is written."""
+        if name not in ROLE_AXES:
+            raise UsageError(
+                f"a cell has no {name!r} to write.",
+                next=nearest(name, self.roles) or f"It has {', '.join(self.roles)}.",
+            )
+        if name not in self.roles:
+            raise UsageError(f"this layer has no {name}.", next=f"It has {', '.join(self.roles)}.")
+        self.__dict__["write"](name, value)
+
+
 class Live(Layer):
     """One recurrent layer of an object in memory.
 
@@ -50,11 +66,7 @@ class Live(Layer):
         self.whole = whole  # is the layer all there is in its holder, so that calling the one calls the other?
         self._homes = {(home.place, home.role, home.gate): home for home in homes(match)}
         stack = stack_of(match, {home: self._reader(home) for home in self._homes.values()}, LiveGates)
-        self.cells = stack.cells
-        for place, weights in self.cells.items():
-            for role, gates in weights.roles.items():
-                writers = {gate: self._writer(self._homes[place, role, gate]) for gate in gates}
-                gates.writers = writers  # type: ignore[attr-defined]
+        self.cells = {place: self._writable(place, weights) for place, weights in stack.cells.items()}
 
     @property
     def layers(self) -> list[Live]:
@@ -95,6 +107,18 @@ class Live(Layer):
                 for home, value in checked.items():
                     if home.name == name:
                         home.slot(self.match, array).write(value)
+
+    def _writable(self, place: tuple[int, str], weights: Weights) -> Weights:
+        """The cell with what its assignments call."""
+        for role, gates in weights.roles.items():
+            gates.writers = {gate: self._writer(self._homes[place, role, gate]) for gate in gates}  # type: ignore[attr-defined]
+
+        def write(role: str, value: Any) -> None:
+            self.write({self._homes[place, role, gate]: value for gate in weights.roles[role]})
+
+        cell = LiveWeights(weights.unit, weights.feature, weights.hidden, weights.dtype, weights.roles)
+        cell.__dict__["write"] = write
+        return cell
 
     def _reader(self, home: Home) -> Callable[[], Array]:
         def read() -> Array:
