@@ -236,8 +236,8 @@ class LiveModel:
 
     @property
     def result(self) -> Any:
-        """The object with all that was written."""
-        return self.layers[0].result
+        """The object with all that was written: itself, or the new one of a framework whose objects never change."""
+        return self.layers[0].result if self.layers[0].holder.functional else self.subject
 
     def __repr__(self) -> str:
         return f"<LiveModel of {len(self.layers)} recurrent layers: {', '.join(layer.name for layer in self.layers)}>"
