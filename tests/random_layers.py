@@ -6,6 +6,7 @@ It makes the stored tensors without ``encode``, so that ``encode`` can be held a
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -175,13 +176,21 @@ def distinct(count: int, dtype: str, seed: int = 0) -> Array:
     random = np.random.default_rng(seed)
     target = numpy_dtype(dtype)
     if target.itemsize == 2:
-        every = np.arange(65536, dtype=np.uint16)
-        every = every[np.isfinite(every.view(target).astype(np.float32)) & (every & 0x7FFF != 0)]
+        every = _sixteen_bits(dtype, seed)
         assert count <= len(every), "too many numbers for 16 bits"
-        return random.permutation(every)[:count].view(target)
+        return every[:count].copy()
     return (random.permutation(count) + 1.0 + random.random(count) / 3).astype(target) * random.choice(
         [-1, 1], count
     ).astype(target)
+
+
+@functools.cache
+def _sixteen_bits(dtype: str, seed: int) -> Array:
+    """Every finite number of 16 bits but the zeros, in random order."""
+    every = np.arange(65536, dtype=np.uint16)
+    numbers = every.view(numpy_dtype(dtype))
+    fit = np.isfinite(numbers.astype(np.float32)) & (every & 0x7FFF != 0)
+    return np.random.default_rng(seed).permutation(numbers[fit])
 
 
 def same_bits(one: Array, other: Array) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from random_layers import (
     same_contents,
     stored,
 )
+from together import Law, in_turn, together
 
 from gatewise.layouts import Layout, Match, Part, Recognised, layouts_for, recognise
 from gatewise.layouts._code import decode, encode
@@ -41,12 +43,13 @@ SQUARES = (Sizes(1, 1), Sizes(3, 3, 2), Sizes(4, 4, 3), Sizes(4, 3, 1), Sizes(3,
 few = settings(max_examples=2, deadline=None)
 
 
-def each(cases: list[Case], deep_is_slow: bool = False) -> pytest.MarkDecorator:
-    """A test for each case.  ``make test`` runs all of them; the quick part those of the frameworks that most people
-    have, and where a case costs many recognitions, only those of one layer."""
-    slow = [case.layout.framework not in QUICK or (deep_is_slow and case.layers > 1) for case in cases]
-    marked = [pytest.param(case, marks=[pytest.mark.slow] * late) for case, late in zip(cases, slow, strict=True)]
-    return pytest.mark.parametrize("case", marked, ids=[str(case) for case in cases])
+def each(cases: Iterable[Case], deep_is_slow: bool = False) -> Callable[[Law], Law]:
+    """One test for each layout, over all its cases.  ``make test`` runs all of them; the quick part those of the
+    frameworks that most people have, and where a case costs many recognitions, only those of one layer."""
+    return together(
+        "case", cases, of=lambda case: case.layout.name,
+        slow=lambda case: case.layout.framework not in QUICK or (deep_is_slow and case.layers > 1),
+    )  # fmt: skip
 
 
 @st.composite
@@ -101,9 +104,9 @@ def test_each_naming_scheme_that_can_be_written_is_written_as_it_was_read(case: 
     assert len(again) == len(arrays)
 
 
-@each(CASES)
-@given(size=sizes(), seed=st.integers(0, 99))
+@given(size=in_turn(sizes()), seed=in_turn(st.integers(0, 99)))
 @few
+@each(CASES)
 def test_what_is_encoded_and_decoded_again_is_the_same_stack(case: Case, size: Sizes, seed: int) -> None:
     held = {
         role: "_" if role == "projection" else "".join(gate for part in case.parts if role in part.roles
@@ -131,11 +134,11 @@ def test_the_tensors_of_a_stack_come_layer_by_layer_and_forward_before_reverse(c
 # (b) Decoding copies nothing, hands out nothing that can be written, and leaves nothing out.
 
 
-@each(CASES)
-@given(size=sizes())
+@given(size=in_turn(sizes()))
 @example(size=Sizes(1, 1))
 @example(size=Sizes(4, 4, 3))
 @few
+@each(CASES)
 def test_views_cover_each_stored_element_exactly_once(case: Case, size: Sizes) -> None:
     arrays = case.arrays(fitting(case, size), "float64")
     tensors = case.offer(arrays, fitting(case, size))
@@ -213,11 +216,11 @@ MOMENTS = {
 }
 
 
-@each(UNASKED, deep_is_slow=True)
-@given(words=st.lists(st.sampled_from(WORDS), max_size=3), size=sizes())
+@given(words=in_turn(st.lists(st.sampled_from(WORDS), max_size=3)), size=in_turn(sizes()))
 @example(words=[], size=Sizes(1, 1))
 @example(words=["lstm"], size=Sizes(4, 4, 3))
 @few
+@each(UNASKED, deep_is_slow=True)
 def test_a_layer_is_recognised_under_any_path_beside_anything(case: Case, words: list[str], size: Sizes) -> None:
     size, separator = fitting(case, size), case.layout.separator
     prefix = below(case, separator.join([*words, ""]))
