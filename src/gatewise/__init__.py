@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint, Conversion, Layer, Proof, convert, diff, open, save, verify
     from .cursor import Limits
     from .doctor import diagnose, repair
+    from .edit.forget_bias import set_forget_bias
     from .errors import GatewiseError
     from .layouts import Layout, Part, layout, layouts
     from .live import Live, LiveModel, described_by, of
@@ -34,6 +35,7 @@ _HOME = {
     **dict.fromkeys(("Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"), "checkpoint"),
     "Limits": "cursor",
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
+    "set_forget_bias": "edit.forget_bias",
     "GatewiseError": "errors",
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
     **dict.fromkeys(("Live", "LiveModel", "described_by", "of"), "live"),
@@ -48,7 +50,7 @@ _HOME = {
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part", "Proof", "Stack",
     "__version__", "convert", "described_by", "diagnose", "diff", "explain", "explained", "layout", "layouts", "legacy_torch", "of", "open", "repair",
-    "run", "save", "verify",
+    "run", "save", "set_forget_bias", "verify",
 ]  # fmt: skip
 
 

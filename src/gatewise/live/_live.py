@@ -101,7 +101,7 @@ class Live(Layer):
 
     def write(self, values: Mapping[Home, Any]) -> None:
         """Write several gates, each tensor once.  Nothing is written when one value does not fit.  Raises UsageError."""
-        checked = {home: self._fitting(home, value) for home, value in values.items()}
+        checked = self.fitting(values)
         for name in dict.fromkeys(home.name for home in checked):
             with self.holder.weights[name].edit() as array:
                 for home, value in checked.items():
@@ -119,6 +119,10 @@ class Live(Layer):
         cell = LiveWeights(weights.unit, weights.feature, weights.hidden, weights.dtype, weights.roles)
         cell.__dict__["write"] = write
         return cell
+
+    def fitting(self, values: Mapping[Home, Any]) -> dict[Home, Array]:
+        """Values as arrays that :meth:`write` takes.  Raises UsageError for one that does not fit, and writes nothing."""
+        return {home: self._fitting(home, value) for home, value in values.items()}
 
     def _reader(self, home: Home) -> Callable[[], Array]:
         def read() -> Array:
