@@ -42,7 +42,7 @@ class Part:
     ``name``     template of its name, or several of which the first is written; a mapping where containers have naming
                  schemes of their own (``INPUTS``, ``STREAM`` …), or people's own exports spell it likewise
                  (``RESEMBLING``)
-    ``roles``    what lies in it: KERNEL, BIAS + RECURRENT_BIAS …
+    ``roles``    what lies in it: KERNEL, BIAS + RECURRENT_BIAS …, or ``"kernel + recurrent_kernel"``
     ``phrase``   where each role lies (``_phrase``)
     ``optional`` may be missing (all of them or none)
     ``gates``    the gates it holds, where not all of the layout's; a mapping from roles where these hold different ones:
@@ -58,6 +58,11 @@ class Part:
     gates: str | Mapping[str, str] | None = None
     relabel: str | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        said: Any = self.roles
+        if isinstance(said, str):  # as people write one, or several
+            vars(self)["roles"] = tuple(role.strip() for role in said.split("+"))
 
     @functools.cached_property
     def parsed(self) -> Phrase:
@@ -112,7 +117,7 @@ class Layout:
     cell: str
     gates: str
     parts: tuple[Part, ...]
-    source: str
+    source: str = "given by the user"
     dialect: Dialect | None = None
     settings: tuple[Setting, ...] = ()
     kinds: tuple[str, ...] = ()

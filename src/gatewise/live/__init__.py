@@ -19,7 +19,7 @@ from ..checkpoint import Checkpoint
 from ..errors import UsageError
 from ..layouts import Layout, layouts_for, recognise
 from ..layouts import layout as layout_called
-from ._custom import Run, described_by
+from ._custom import Run, described_by, layout_of
 from ._live import Live, LiveModel
 from ._weight import Holder, described
 
@@ -96,9 +96,12 @@ def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
     tensors = holder.tensors()
     chosen = holder.layouts is not None
     candidates = holder.layouts if holder.layouts is not None else layouts_for(tensors)
-    matches = recognise(tensors, candidates, chosen=chosen).matches
-    for match in matches:
-        yield Live(told(match, said) if said else match, holder, whole=len(matches) == 1)
+    found = recognise(tensors, candidates, chosen=chosen)
+    described_so = layout_of(holder.subject)
+    if not found.matches and described_so in candidates and described_so is not None:
+        raise _misfit(holder, described_so)
+    for match in found.matches:
+        yield Live(told(match, said) if said else match, holder, whole=len(found.matches) == 1)
 
 
 def _nothing(subject: Any, layout: Layout | None) -> UsageError:
@@ -109,9 +112,11 @@ def _nothing(subject: Any, layout: Layout | None) -> UsageError:
         )
     what = described(subject)
     if layout is not None:
-        wants = ", ".join(part.template_text(layout.own_naming) or "?" for part in layout.parts)
-        return UsageError(
-            f"{what} does not hold what {layout.name} describes ({wants}).", next=_nearest_misfit(subject, layout)
+        holder = next(_holders(subject, layout, None), None)
+        return (
+            _misfit(holder, layout)
+            if holder
+            else UsageError(f"{what} is no object of a framework that gatewise knows.")
         )
     return UsageError(
         f"{what} holds no recurrent layer that gatewise knows.",
@@ -120,10 +125,13 @@ def _nothing(subject: Any, layout: Layout | None) -> UsageError:
     )
 
 
-def _nearest_misfit(subject: Any, layout: Layout) -> str | None:
-    for holder in _holders(subject, layout, None):
-        misfits = recognise(holder.tensors(), (layout,), chosen=True).misfits
-        told = next((sentences[0] for sentences in misfits.values() if sentences), None)
-        names = ", ".join(f"{name} {list(weight.shape)}" for name, weight in holder.weights.items())
-        return f"{told or ''} It holds {names or 'no weights'}.".strip()
-    return None
+def _misfit(holder: Holder, layout: Layout) -> UsageError:
+    """Why a layout does not fit: what it wants, what does not come out even, and what there is."""
+    wants = ", ".join(part.template_text(layout.own_naming) or "?" for part in layout.parts)
+    misfits = recognise(holder.tensors(), (layout,), chosen=True).misfits
+    told = next((sentences[0] for sentences in misfits.values() if sentences), "")
+    names = ", ".join(f"{name} {list(weight.shape)}" for name, weight in holder.weights.items())
+    return UsageError(
+        f"{described(holder.subject)}{f' at {holder.path}' if holder.path else ''} does not hold what {layout.name} describes ({wants}).",
+        next=f"{told} It holds {names or 'no weights'}.".strip(),
+    )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..layouts import Layout
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
+from ._calls import Way
 from ._custom import Run
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Holder:
     layouts: Sequence[Layout] | None = None
     called: Run | None = None  # how the user says that it is called
     unproved: bool = False  # a layout of the user's own, not yet held against a run
+    way: Way | None = None  # of calling a layer of the user's own: the one that was found right
 
     @property
     def weights(self) -> Mapping[str, Weight]:
@@ -115,6 +117,11 @@ class Holder:
         for zeros.  Gives y [batch, time, hidden·directions] and the final states [cells, batch, size], or None where the
         object does not give them.  Raises UsageError where there is nothing to call."""
         raise UsageError(f"{described(self.subject)} holds weights and nothing to call.")
+
+    def ways(self, letters: str, cells: int) -> Iterator[Way]:  # noqa: ARG002
+        """Ways of calling a layer of the user's own, the likeliest first, numpy in and out; none where the framework
+        itself tells how (:meth:`run`).  ``letters`` of the cell's states; ``cells``: layers times directions."""
+        yield from ()
 
     def numpy(self, value: Any) -> Array:
         """A value of the user's as numpy: a number, a list, an array or tensor of any framework."""
