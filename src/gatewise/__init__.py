@@ -12,6 +12,8 @@ The names below are the public ones; each is imported when it is first used.
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from .doctor import diagnose, repair
     from .edit.forget_bias import set_forget_bias
     from .errors import GatewiseError
+    from .flat import Flat, flat
     from .layouts import Layout, Part, layout, layouts
     from .live import Live, LiveModel, described_by, of
     from .live.torch import legacy_torch
@@ -37,6 +40,7 @@ _HOME = {
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "set_forget_bias": "edit.forget_bias",
     "GatewiseError": "errors",
+    **dict.fromkeys(("Flat", "flat"), "flat"),
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
     **dict.fromkeys(("Live", "LiveModel", "described_by", "of"), "live"),
     "legacy_torch": "live.torch",
@@ -48,10 +52,22 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Checkpoint", "Conversion", "Dialect", "Explanation", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part", "Proof", "Stack",
-    "__version__", "convert", "described_by", "diagnose", "diff", "explain", "explained", "layout", "layouts", "legacy_torch", "of", "open", "repair",
+    "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part", "Proof", "Stack",
+    "__version__", "convert", "described_by", "diagnose", "diff", "explain", "explained", "flat", "layout", "layouts", "legacy_torch", "of", "open", "repair",
     "run", "save", "set_forget_bias", "verify",
 ]  # fmt: skip
+
+
+class _Window(ModuleType):
+    """Python binds a module's name in its package when it imports it: a public function keeps its name all the same
+    (``gw.flat`` lives in the module ``gatewise.flat``, ``gw.layouts`` in ``gatewise.layouts``)."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Window
 
 
 def __getattr__(name: str) -> object:

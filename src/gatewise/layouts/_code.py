@@ -204,16 +204,19 @@ def _filler(
 ) -> Callable[[], Array]:
     places = places_of(stack)
 
-    def fill() -> Array:
+    def make() -> Array:
         import numpy as np
 
-        array = np.empty(shape, numpy_dtype(dtype))
-        for slot in slots(layout, part, array, places, found):
-            weights = stack[slot.layer, slot.direction]
-            slot.write(weights.roles[slot.role][slot.gate])
-        return array
+        return fill(np.empty(shape, numpy_dtype(dtype)), stack, layout, part, found, places)
 
-    return fill
+    return make
+
+
+def fill(array: Array, stack: Stack, layout: Layout, part: Part, found: Found, places: Places) -> Array:
+    """Write a stack's gates into one stored array, each straight to where it lies.  Gives the array."""
+    for slot in slots(layout, part, array, places, found):
+        slot.write(stack[slot.layer, slot.direction].roles[slot.role][slot.gate])
+    return array
 
 
 def declared_as(
