@@ -27,7 +27,7 @@ def contiguous(value: Any) -> bool:
 @contextmanager
 def filling(out: Any) -> Iterator[Any]:
     """The tensor's own memory; where numpy cannot look at that (a GPU's), a copy that is put there at the end."""
-    from .._torch_holders import _changed, _in_reach, as_numpy, as_tensor
+    from .._torch_weight import _changed, _in_reach, as_numpy, as_tensor
 
     torch = importlib.import_module("torch")
     array = as_numpy(out)
