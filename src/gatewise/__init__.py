@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .cursor import Limits
     from .doctor import diagnose, repair
     from .edit.forget_bias import set_forget_bias
+    from .edit.select import Selection, select
     from .errors import GatewiseError
     from .flat import Flat, flat
     from .layouts import Layout, Part, layout, layouts
@@ -39,6 +40,7 @@ _HOME = {
     "Limits": "cursor",
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "set_forget_bias": "edit.forget_bias",
+    **dict.fromkeys(("Selection", "select"), "edit.select"),
     "GatewiseError": "errors",
     **dict.fromkeys(("Flat", "flat"), "flat"),
     **dict.fromkeys(("Layout", "Part", "layout", "layouts"), "layouts"),
@@ -52,9 +54,10 @@ _HOME = {
 }  # fmt: skip
 
 __all__ = [
-    "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part", "Proof", "Stack",
-    "__version__", "convert", "described_by", "diagnose", "diff", "explain", "explained", "flat", "layout", "layouts", "legacy_torch", "of", "open", "repair",
-    "run", "save", "set_forget_bias", "verify",
+    "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part",
+    "Proof", "Selection", "Stack",
+    "__version__", "convert", "described_by", "diagnose", "diff", "explain", "explained", "flat", "layout", "layouts", "legacy_torch", "of",
+    "open", "repair", "run", "save", "select", "set_forget_bias", "verify",
 ]  # fmt: skip
 
 

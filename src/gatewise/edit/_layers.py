@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..layouts._code import Home
 from ..live import Live, LiveModel, of_several
 from ..selection import Selector
+
+if TYPE_CHECKING:
+    from ..tensors import Array
 
 Chosen = list[tuple[Live, list[Home]]]
 
@@ -30,6 +33,26 @@ def chosen_in(layers: Sequence[Live], selector: Selector) -> Chosen:
             refused.append(error)
     if not found:
         raise refused[0]
+    return found
+
+
+def parted(live: Live, homes: Sequence[Home]) -> dict[str, list[Home]]:
+    """The tensors of which only a part is among ``homes``, with what else lies in them."""
+    others = [home for home in live.homes if home not in set(homes)]
+    names = {home.name for home in homes}
+    return {
+        name: [home for home in others if home.name == name] for name in dict.fromkeys(home.name for home in others) if name in names
+    }  # fmt: skip
+
+
+def masks(live: Live, homes: Sequence[Home]) -> dict[str, Array]:
+    """Tensor name → booleans in its stored shape, True where one of ``homes`` lies."""
+    import numpy as np
+
+    found: dict[str, Array] = {}
+    for home in homes:
+        mask = found.setdefault(home.name, np.zeros(live.weight_of(home).shape, bool))
+        home.slot(live.match, mask).write(np.ones(live.shape(home), bool))
     return found
 
 

@@ -93,6 +93,17 @@ class Live(Layer):
         """Where one gate lies.  Raises KeyError for what is not there."""
         return self._homes[(layer, direction), role, gate]
 
+    @property
+    def homes(self) -> tuple[Home, ...]:
+        """Where every gate of every role lies, tensor by tensor."""
+        return tuple(self._homes.values())
+
+    def shape(self, home: Home) -> tuple[int, ...]:
+        """The canonical shape of a gate, from the sizes alone."""
+        weights = self[home.place]
+        sizes = {"unit": weights.unit, "feature": weights.feature, "hidden": weights.hidden, "state": weights.unit}
+        return tuple(sizes[axis] for axis in ROLE_AXES[home.role])
+
     def native(self, layer: int, direction: str, role: str, gate: str = "") -> Any:
         """One gate as the framework's own tensor, in canonical axes, with its history: gradients go through it."""
         home = self.home(layer, direction, role, gate)
@@ -145,10 +156,7 @@ class Live(Layer):
         """A value as an array that can be written there."""
         import numpy as np
 
-        weights = self[home.place]
-        sizes = {"unit": weights.unit, "feature": weights.feature, "hidden": weights.hidden, "state": weights.unit}
-        axes = ROLE_AXES[home.role]
-        wanted = tuple(sizes[axis] for axis in axes)
+        axes, wanted = ROLE_AXES[home.role], self.shape(home)
         what = f"{home.role}{f'[{home.gate!r}]' if home.gate else ''} of layer {home.layer} ({home.direction})"
         try:
             array = self.holder.numpy(value)

@@ -53,6 +53,14 @@ class TorchHolder(Holder):
         settings = {name: held[name] for name in _SETTINGS if name in held}
         return [Declared(self.path, f"torch.nn.modules.rnn.{self.kind}", settings)]
 
+    def param_groups(
+        self, whole: Any, chosen: Sequence[Any], selected: Mapping[str, Any], rest: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        ours = {id(parameter) for parameter in chosen}
+        others = [parameter for parameter in whole.parameters() if id(parameter) not in ours]
+        groups = [{"params": list(chosen), **selected}, {"params": others, **rest}]
+        return [group for group in groups if group["params"]]
+
     def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
         with live.quiet(self.subject):
             like = next(iter(self._weights.values())).native()

@@ -54,6 +54,10 @@ class Weight:
             f"{self.name} cannot be frozen by itself in this framework.", next="Use a mask (gw.select(...).masks())."
         )
 
+    def parameters(self) -> list[Any]:
+        """The framework's parameters that it is, or is computed from."""
+        return [self.native()]
+
     @contextmanager
     def edit(self) -> Iterator[Array]:
         """An array to change; when it closes without an error, the framework has the changes."""
@@ -122,6 +126,33 @@ class Holder:
         """Ways of calling a layer of the user's own, the likeliest first, numpy in and out; none where the framework
         itself tells how (:meth:`run`).  ``letters`` of the cell's states; ``cells``: layers times directions."""
         yield from ()
+
+    # What gw.select asks for, and only some frameworks have.
+
+    def total(self, value: Any) -> Any:
+        """The sum of a framework tensor's elements, a scalar with its history."""
+        return value.sum()
+
+    def param_groups(
+        self, whole: Any, chosen: Sequence[Any], selected: Mapping[str, Any], rest: Mapping[str, Any]  # noqa: ARG002
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Groups for an optimizer: ``chosen`` with the options ``selected``, all others of ``whole`` with ``rest``."""
+        raise UsageError(
+            f"the optimizers of {self.framework} take no groups of parameters.",
+            next="Use .masks(), .mask_tree() or .regularize().",
+        )
+
+    def regularize(self, masks: Mapping[str, Array], l1: float, l2: float) -> None:  # noqa: ARG002
+        """Make training add l1·Σ|w| + l2·Σw² of the elements where ``masks`` (by weight, in stored shapes) are true."""
+        raise UsageError(
+            f"{self.framework} has no regularizers that belong to a layer.", next="Add gw.select(…).l2() to the loss."
+        )
+
+    def mask_tree(self, masks: Mapping[str, Array], whole: bool) -> Any:  # noqa: ARG002
+        """The masks as a tree in the shape of the object: False in leaves that have none; ``whole``: one boolean a leaf."""
+        raise UsageError(
+            f"the parameters of {self.framework} are no tree.", next="Use .masks(), by the tensors' names."
+        )
 
     def numpy(self, value: Any) -> Array:
         """A value of the user's as numpy: a number, a list, an array or tensor of any framework."""

@@ -1,8 +1,9 @@
 """Layers of every framework, for the laws that hold for all of them (tests/live/test_live_laws.py and tests/edit/).
 
-A framework is a file here: ``FRAMEWORK`` (the packages its tests need), ``LAYERS`` (a tuple of :class:`Maker`) and
-``numbers(subject)`` (copies of all its parameters, as the framework itself gives them).  It imports the framework inside
-functions.  The folder is walked.
+A framework is a file here: ``FRAMEWORK`` (the packages its tests need), ``LAYERS`` (a tuple of :class:`Maker`),
+``numbers(subject)`` (copies of all its parameters, as the framework itself gives them) and, where it can differentiate,
+``gradients(subject, loss)`` (the gradient of ``loss(subject)``, in the order of ``numbers``).  It imports the framework
+inside functions.  The folder is walked.
 """
 
 from __future__ import annotations
@@ -27,14 +28,12 @@ class Maker:
     ``make``        makes a new one: the same numbers each time, no bias zero
     ``parameters``  how many numbers the framework itself counts in its recurrent layers
     ``said``        what :func:`gw.of` is told beside the object
-    ``trains``      can the framework take a gradient through ``live.native``?
     """
 
     id: str
     make: Callable[[], Any]
     parameters: int
     said: Mapping[str, Any] = field(default_factory=dict)
-    trains: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Case:
 
     maker: Maker
     numbers: Callable[[Any], list[np.ndarray]]
+    gradients: Callable[[Any, Callable[[Any], Any]], list[np.ndarray]] | None
 
     def make(self) -> tuple[Any, list[Live]]:
         """A new object, and its recurrent layers."""
@@ -51,7 +51,7 @@ class Case:
 
     def elements(self, subject: Any) -> np.ndarray:
         """All numbers of an object as the framework itself gives them, end to end."""
-        return np.concatenate([np.asarray(each, np.float64).ravel() for each in self.numbers(subject)])
+        return end_to_end(self.numbers(subject))
 
 
 def result_of(subject: Any, layers: list[Live]) -> Any:
@@ -71,4 +71,13 @@ def _cases(wanted: Callable[[Maker], bool]) -> Iterator[Any]:
         for maker in module.LAYERS:
             if wanted(maker):
                 mark = pytest.mark.framework(*needs)
-                yield pytest.param(Case(maker, module.numbers), id=f"{needs[0]}: {maker.id}", marks=mark)
+                yield pytest.param(
+                    Case(maker, module.numbers, getattr(module, "gradients", None)),
+                    id=f"{needs[0]}: {maker.id}",
+                    marks=mark,
+                )
+
+
+def end_to_end(arrays: list[np.ndarray]) -> np.ndarray:
+    """The elements of several arrays in one."""
+    return np.concatenate([np.asarray(each, np.float64).ravel() for each in arrays])

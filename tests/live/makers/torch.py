@@ -22,6 +22,15 @@ def numbers(module: Any) -> list[np.ndarray]:
     return [(each.float() if each.dtype == torch.bfloat16 else each).cpu().numpy() for each in found]
 
 
+def gradients(module: Any, loss: Any) -> list[np.ndarray]:
+    import torch
+
+    module.zero_grad()
+    loss(module).backward()
+    found = [torch.zeros_like(each) if each.grad is None else each.grad for each in module.parameters()]
+    return [(each.float() if each.dtype == torch.bfloat16 else each).cpu().numpy() for each in found]
+
+
 def _module(kind: str, dtype: str = "float32", **said: Any) -> Any:
     import torch
 
