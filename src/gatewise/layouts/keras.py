@@ -22,6 +22,7 @@ def _names(name: str, index: int) -> dict[str, str | tuple[str, ...]]:
         "": (f"[{{forward|backward}}_layer/]{name}", scoped),
         "keras-h5": f"[{{forward|backward}}_*/][*_cell*/]{name}[_{{member}}][:0]",
         "keras-vars": f"[{{forward|backward}}_layer/]cell[/cells/*]/vars/{index}",
+        "keras-live": f"[{{forward|backward}}_layer/]{name}",  # in memory, where a layer may be called backward_lstm
         "tf-object": (f"[{{forward|backward}}_layer/][cell/]{name}", scoped),
     }
 

@@ -107,7 +107,7 @@ class Live(Layer):
     def native(self, layer: int, direction: str, role: str, gate: str = "") -> Any:
         """One gate as the framework's own tensor, in canonical axes, with its history: gradients go through it."""
         home = self.home(layer, direction, role, gate)
-        return home.slot(self.match, self.weight_of(home).native()).read()
+        return self.weight_of(home).native_cut(lambda tensor: home.slot(self.match, tensor).read())
 
     def chosen(self, selector: Selector) -> list[Home]:
         """Where everything lies that a selector chooses.  Raises UsageError as the selector does."""
@@ -195,7 +195,8 @@ class Live(Layer):
 
     def prove(self, tolerance: float | None = None) -> Proof:
         """Run the framework and the reference on the same input and compare.  Raises ProofFailed where they differ."""
-        allowed = tolerance_of(self.match.dtype, self._width) if tolerance is None else tolerance
+        computed_in = self.holder.precision or self.match.dtype
+        allowed = tolerance_of(computed_in, self._width) if tolerance is None else tolerance
         against = f"{self.holder.framework} {self.holder.version}".strip()
         if next(self._ways(), None) is not None:
             ways = self._ways() if self.holder.way is None else [self.holder.way]

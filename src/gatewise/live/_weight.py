@@ -6,7 +6,7 @@ shapes and numbers; which gate lies where the layouts say, and :class:`.._live.L
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,10 @@ class Weight:
     def native(self) -> Any:
         """The framework's own tensor, with its history: gradients go through it to the parameter."""
         raise NotImplementedError
+
+    def native_cut(self, cut: Callable[[Any], Any]) -> Any:
+        """What ``cut`` takes of the framework's own tensor, also where that lacks numpy's words for cutting."""
+        return cut(self.native())
 
     def assign(self, array: Array) -> None:
         """Make these the numbers.  After a change in place of a ``shared`` array: tell the framework that it happened."""
@@ -84,6 +88,7 @@ class Holder:
     ``layouts``    the layouts that it can be; None: whatever its names and shapes fit
     ``declared``   what its configuration says, in the framework's words
     ``functional`` is it never changed, and a new one made instead?
+    ``precision``  the dtype that it computes in, where that is not its weights' ("" else)
     """
 
     framework: str
@@ -94,6 +99,7 @@ class Holder:
     subject: Any
     layouts: Sequence[Layout] | None = None
     called: Run | None = None  # how the user says that it is called
+    precision: str = ""
     unproved: bool = False  # a layout of the user's own, not yet held against a run
     way: Way | None = None  # of calling a layer of the user's own: the one that was found right
 
