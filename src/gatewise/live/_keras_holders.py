@@ -44,7 +44,8 @@ class KerasHolder(Holder):
         self.version = str(self.keras.__version__)
         self.framework = "tf.keras" if is_old(self.keras) else "keras"
         self.path, self.subject = path, layer
-        self.kind = kind_of(cell_of(self._parts[0][1]))
+        first = cell_of(self._parts[0][1])
+        self.kind, self.precision = kind_of(first), str(first.compute_dtype)
         self.layouts = (layout_called(f"keras.{self.kind.removesuffix('Cell')}"),)
         self.unproved = any(_computes_its_own_way(each) for _, part in self._parts for each in {part, cell_of(part)})
         # "backward_layer/kernel" would be a direction: a layer that happens to be called so keeps its weights one deeper.
@@ -71,11 +72,6 @@ class KerasHolder(Holder):
     @property
     def weights(self) -> Mapping[str, KerasWeight]:
         return self._weights
-
-    @property
-    def precision(self) -> str:
-        """What it computes in, under a mixed policy something else than what its weights are kept in."""
-        return str(self.subject.compute_dtype)
 
     def declared(self) -> Sequence[Declared]:
         parts = [self._settings(layer) for _, layer in self._parts]

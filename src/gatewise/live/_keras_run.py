@@ -42,13 +42,19 @@ def twin(layer: Any) -> Any:
     return made
 
 
-def run_layer(keras: Any, layer: Any, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
+def run_layer(
+    keras: Any, layer: Any, x: Array, state: Sequence[Array] | None
+) -> tuple[Array, tuple[Array, ...] | None]:
     """A recurrent layer's forward run: y [batch, time, hidden·directions] and its final states [directions, batch, size]."""
     ways = 2 if kind_of(layer) == "Bidirectional" else 1
     dtype = layer.compute_dtype
     with quiet(keras):
-        given = {} if state is None else {"initial_state": _listed(state, ways, lambda each: tensor(keras, each, dtype))}
-        found = [array(keras, each) for each in flattened(twin(layer)(tensor(keras, x, dtype), training=False, **given))]
+        given = (
+            {} if state is None else {"initial_state": _listed(state, ways, lambda each: tensor(keras, each, dtype))}
+        )
+        found = [
+            array(keras, each) for each in flattened(twin(layer)(tensor(keras, x, dtype), training=False, **given))
+        ]
     apart = getattr(layer, "merge_mode", "") is None
     return _joined(found[: 1 + apart]), _states(found[1 + apart :], ways)
 

@@ -146,7 +146,9 @@ def _attribute(parent: Any, child: Any) -> str:
             continue
         if value is child:
             return str(name)
-        inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+        inside = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+        )
         for key, each in inside:
             if each is child:
                 return f"{name}/{key}"

@@ -1,0 +1,145 @@
+"""Keras's recurrent layers, on whatever backend it runs (KERAS_BACKEND), and tf.keras 2's where that is the ``keras`` at hand."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import Maker
+
+FRAMEWORK = "keras"
+_GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
+FEATURES, UNITS = 3, 5
+
+
+def numbers(layer: Any) -> list[np.ndarray]:
+    return [np.asarray(each, np.float64) for each in layer.get_weights() if np.asarray(each).dtype.kind != "u"]
+
+
+def count(kind: str, feature: int = FEATURES, units: int = UNITS, bias: int = 1) -> int:
+    """``bias``: how many."""
+    return _GATES[kind] * units * (feature + units + bias)
+
+
+def biases(kind: str) -> int:
+    return 2 if kind == "GRU" else 1  # reset_after is the default
+
+
+def built(layer: Any, features: int = FEATURES, cell: bool = False) -> Any:
+    """With its weights, none of them zero."""
+    layer.build((None, features) if cell else (None, 7, features))
+    return filled(layer)
+
+
+def filled(layer: Any) -> Any:
+    random = np.random.default_rng(3)
+    told = [np.asarray(each) for each in layer.get_weights()]
+    layer.set_weights([random.uniform(-0.4, 0.4, each.shape) if each.dtype.kind != "u" else each for each in told])
+    return layer
+
+
+def _layer(kind: str, **said: Any) -> Any:
+    import keras
+
+    return built(getattr(keras.layers, kind)(UNITS, **said))
+
+
+def _both(kind: str, merge: str | None, **said: Any) -> Any:
+    import keras
+
+    return built(keras.layers.Bidirectional(getattr(keras.layers, kind)(UNITS, **said), merge_mode=merge))
+
+
+def _cell(kind: str, **said: Any) -> Any:
+    import keras
+
+    return built(getattr(keras.layers, f"{kind}Cell")(UNITS, **said), cell=True)
+
+
+def _of_cells(kind: str, *units: int, both: bool = False) -> Any:
+    import keras
+
+    cells = [getattr(keras.layers, f"{kind}Cell")(each) for each in units]
+    layer = keras.layers.RNN(cells if len(cells) > 1 else cells[0], return_sequences=True)
+    return built(keras.layers.Bidirectional(layer) if both else layer)
+
+
+def _stateful() -> Any:
+    import keras
+
+    layer = keras.layers.LSTM(UNITS, stateful=True, dropout=0.5, recurrent_dropout=0.25)
+    layer(np.zeros((2, 4, FEATURES), np.float32))
+    return filled(layer)
+
+
+def _uneven() -> Any:
+    import keras
+
+    back = keras.layers.LSTM(2, go_backwards=True, return_sequences=True)
+    return built(keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True), backward_layer=back))
+
+
+def model() -> Any:
+    """An Embedding, two directions, a model in the model, a layer for each time step, cells on cells, and a head."""
+    import keras
+
+    layers = keras.layers
+    inner = keras.Sequential([layers.Input((None, 10)), layers.GRU(6, return_sequences=True, name="gru"), layers.Dense(4)], name="encoder")  # fmt: skip
+    made = keras.Sequential(
+        [
+            layers.Input((7,), dtype="int32"),
+            layers.Embedding(11, FEATURES),
+            layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True), name="both"),
+            inner,
+            layers.Reshape((7, 2, 2)),
+            layers.TimeDistributed(layers.SimpleRNN(4), name="each"),
+            layers.RNN([layers.LSTMCell(3), layers.LSTMCell(2)], name="deep"),
+            layers.Dense(1),
+        ]
+    )
+    return filled(made)
+
+
+def count_of_model() -> int:
+    deep = count("LSTM", 4, 3) + count("LSTM", 3, 2)
+    return 2 * count("LSTM") + count("GRU", 10, 6, bias=2) + count("SimpleRNN", 2, 4) + deep
+
+
+def _plain() -> Iterator[Maker]:
+    for kind in _GATES:
+        bias = biases(kind)
+        for said in ({}, {"use_bias": False}, {"go_backwards": True}, {"return_sequences": True, "return_state": True}):
+            told = ", ".join(f"{name}={value}" for name, value in said.items())
+            size = count(kind, bias=0 if "use_bias" in said else bias)
+            yield Maker(f"{kind}({told})", functools.partial(_layer, kind, **said), size)
+        for merge in ("concat", "sum", "ave", "mul", None):
+            said = {"return_sequences": merge != "concat"}
+            yield Maker(f"Bidirectional({kind}), {merge}", functools.partial(_both, kind, merge, **said), 2 * count(kind, bias=bias))  # fmt: skip
+        yield Maker(f"{kind}Cell", functools.partial(_cell, kind), count(kind, bias=bias))
+        yield Maker(f"RNN({kind}Cell)", functools.partial(_of_cells, kind, UNITS), count(kind, bias=bias))
+        yield Maker(f"Bidirectional(RNN({kind}Cell))", functools.partial(_of_cells, kind, UNITS, both=True), 2 * count(kind, bias=bias))  # fmt: skip
+        size = count(kind, bias=bias) + count(kind, UNITS, 4, bias)
+        yield Maker(f"RNN of two {kind}Cells", functools.partial(_of_cells, kind, UNITS, 4), size)
+    yield Maker("Bidirectional(RNN of two LSTMCells)", functools.partial(_of_cells, "LSTM", UNITS, 4, both=True), 2 * (count("LSTM") + count("LSTM", UNITS, 4)))  # fmt: skip
+
+
+def _others() -> Iterator[Maker]:
+    yield Maker("GRU(reset_after=False)", functools.partial(_layer, "GRU", reset_after=False), count("GRU"))
+    yield Maker("Bidirectional(GRU(reset_after=False))", functools.partial(_both, "GRU", "concat", reset_after=False), 2 * count("GRU"))  # fmt: skip
+    yield Maker("GRUCell(reset_after=False)", functools.partial(_cell, "GRU", reset_after=False), count("GRU"))
+    yield Maker("LSTM with hard sigmoids", functools.partial(_layer, "LSTM", recurrent_activation="hard_sigmoid", activation="softsign"), count("LSTM"))  # fmt: skip
+    for dtype in ("float64", "mixed_float16", "mixed_bfloat16", "bfloat16"):  # an orthogonal bfloat16 cannot be made
+        yield Maker(
+            f"LSTM in {dtype}",
+            functools.partial(_layer, "LSTM", dtype=dtype, recurrent_initializer="glorot_uniform"),
+            count("LSTM"),
+        )
+    yield Maker("a stateful LSTM with dropout", _stateful, count("LSTM"))
+    yield Maker("Bidirectional of 5 units and 2", _uneven, count("LSTM") + count("LSTM", units=2))
+    yield Maker("a model with many kinds", model, count_of_model())
+
+
+LAYERS = (*_plain(), *_others())
