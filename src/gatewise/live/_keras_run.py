@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._custom import flattened
+from ._custom import flattened, stacked
 from .keras import kind_of
 
 if TYPE_CHECKING:
@@ -76,17 +76,6 @@ def _states(found: list[Array], ways: int) -> tuple[Array, ...] | None:
         return None
     each = len(found) // ways
     return tuple(stacked([found[way * each + index] for way in range(ways)]) for index in range(each))
-
-
-def stacked(arrays: list[Array]) -> Array:
-    """[cells, batch, size]; where the sizes differ, an array of arrays."""
-    import numpy as np
-
-    if len({each.shape for each in arrays}) == 1:
-        return np.stack(arrays)
-    ragged: Array = np.empty(len(arrays), object)
-    ragged[:] = arrays
-    return ragged
 
 
 def run_cell(keras: Any, cell: Any, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...]]:

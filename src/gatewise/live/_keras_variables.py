@@ -57,17 +57,17 @@ class NumpyWeight(KerasWeight):
 class TorchWeight(KerasWeight):
     @property
     def shared(self) -> bool:  # type: ignore[override]
-        from ._torch_holders import _in_reach
+        from ._torch_weight import _in_reach
 
         return _in_reach(self.variable.value)
 
     def array(self) -> Array:
-        from ._torch_holders import as_numpy
+        from ._torch_weight import as_numpy
 
         return as_numpy(self.variable.value)
 
     def assign(self, array: Array) -> None:
-        from ._torch_holders import _changed, as_tensor
+        from ._torch_weight import _changed, as_tensor
 
         if self.shared:
             _changed(self.variable.value)
