@@ -149,6 +149,26 @@ class Library:
         }  # fmt: skip
         return SimpleNamespace(as_dict=lambda: told)
 
+    def map_of(self, path: str, order: str | None, layer: str | None, **options: Any) -> SimpleNamespace:
+        self._called("map_of", path, order, layer, **options)
+        row = {"offset": 12, "size": 128, "role": "kernel", "layer": 0, "direction": "forward", "gate": "f", "name": HOSTILE,
+               "shape": [16, 8], "strides": [1, 64], "contiguous": False}  # fmt: skip
+        told = {
+            "path": path, "layer": "encoder.lstm", "order": order or "torch.LSTM", "layout": "torch.LSTM", "size": 9344,
+            "dtype": "float32", "names": [HOSTILE], "rows": [row], "changes": [], "assumed": [],
+        }  # fmt: skip
+
+        def write(out: str, _force: bool) -> tuple[()]:
+            Path(out).write_bytes(b"x" * 2048)
+            return ()
+
+        return SimpleNamespace(
+            as_dict=lambda _rows: dict(told), write_vector=write, flat=SimpleNamespace(selected=lambda **_: ())
+        )
+
+    def flat_files(self) -> ModuleType:
+        return self._module("gatewise.flat._files", "map_of")
+
     def module(self) -> ModuleType:
         return self._module("gatewise.checkpoint", "open", "convert", "verify", "diff")
 

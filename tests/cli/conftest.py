@@ -15,6 +15,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
     fake = Library()
     monkeypatch.setitem(sys.modules, "gatewise.checkpoint", fake.module())
     monkeypatch.setitem(sys.modules, "gatewise.doctor", fake.doctor())
+    monkeypatch.setitem(sys.modules, "gatewise.flat._files", fake.flat_files())
     monkeypatch.setitem(sys.modules, "gatewise.layouts", layouts_module())
     return fake
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "convert": ["convert", "model.pt", "-o", "out.keras", "--to", "keras.LSTM", "--code"],
     "verify": ["verify", "model.pt", "other.pt"],
     "diff": ["diff", "model.pt", "other.pt"],
+    "flat": ["flat", "model.pt", "--order", "cudnn"],
     "layouts": ["layouts"],
     "layouts NAME": ["layouts", "torch.LSTM"],
     "formats": ["formats"],
@@ -99,6 +100,16 @@ BAD_USAGE = {
     ),
     "an output cannot be piped": (
         ["convert", "a.pt", "-o", "-"], "gatewise: convert: a checkpoint is written to a file, not to a pipe. Name it: -o OUT.\n",
+    ),
+    "a vector is not piped": (
+        ["flat", "a.pt", "-o", "-"], "gatewise: flat: vectors and checkpoints are files here, not pipes. Name the file.\n",
+    ),
+    "what is unpacked has to go somewhere": (
+        ["flat", "a.pt", "--unpack", "v.npy"], "gatewise: flat: --unpack writes a new checkpoint. Name it: -o OUT.\n",
+    ),
+    "a vector is written whole": (
+        ["flat", "a.pt", "-o", "v.npy", "--gate", "f"],
+        "gatewise: flat: a vector is written whole. Leave out --role, --gate, --layer-index and --direction.\n",
     ),
     "an unknown layout names the nearest": (
         ["layouts", "torch.LTSM"], "gatewise: no layout is called 'torch.LTSM'. Did you mean torch.LSTM?\n",

@@ -65,7 +65,7 @@ def unit_of(
     old = stack.spec.dtype
     narrower = dtype is not None and not _holds(dtype, old)
     try:
-        said = express(stack if narrower else _as_dtype(stack, dtype, changes), target)
+        said = express(stack if narrower else as_dtype(stack, dtype, changes), target)
     except NotRepresentable as error:
         able = [name for name in can_say(stack) if name != stack.layout and _is_written(layout(name))]
         error.where = error.where or (f"layer {names[0]}" if names[0] else None)
@@ -74,7 +74,7 @@ def unit_of(
         raise
     changes += [change for change in said.changes if change not in changes]
     if narrower:
-        said = replace(said, stack=_as_dtype(said.stack, dtype, changes))
+        said = replace(said, stack=as_dtype(said.stack, dtype, changes))
     count = 1 if target.is_stack else stack.num_layers
     new = tuple(_new_names(names[0], target, count, taken, stack, alone))
     return Unit(stack, names, said, new, after, narrower)
@@ -140,7 +140,7 @@ def _holds(dtype: str, old: str) -> bool:
     return old in _HOLDS[dtype]
 
 
-def _as_dtype(stack: Stack, dtype: str | None, changes: list[Change]) -> Stack:
+def as_dtype(stack: Stack, dtype: str | None, changes: list[Change]) -> Stack:
     """The stack stored in another dtype, with the largest change said."""
     old = stack.spec.dtype
     if dtype is None or dtype == old:

@@ -140,10 +140,12 @@ class Flat:
 
     # Which elements.
 
-    def _chosen(self, role: Words, gate: Words, layer: Numbers, direction: Words) -> list[Row]:
-        """The rows that a selector chooses, in the order in which they lie."""
+    def selected(
+        self, role: Words = None, gate: Words = None, layer: Numbers = None, direction: Words = None
+    ) -> tuple[Row, ...]:  # fmt: skip
+        """The rows of what a selector chooses.  Raises UsageError for an unknown word, and for one that matches nothing."""
         wanted = set(Selector(role, gate, layer, direction).of(self.stack))
-        return [row for row in self.rows if Gate(row.layer, row.direction, row.role, row.gate) in wanted]
+        return tuple(row for row in self.rows if Gate(row.layer, row.direction, row.role, row.gate) in wanted)
 
     def where(
         self, role: Words = None, gate: Words = None, layer: Numbers = None, direction: Words = None, *, like: Any = None
@@ -156,7 +158,7 @@ class Flat:
         """
         import numpy as np
 
-        found = [_indices(row).reshape(-1) for row in self._chosen(role, gate, layer, direction)]
+        found = [_indices(row).reshape(-1) for row in self.selected(role, gate, layer, direction)]
         return given(np.concatenate(found), like)
 
     def mask(
@@ -166,7 +168,7 @@ class Flat:
         import numpy as np
 
         mask = np.zeros(self.size, bool)
-        for row in self._chosen(role, gate, layer, direction):
+        for row in self.selected(role, gate, layer, direction):
             np.lib.stride_tricks.as_strided(mask[row.offset :], row.shape, row.strides)[...] = True
         return given(mask, like)
 
@@ -175,7 +177,7 @@ class Flat:
     ) -> tuple[slice, ...]:  # fmt: skip
         """The same elements as the fewest slices of the vector, ascending.  Raises UsageError as :meth:`where`, and where
         the chosen gates lie scattered."""
-        rows = self._chosen(role, gate, layer, direction)
+        rows = self.selected(role, gate, layer, direction)
         runs = sorted(run for name in dict.fromkeys(row.name for row in rows) for run in self._runs(name, rows))
         joined: list[list[int]] = []
         for start, stop in runs:
