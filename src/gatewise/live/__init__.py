@@ -100,8 +100,9 @@ def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
     described_so = layout_of(holder.subject)
     if not found.matches and described_so in candidates and described_so is not None:
         raise _misfit(holder, described_so)
+    meaning = {**holder.meaning, **said}
     for match in found.matches:
-        yield Live(told(match, said) if said else match, holder, whole=len(found.matches) == 1)
+        yield Live(told(match, meaning) if meaning else match, holder, whole=len(found.matches) == 1)
 
 
 def _nothing(subject: Any, layout: Layout | None) -> UsageError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -87,6 +88,7 @@ class Holder:
     ``weights``    by name
     ``layouts``    the layouts that it can be; None: whatever its names and shapes fit
     ``declared``   what its configuration says, in the framework's words
+    ``meaning``    what the object itself tells of its dialect: {field of ``Dialect``: value}
     ``functional`` is it never changed, and a new one made instead?
     ``precision``  the dtype that it computes in, where that is not its weights' ("" else)
     """
@@ -98,6 +100,7 @@ class Holder:
     functional: bool = False
     subject: Any
     layouts: Sequence[Layout] | None = None
+    meaning: Mapping[str, Any] = MappingProxyType({})
     called: Run | None = None  # how the user says that it is called
     precision: str = ""
     unproved: bool = False  # a layout of the user's own, not yet held against a run
