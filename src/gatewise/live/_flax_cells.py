@@ -6,11 +6,13 @@ Sources: flax/linen/recurrent.py and flax/nnx/nn/recurrent.py (0.12.8): a carry 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..layouts import Layout
 from ..layouts import layout as layout_called
+from ._arrays import as_numpy
 from ._functions import activation_of, merge_of
 from ._jax import called, scanned, states
 
@@ -77,10 +79,7 @@ def run(
     how: str, call: Any, sizes: Sequence[int], lstm: bool, x: Array, state: Sequence[Array] | None, like: Any
 ) -> tuple[Array, tuple[Array, ...]]:
     """Run a ``cell``, an ``rnn`` or ``both`` directions; ``call`` takes (carry, x_t), or (x, carry) for whole sequences."""
-    import jax
-
-    from ._arrays import as_numpy
-
+    jax: Any = sys.modules["jax"]
     start = carries(state, sizes, lstm, len(x), like)
     if how == "cell":
         last, y = scanned(call, start[0], x, like)

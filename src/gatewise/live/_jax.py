@@ -5,6 +5,7 @@ jax is loaded where this is used: whoever hands over an object of such a framewo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,7 @@ _SHORT = 32  # so many steps are sooner done one by one than a loop of them is c
 def scanned(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, x: Array, like: Any) -> tuple[Any, Array]:
     """``step(carry, x_t) -> carry, y`` over x [batch, time, feature], which is made of ``like``'s dtype.  The last carry,
     and y [batch, time, unit]."""
-    import jax
-
+    jax: Any = sys.modules["jax"]
     with jax.default_matmul_precision("highest"):
         inputs = jax.numpy.asarray(x, like.dtype).swapaxes(0, 1)
         if len(inputs) > _SHORT:
@@ -36,8 +36,7 @@ def scanned(step: Callable[[Any, Any], tuple[Any, Any]], carry: Any, x: Array, l
 
 def states(state: Sequence[Array] | None, letters: str, batch: int, unit: int, like: Any) -> list[Any]:
     """The states of one cell, [batch, unit] each, in the order of ``letters``, zeros where none are given."""
-    import jax.numpy as jnp
-
+    jnp: Any = sys.modules["jax"].numpy
     if state is None:
         return [jnp.zeros((batch, unit), like.dtype) for _ in letters]
     return [jnp.asarray(each[0], like.dtype) for each in state]
@@ -45,7 +44,6 @@ def states(state: Sequence[Array] | None, letters: str, batch: int, unit: int, l
 
 def called(function: Callable[..., Any], arguments: list[Array]) -> Array:
     """A function's value on numbers, also while something else is traced."""
-    import jax
-
+    jax: Any = sys.modules["jax"]
     with jax.ensure_compile_time_eval():
         return as_numpy(jax.numpy.asarray(function(*map(jax.numpy.asarray, arguments))))

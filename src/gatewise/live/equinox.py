@@ -56,8 +56,7 @@ class EquinoxHolder(TreeHolder):
         self.kind, self.version = kind, str(sys.modules["equinox"].__version__)
 
     def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
-        import jax
-
+        jax: Any = sys.modules["jax"]
         cell, letters = self.part(), _LETTERS[self.kind]
         now = states(state, letters, len(x), cell.hidden_size, cell.weight_hh)
 
