@@ -12,7 +12,7 @@ import functools
 import importlib
 import os
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..checkpoint import Checkpoint
@@ -69,9 +69,10 @@ def of_several(
     if isinstance(subject, Live | LiveModel):
         return subject.layers
     chosen = None if layout is None else layout_called(layout)
-    found = [live for holder in _holders(subject, chosen, run) for live in _lives(holder, said)]
+    holders = list(_holders(subject, chosen, run))
+    found = [live for holder in holders for live in _lives(holder, said)]
     if not found:
-        raise _nothing(subject, chosen)
+        raise _nothing(subject, chosen, holders)
     if check:
         for live in found:
             if live.holder.unproved:
@@ -105,20 +106,22 @@ def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
         yield Live(told(match, meaning) if meaning else match, holder, whole=len(found.matches) == 1)
 
 
-def _nothing(subject: Any, layout: Layout | None) -> UsageError:
+def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> UsageError:
     """Why there is no layer: what the object is, and what would do."""
     if isinstance(subject, str | os.PathLike | Checkpoint):
         return UsageError(
             "a file is no object in memory.", path=getattr(subject, "path", subject), next="Open it with gw.open(...)."
         )
     what = described(subject)
+    for holder in holders:
+        for each in holder.layouts or ():
+            return _misfit(holder, each)
     if layout is not None:
-        holder = next(_holders(subject, layout, None), None)
-        return (
-            _misfit(holder, layout)
-            if holder
-            else UsageError(f"{what} is no object of a framework that gatewise knows.")
-        )
+        return UsageError(f"{what} is no object of a framework that gatewise knows.")
+    for module in _modules():
+        told = module.why_none(subject) if hasattr(module, "why_none") else None
+        if told:
+            return UsageError(f"{what} holds no recurrent layer that gatewise can read: {told[0]}", next=told[1])
     return UsageError(
         f"{what} holds no recurrent layer that gatewise knows.",
         next="It takes modules, layers, models and parameter trees of torch, Keras, Flax, Haiku, Equinox and MLX; describe a layer of your own "

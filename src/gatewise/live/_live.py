@@ -64,7 +64,7 @@ class Live(Layer):
     """
 
     def __init__(self, match: Match, holder: Holder, whole: bool = True):
-        super().__init__(match, holder.tensors())
+        super().__init__(match, holder.tensors(), holder.also_at)
         self.holder = holder
         self.whole = whole  # is the layer all there is in its holder, so that calling the one calls the other?
         self._homes = {(home.place, home.role, home.gate): home for home in homes(match)}
@@ -116,11 +116,43 @@ class Live(Layer):
     def write(self, values: Mapping[Home, Any]) -> None:
         """Write several gates, each tensor once.  Nothing is written when one value does not fit.  Raises UsageError."""
         checked = self.fitting(values)
-        for name in dict.fromkeys(home.name for home in checked):
-            with self.holder.weights[name].edit() as array:
-                for home, value in checked.items():
-                    if home.name == name:
-                        home.slot(self.match, array).write(value)
+        self._refuse_two_values(checked)
+        weights = [self.holder.weights[name] for name in dict.fromkeys(home.name for home in checked)]
+        undo: list[Callable[[], None]] = []
+        try:
+            for weight in sorted(weights, key=lambda weight: not weight.fallible):  # what may refuse comes first
+                if weight.fallible and len(weights) > 1:
+                    undo.append(weight.restorer())
+                with weight.edit() as array:
+                    for home, value in checked.items():
+                        if home.name == weight.name:
+                            home.slot(self.match, array).write(value)
+        except BaseException:
+            for restore in reversed(undo):
+                restore()
+            raise
+
+    def _refuse_two_values(self, values: Mapping[Home, Array]) -> None:
+        """Tied weights are one: what is written to two of their names must be the same."""
+        import numpy as np
+
+        first: dict[tuple[str, str, str], tuple[Home, Array]] = {}
+        for home, value in values.items():
+            if home.name not in self.tied:
+                continue
+            one = min((home.name, *self.tied[home.name]))
+            other, written = first.setdefault((one, home.role, home.gate), (home, value))
+            if not np.array_equal(written, value):
+                raise UsageError(
+                    f"{other.name} and {home.name} are one tensor (tied), which cannot hold two values.",
+                    next="Write one of them; the other has it too.",
+                )
+
+    @property
+    def tied(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the layer's weights that are one tensor with others in the object that was given: writing the one
+        writes them all."""
+        return self.holder.tied
 
     def _writable(self, place: tuple[int, str], weights: Weights) -> Weights:
         """The cell with what its assignments call."""

@@ -12,6 +12,7 @@ from ..layouts import Layout, Match, recognise
 from . import torch as live
 from ._calls import Reading, Tools, Way, readings, ways
 from ._custom import Run
+from ._torch_computed import buffers_of, parameters_of, parametrized, undropped
 from ._torch_weight import TorchWeight, as_numpy, as_tensor
 from ._weight import Holder, Weight
 
@@ -47,29 +48,44 @@ class TorchOwn(Holder):
         return self._weights
 
     def ways(self, letters: str, cells: int) -> Iterator[Way]:
-        import torch
-
-        tools = Tools(lambda tensors, axis: torch.stack(list(tensors), axis), lambda tensor: tensor.transpose(0, 1))
-        if self.called is not None:
-            said = _said(self.called, self.subject, letters, cells, tools)
-            yield self._numpy(Way("run(layer, x, state)", True, said), self.subject)
-            yield self._numpy(Way("run(layer, x, state)", False, said), self.subject)
+        if self.called is None:
+            yield from calls(self._callers, self._weights, letters, cells)
             return
-        for path, module in self._callers:
-            for way in ways(module, letters, cells, tools, path or "layer"):
-                yield self._numpy(way, module)
+        said = _said(self.called, self.subject, letters, cells, _tools())
+        for stated in (True, False):  # who does not use the state starts from zeros
+            yield _in_numpy(Way("run(layer, x, state)", stated, said), self.subject, self._weights)
 
-    def _numpy(self, way: Way, module: Any) -> Way:
-        """The way with numpy in and out, the module in evaluation mode."""
 
-        def call(x: Array, states: Sequence[Array]) -> Iterator[Reading]:
-            with live.quiet(module):
-                like = next(iter(self._weights.values())).native()
-                given = list(way.call(as_tensor(x, like), [as_tensor(each, like) for each in states]))
-            for y, final in given:
-                yield as_numpy(y), None if final is None else tuple(map(as_numpy, final))
+def _tools() -> Tools:
+    import torch
 
-        return Way(way.how, way.stated, call)
+    return Tools(lambda tensors, axis: torch.stack(list(tensors), axis), lambda tensor: tensor.transpose(0, 1))
+
+
+def calls(
+    callers: Sequence[tuple[str, Any]], weights: Mapping[str, Weight], letters: str, cells: int
+) -> Iterator[Way]:  # fmt: skip
+    """Every way of calling modules (with their paths), numpy in and out."""
+    tools = _tools()
+    for path, module in callers:
+        for way in ways(module, letters, cells, tools, path or "layer"):
+            yield _in_numpy(way, module, weights)
+
+
+def _in_numpy(way: Way, module: Any, weights: Mapping[str, Weight]) -> Way:
+    """The way with numpy in and out, the module in evaluation mode."""
+
+    def call(x: Array, states: Sequence[Array]) -> Iterator[Reading]:
+        makers = [weight.maker for weight in weights.values() if isinstance(weight, TorchWeight)]
+        with live.quiet(module), live.unmoved(module), undropped(makers):
+            first = next(iter(weights.values()))
+            first.array()  # raises where there are no numbers
+            like = first.native()
+            given = list(way.call(as_tensor(x, like), [as_tensor(each, like) for each in states]))
+        for y, final in given:
+            yield as_numpy(y), None if final is None else tuple(map(as_numpy, final))
+
+    return Way(way.how, way.stated, call)
 
 
 def _said(
@@ -98,9 +114,9 @@ def owned(module: Any, path: str, layout: Layout) -> Iterator[TorchOwn]:
 
 def _once(matches: Sequence[Match], weights: Mapping[str, TorchWeight]) -> list[Match]:
     """The layers, and of those that are the same parameters under two paths the outer one."""
-    first: dict[tuple[int, ...], Match] = {}
+    first: dict[Any, Match] = {}
     for match in sorted(matches, key=lambda match: len(match.group.path)):
-        first.setdefault(tuple(weights[name].identity for name in match.tensors), match)
+        first.setdefault(tuple(weights[name].place for name in match.tensors), match)
     return [match for match in matches if match in first.values()]
 
 
@@ -122,18 +138,22 @@ _BEHIND = ("_orig", "_v", "_raw")  # the parameter from which one without the ta
 def every(module: Any) -> dict[str, tuple[Any, str]]:
     """Every weight of a module of the user's own: name → (the module that has it, its name there).  What is computed
     stands for what it is computed from."""
-    found: dict[str, tuple[Any, str]] = {}
-    for path, each in live.modules(module):
-        if "parametrizations" in path.split("."):
+    return {
+        f"{path}.{name}" if path else name: (each, name)
+        for path, each in live.modules(module)
+        if "parametrizations" not in path.split(".")
+        for name in _names(each)
+    }
+
+
+def _names(module: Any) -> dict[str, None]:
+    held = {**parameters_of(module), **buffers_of(module)}
+    found: dict[str, None] = {}
+    for name in (*held, *parametrized(module)):
+        bases = [name.removesuffix(tail) for tail in _BEHIND if name.endswith(tail)]
+        made = next((base for base in bases if hasattr(module, base)), None)
+        if name.endswith("_g") and f"{name[:-2]}_v" in held:
             continue
-        prefix = f"{path}." if path else ""
-        held = vars(each)
-        for name in (*held["_parameters"], *held["_buffers"], *held["_modules"].get("parametrizations", ())):
-            tail = next(
-                (tail for tail in _BEHIND if name.endswith(tail) and hasattr(each, name.removesuffix(tail))), ""
-            )
-            attribute = name.removesuffix(tail) if tail else name
-            if (name.endswith("_g") and name[:-2] + "_v" in held["_parameters"]) or getattr(each, attribute) is None:
-                continue
-            found[prefix + attribute] = (each, attribute)
+        if made is not None or not live.is_lazy(held.get(name)):
+            found[made or name] = None
     return found

@@ -1,17 +1,19 @@
 """One weight of a torch module: read in place, written in place, its history kept.
 
 A weight is asked of its module by name at every use, so that what ``to()``, ``half()`` or a new parametrization put there
-is what is read and written.  Not known here: weights that a module computes anew at every call, which ``_torch_computed``
-writes.
+is what is read and written.  Not known here: how a weight that is computed anew at every call comes about
+(``_torch_computed``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from ..tensors import Strided
 from . import torch as live
-from ._torch_computed import assign_computed, parameters_behind
+from ._torch_computed import Kept, Maker, all_or_nothing, maker_of
 from ._weight import Weight
 
 if TYPE_CHECKING:
@@ -19,33 +21,51 @@ if TYPE_CHECKING:
 
 
 class TorchWeight(Weight):
-    """``module.attribute``, whatever tensor that is when it is asked for."""
+    """``module.attribute``, whatever tensor that is when it is asked for.  ``around``: the module that holds this one."""
 
-    def __init__(self, module: Any, attribute: str, name: str):
-        self.module, self.attribute, self.name = module, attribute, name
+    def __init__(self, module: Any, attribute: str, name: str, around: Any = None):
+        self.module, self.attribute, self.name, self._around = module, attribute, name, around
         tensor = self._now()
         self.dtype = str(tensor.dtype).removeprefix("torch.")
         self.shape = tuple(tensor.shape)
 
+    @property
+    def maker(self) -> Maker | None:
+        """How it is made from other parameters (weight norm, pruning, a parametrization …); None where it is one."""
+        return maker_of(self.module, self.attribute, self._around)
+
+    def _whole(self) -> Any:
+        """The tensor itself, with its history."""
+        maker = self.maker
+        return getattr(self.module, self.attribute) if maker is None else maker.compute()
+
     def _now(self) -> Any:
         with live.quiet(self.module):
-            return getattr(self.module, self.attribute).detach()
+            return self._whole().detach()
 
-    @property
-    def computed(self) -> bool:
-        """Is it made from other parameters (weight norm, pruning, a parametrization)?"""
-        held = vars(self.module)
-        return self.attribute not in held["_parameters"] and self.attribute not in held["_buffers"]
+    def _numbers(self) -> Any:
+        tensor = self._now()
+        if tensor.is_meta:
+            raise UsageError(
+                f"{self.name} has a shape and no numbers: its module is on torch's meta device.",
+                next="Give it memory first (module.to_empty(device=…)) and load its weights.",
+            )
+        return tensor
 
     @property
     def shared(self) -> bool:  # type: ignore[override]
-        return not self.computed and _in_reach(self._now())
+        return self.maker is None and in_reach(self._now())
+
+    @property
+    def fallible(self) -> bool:  # type: ignore[override]
+        return self.maker is not None or self._now().is_meta
 
     def native(self) -> Any:
-        return getattr(self.module, self.attribute)
+        with live.still(self.module):
+            return self._whole()
 
     def array(self) -> Array:
-        return as_numpy(self._now())
+        return as_numpy(self._numbers())
 
     def data(self) -> Any:
         """The storage and the place in it, so that neighbours and shared weights can be told."""
@@ -54,7 +74,7 @@ class TorchWeight(Weight):
             return self.array
         import torch
 
-        storage = tensor.untyped_storage()
+        storage = storage_of(tensor)
         whole: Any = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
         return Strided(
             memoryview(whole), tensor.storage_offset(), tuple(tensor.stride()), storage=f"memory at {storage.data_ptr():#x}"
@@ -63,14 +83,29 @@ class TorchWeight(Weight):
     def assign(self, array: Array) -> None:
         import torch
 
-        with torch.no_grad():
-            target = self._now()
-            if self.computed:
-                assign_computed(self.module, self.attribute, as_tensor(array, target))
-            elif _in_reach(target):  # it was changed in place, where autograd did not see it
-                _changed(getattr(self.module, self.attribute))
-            else:
+        target = self._numbers()
+        maker = self.maker
+        if maker is not None:
+            with live.quiet(self.module), all_or_nothing(maker):
+                maker.assign(as_tensor(array, target).clone())
+            maker.refresh()
+        elif in_reach(target):  # it was changed in place, where autograd did not see it
+            _changed(getattr(self.module, self.attribute))
+        else:
+            with torch.inference_mode() if target.is_inference() else torch.no_grad():
                 target.copy_(as_tensor(array, target))
+
+    def restorer(self) -> Callable[[], None]:
+        maker = self.maker
+        if maker is None:
+            return super().restorer()
+        kept = Kept(maker)
+
+        def restore() -> None:
+            kept.put_back()
+            maker.refresh()
+
+        return restore
 
     @property
     def frozen(self) -> bool:
@@ -81,16 +116,26 @@ class TorchWeight(Weight):
             parameter.requires_grad_(not frozen)
 
     @property
-    def identity(self) -> int:
-        """The same for two names of one parameter."""
-        return hash(tuple(map(id, self.parameters())) or (id(self.module), self.attribute))
+    def place(self) -> Any:
+        """Where it lies, or the parameters that it is made from do: the same for two names of one weight."""
+        found = tuple(live.place_of(parameter) for parameter in self.parameters())
+        return found[0] if self.maker is None else (found or (id(self.module), self.attribute))
 
     def parameters(self) -> list[Any]:
         """The parameters behind it: itself, or those that it is computed from."""
-        return parameters_behind(self.module, self.attribute)
+        maker = self.maker
+        return [getattr(self.module, self.attribute)] if maker is None else maker.parameters()
 
 
-def _in_reach(tensor: Any) -> bool:
+def storage_of(tensor: Any) -> Any:
+    """The bytes in which a tensor lies; ``untyped_storage`` since torch 2.0."""
+    if hasattr(tensor, "untyped_storage"):
+        return tensor.untyped_storage()
+    typed = tensor.storage()
+    return typed.untyped() if hasattr(typed, "untyped") else typed._untyped()
+
+
+def in_reach(tensor: Any) -> bool:
     """Can numpy look at it where it lies?"""
     return (
         tensor.device.type == "cpu"

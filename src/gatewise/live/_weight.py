@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 class Weight:
     """One weight of an object in memory.  ``name`` is its path in the object, ``dtype`` one of ``ITEM_BYTES``.
 
-    ``shared``  do :meth:`array`'s elements lie in the framework's own memory?
+    ``shared``    do :meth:`array`'s elements lie in the framework's own memory?
+    ``fallible``  may :meth:`assign` refuse numbers of the right shape (a pruned element, a norm)?
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     shared: bool = False
+    fallible: bool = False
 
     def array(self) -> Array:
         """The numbers as numpy: the framework's own memory, writable, where ``shared``; else a copy."""
@@ -70,6 +72,17 @@ class Weight:
         yield array
         self.assign(array)
 
+    def restorer(self) -> Callable[[], None]:
+        """What puts back the numbers that it has now."""
+        before = self.array().copy()
+
+        def restore() -> None:
+            if self.shared:
+                self.array()[...] = before
+            self.assign(before)
+
+        return restore
+
     def stored(self) -> StoredTensor:
         """The weight as the tensor of a file would be, for recognition and for reading."""
         return StoredTensor(self.name, self.dtype, self.shape, self.data())
@@ -104,6 +117,8 @@ class Holder:
     called: Run | None = None  # how the user says that it is called
     precision: str = ""
     unproved: bool = False  # a layout of the user's own, not yet held against a run
+    also_at: tuple[str, ...] = ()  # other paths at which the very same object is
+    tied: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # a weight's name → others of the very same tensor
     way: Way | None = None  # of calling a layer of the user's own: the one that was found right
 
     @property

@@ -7,6 +7,7 @@ TorchScript and quantized ones, which keep their weights elsewhere.
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,24 @@ if TYPE_CHECKING:
     from ..layouts import Layout
     from ._weight import Holder
 
-__all__ = ["complete", "duplicate", "holders", "is_module", "layers", "legacy_torch", "missing", "modules"]
+__all__ = ["complete", "duplicate", "holders", "is_module", "layers", "legacy_torch", "missing", "modules", "why_none"]
+
+_NO_WEIGHTS = (
+    (r"torch\.(ao\.)?nn\.quantized\.modules\.rnn", "it is quantised with its activations (its weights are packed in quantised Linear layers)",
+     "Use the float model that it was converted from."),
+    (r"torch\.jit\..*", "it is TorchScript without parameters: freezing makes them constants of its code", "Use the model before torch.jit.freeze."),
+)  # fmt: skip
+
+
+def why_none(subject: Any) -> tuple[str, str] | None:
+    """Why a module in which no layer was found may hold one all the same, and what to do."""
+    for path, module in modules(subject):
+        for pattern, why, instead in _NO_WEIGHTS:
+            named = re.fullmatch(pattern, type(module).__module__)
+            if named and not any(inside(each, "_parameters") for _path, each in modules(module)):
+                kind = getattr(module, "original_name", type(module).__name__)
+                return f"{path or 'it'} is a {kind}, and {why}.", instead
+    return None
 
 
 def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
@@ -46,9 +64,41 @@ def _walk(path: str, module: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
     if id(module) not in seen:
         seen.add(id(module))
         yield path, module
-        for name, child in vars(module).get("_modules", {}).items():
+        for name, child in children(module):
             if child is not None:
                 yield from _walk(f"{path}.{name}" if path else name, child, seen)
+
+
+def inside(module: Any, kind: str) -> Any:
+    """A module's ``_parameters``, ``_buffers`` or ``_modules``, which TorchScript's keep in wrappers that have no more than
+    ``items()``, and traced ones in a module behind them."""
+    return vars(vars(module).get("_actual_script_module", module)).get(kind, {})
+
+
+def children(module: Any) -> Iterator[tuple[str, Any]]:
+    yield from inside(module, "_modules").items()
+
+
+def paths(subject: Any) -> dict[int, list[str]]:
+    """Every path at which a module is in a model, by the module's identity: one that is used twice has two."""
+    found = {id(subject): [""]} if is_module(subject) else {}
+    for path, module in modules(subject):
+        for name, child in children(module):
+            if child is not None:
+                found.setdefault(id(child), []).append(f"{path}.{name}" if path else name)
+    return found
+
+
+def place_of(tensor: Any) -> Any:
+    """Where a tensor's elements lie: the same for two tensors that are one.  Where there is no memory, the tensor itself."""
+    if tensor.is_meta or is_lazy(tensor) or not tensor.numel():
+        return id(tensor)
+    return tensor.device, tensor.data_ptr(), tuple(tensor.shape), tuple(tensor.stride())
+
+
+def is_lazy(tensor: Any) -> bool:
+    """Is it a parameter whose shape the first call decides?"""
+    return type(tensor).__name__ in ("UninitializedParameter", "UninitializedBuffer")
 
 
 def layers(subject: Any) -> Iterator[tuple[str, Any]]:
@@ -77,24 +127,64 @@ def quiet(layer: Any) -> Iterator[None]:
     to compute it, and spectral_norm's changes its buffers when it is read in training."""
     import torch
 
-    modes = [(vars(module), vars(module).get("training")) for _path, module in modules(layer)]
+    with still(layer), torch.no_grad():
+        yield
+
+
+@contextmanager
+def still(layer: Any) -> Iterator[None]:
+    """As :func:`quiet`, and gradients are recorded."""
+    modes = [(module, vars(module).get("training")) for _path, module in modules(layer)]
+    scripted = [(module, module.training) for module, mode in modes if mode is None and is_scripted(module)]
     try:
-        for state, _mode in modes:
-            state["training"] = False  # not .eval(): that may be the user's own
-        with torch.no_grad():
-            yield
+        for module, _mode in modes:
+            vars(module)["training"] = False  # not .eval(): that may be the user's own
+        for module, _mode in scripted:
+            module.training = False
+        yield
     finally:
-        for state, mode in modes:
+        for module, mode in modes:
             if mode is None:
-                del state["training"]
+                del vars(module)["training"]
             else:
-                state["training"] = mode
+                vars(module)["training"] = mode
+        for module, mode in scripted:
+            module.training = mode
+
+
+@contextmanager
+def unmoved(layer: Any) -> Iterator[None]:
+    """While open the layer may be run; then its buffers (running statistics, an observer's ranges) are as they were."""
+    import torch
+
+    held = [
+        vars(module)["_buffers"] for _path, module in modules(layer) if isinstance(vars(module).get("_buffers"), dict)
+    ]
+    objects = [(buffers, dict(buffers)) for buffers in held]
+    numbers = [(each, each.detach().clone()) for buffers in held for each in buffers.values() if each is not None]
+    try:
+        yield
+    finally:
+        for buffers, before in objects:
+            buffers.clear()
+            buffers.update(before)
+        with torch.no_grad():
+            for tensor, value in numbers:
+                if not tensor.is_meta and not torch.equal(tensor, value):
+                    tensor.resize_(value.shape).copy_(value)
+
+
+def is_scripted(module: Any) -> bool:
+    """Is it TorchScript's, scripted or traced?  Such a module keeps its weights and attributes in C++."""
+    return type(module).__module__.startswith("torch.jit.")
 
 
 def missing(module: Any) -> dict[str, Any]:
     """The attributes that torch sets in every module of this class and that this one lacks, with their values."""
     import torch
 
+    if is_scripted(module):
+        return {}
     state = vars(module)
     fresh = vars(torch.nn.Module())
     found = {name: value for name, value in fresh.items() if not hasattr(module, name)}
@@ -120,6 +210,16 @@ def complete(module: Any) -> dict[str, Any]:
     given = missing(module)
     vars(module).update(given)
     return given
+
+
+@contextmanager
+def completed(module: Any) -> Iterator[None]:
+    """While open a module has what it lacks, so that it can be called."""
+    given = complete(module)
+    try:
+        yield
+    finally:
+        _without(module, given)
 
 
 def duplicate(subject: Any) -> Any:
@@ -195,4 +295,4 @@ def _equal(torch: Any, one: Any, other: Any) -> bool:
 
 
 def is_finite(weight: Any) -> bool:
-    return weight.is_meta or bool(weight.isfinite().all())
+    return weight.is_meta or bool(weight.detach().isfinite().all())
