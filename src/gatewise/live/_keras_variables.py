@@ -57,9 +57,9 @@ class NumpyWeight(KerasWeight):
 class TorchWeight(KerasWeight):
     @property
     def shared(self) -> bool:  # type: ignore[override]
-        from ._torch_weight import _in_reach
+        from ._torch_weight import in_reach
 
-        return _in_reach(self.variable.value)
+        return in_reach(self.variable.value)
 
     def array(self) -> Array:
         from ._torch_weight import as_numpy
@@ -67,10 +67,10 @@ class TorchWeight(KerasWeight):
         return as_numpy(self.variable.value)
 
     def assign(self, array: Array) -> None:
-        from ._torch_weight import _changed, as_tensor
+        from ._torch_weight import as_tensor, changed
 
         if self.shared:
-            _changed(self.variable.value)
+            changed(self.variable.value)
         else:
             self.variable.assign(as_tensor(array, self.variable.value))
 

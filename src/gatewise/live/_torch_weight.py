@@ -90,7 +90,7 @@ class TorchWeight(Weight):
                 maker.assign(as_tensor(array, target).clone())
             maker.refresh()
         elif in_reach(target):  # it was changed in place, where autograd did not see it
-            _changed(getattr(self.module, self.attribute))
+            changed(getattr(self.module, self.attribute))
         else:
             with torch.inference_mode() if target.is_inference() else torch.no_grad():
                 target.copy_(as_tensor(array, target))
@@ -144,7 +144,7 @@ def in_reach(tensor: Any) -> bool:
     )
 
 
-def _changed(tensor: Any) -> None:
+def changed(tensor: Any) -> None:
     """Tell autograd of a change in place, so that a backward pass over the old numbers fails and does not lie."""
     import torch
 

@@ -27,13 +27,13 @@ def contiguous(value: Any) -> bool:
 @contextmanager
 def filling(out: Any) -> Iterator[Any]:
     """The tensor's own memory; where numpy cannot look at that (a GPU's), a copy that is put there at the end."""
-    from .._torch_weight import _changed, _in_reach, as_numpy, as_tensor
+    from .._torch_weight import as_numpy, as_tensor, changed, in_reach
 
     torch = importlib.import_module("torch")
     array = as_numpy(out)
     yield array
-    if _in_reach(out):
-        _changed(out)  # else autograd would not know
+    if in_reach(out):
+        changed(out)  # else autograd would not know
     else:
         with torch.no_grad():
             out.copy_(as_tensor(array, out))
