@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .cursor import Limits
     from .doctor import diagnose, repair
     from .edit.forget_bias import set_forget_bias
+    from .edit.freeze import freeze, unfreeze
     from .edit.prune import dead_units, prune_units
     from .edit.select import Selection, select
     from .errors import GatewiseError
@@ -41,6 +42,7 @@ _HOME = {
     "Limits": "cursor",
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "set_forget_bias": "edit.forget_bias",
+    **dict.fromkeys(("freeze", "unfreeze"), "edit.freeze"),
     **dict.fromkeys(("dead_units", "prune_units"), "edit.prune"),
     **dict.fromkeys(("Selection", "select"), "edit.select"),
     "GatewiseError": "errors",
@@ -58,8 +60,8 @@ _HOME = {
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part",
     "Proof", "Selection", "Stack",
-    "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "layout", "layouts",
-    "legacy_torch", "of", "open", "prune_units", "repair", "run", "save", "select", "set_forget_bias", "verify",
+    "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "freeze", "layout",
+    "layouts", "legacy_torch", "of", "open", "prune_units", "repair", "run", "save", "select", "set_forget_bias", "unfreeze", "verify",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@
     weight_hh_l0_orig, weight_hh_l0_mask           pruning:      orig * mask
     weight_hh_l0_orig, weight_hh_l0_u, _v          spectral norm: orig / (u W v)      (Miyato et al. 2018)
     parametrizations.weight_hh_l0.original, .0._u  the same, as a parametrization (torch 1.9 to 1.11: .0.u)
+    parametrizations.weight_hh_l0.original, .0.frozen, .0.held   a part held by gw.freeze: held where frozen, else original
     weight_hh_l0_raw                               weight drop (AWD-LSTM, fastai): at inference the raw matrix itself
     _recurrent_kernel_, _bias_                     xLSTM's sLSTM: heads, each of which sees its own units only
 
@@ -98,6 +99,13 @@ def _vectors_of(weight: Shape, u: Shape, v: Shape) -> bool:
     return len(u) == len(v) == 1 and len(weight) > 1 and (weight[0], math.prod(weight[1:])) in (u + v, v + u)
 
 
+def _held(original: Array, frozen: Array, held: Array) -> Array:
+    import numpy as np
+
+    result: Array = np.where(frozen, held, original)
+    return result
+
+
 def _alike(*shapes: Shape) -> bool:
     return len(set(shapes)) == 1
 
@@ -167,6 +175,8 @@ RULES = (
     _rule("spectral norm", r"BASE_orig", ("{base}_u", "{base}_v"), 0, _spectral_norm, "{base}_orig / (u W v)", _vectors_of),
     _rule("spectral norm", _OF_P, ("parametrizations.{base}.0._u", "parametrizations.{base}.0._v"), 0, _spectral_norm,
           "original / (u W v)", _vectors_of),
+    _rule("frozen part", _OF_P, ("parametrizations.{base}.0.frozen", "parametrizations.{base}.0.held"), 0, _held,
+          "held where frozen, else original", _alike),
     # torch 1.9 to 1.11 spelled the buffers without the underscore.
     _rule("spectral norm", _OF_P, ("parametrizations.{base}.0.u", "parametrizations.{base}.0.v"), 0, _spectral_norm,
           "original / (u W v)", _vectors_of),

@@ -54,7 +54,7 @@ class _Parametrized(Maker):
 
     def assign(self, value: Any) -> None:
         try:
-            setattr(self.module, self.attribute, value)
+            assign(self.module, self.attribute, value)
         except (NotImplementedError, RuntimeError, AttributeError, ValueError, TypeError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
             raise self._refused(f"cannot be inverted ({first})") from None
@@ -68,6 +68,12 @@ class _Parametrized(Maker):
             f"{self.attribute} is parametrized ({kinds}), and its parametrization {why}.",
             next="Remove it first: torch.nn.utils.parametrize.remove_parametrizations.",
         )
+
+
+def assign(module: Any, attribute: str, value: Any) -> None:
+    """``module.attribute = value`` of a parametrized weight.  Not by the module's own ``__setattr__``: torch's recurrent
+    modules would put the value itself into their private list, and use it if the parametrization is removed before a call."""
+    object.__setattr__(module, attribute, value)
 
 
 class _Hooked(Maker):

@@ -19,7 +19,7 @@ from ._custom import layout_of
 from ._torch_computed import parameters_of, undropped, weight_drop
 from ._torch_own import calls, every, owned, states_as, version
 from ._torch_quantised import SUPPOSED, PackedWeight, kind_of_numbers, unpacked
-from ._torch_weight import TorchWeight, as_numpy, as_tensor
+from ._torch_weight import TorchParameters, TorchWeight, as_numpy, as_tensor
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -42,10 +42,8 @@ _CLASSES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
-class TorchHolder(Holder):
+class TorchHolder(TorchParameters):
     """One of torch's own recurrent modules, or one of a class made of it.  ``home`` and ``kind``: that class's."""
-
-    framework = "torch"
 
     def __init__(self, path: str, module: Any, home: str, kind: str, around: Any = None):
         self.path, self.subject, self.home, self.kind = path, module, home, kind
@@ -77,14 +75,6 @@ class TorchHolder(Holder):
 
     def _supposed(self) -> str:
         return ""
-
-    def param_groups(
-        self, whole: Any, chosen: Sequence[Any], selected: Mapping[str, Any], rest: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:  # fmt: skip
-        ours = {id(parameter) for parameter in chosen}
-        others = [parameter for parameter in whole.parameters() if id(parameter) not in ours]
-        groups = [{"params": list(chosen), **selected}, {"params": others, **rest}]
-        return [group for group in groups if group["params"]]
 
     def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
         with (

@@ -13,8 +13,8 @@ from . import torch as live
 from ._calls import Reading, Tools, Way, readings, ways
 from ._custom import Run
 from ._torch_computed import buffers_of, parameters_of, parametrized, undropped
-from ._torch_weight import TorchWeight, as_numpy, as_tensor
-from ._weight import Holder, Weight
+from ._torch_weight import TorchParameters, TorchWeight, as_numpy, as_tensor
+from ._weight import Weight
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -30,10 +30,8 @@ def states_as(state: Sequence[Array] | None, like: Any) -> tuple[Any, ...] | Non
     return None if state is None else tuple(as_tensor(each, like) for each in state)
 
 
-class TorchOwn(Holder):
+class TorchOwn(TorchParameters):
     """A layer of the user's own.  ``callers``: the modules that may be called for it, by their paths, the innermost first."""
-
-    framework = "torch"
 
     def __init__(
         self, path: str, module: Any, weights: dict[str, TorchWeight], layout: Layout, callers: list[tuple[str, Any]]

@@ -14,9 +14,12 @@ from ..errors import UsageError
 from ..tensors import Strided
 from . import torch as live
 from ._torch_computed import Kept, Maker, all_or_nothing, maker_of
-from ._weight import Weight
+from ._torch_frozen import frozen_part, hold, refused
+from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ..tensors import Array
 
 
@@ -114,6 +117,24 @@ class TorchWeight(Weight):
     def freeze(self, frozen: bool = True) -> None:
         for parameter in self.parameters():
             parameter.requires_grad_(not frozen)
+            if frozen:
+                parameter.grad = None  # or the optimizer's next step would still follow it, momentum and all
+
+    def frozen_elements(self) -> Array:
+        part = None if self.frozen else frozen_part(self.module, self.attribute)
+        return super().frozen_elements() if part is None else as_numpy(part.frozen).copy()
+
+    def part_refused(self) -> UsageError | None:
+        return refused(self.module, self.attribute)
+
+    def freeze_elements(self, elements: Array) -> None:
+        import torch
+
+        part = elements if not elements.all() else ~elements
+        if part.any() or frozen_part(self.module, self.attribute) is not None:
+            with torch.no_grad():
+                hold(self.module, self.attribute, torch.from_numpy(part).to(self._now().device))
+        self.freeze(bool(elements.all()))
 
     @property
     def place(self) -> Any:
@@ -125,6 +146,20 @@ class TorchWeight(Weight):
         """The parameters behind it: itself, or those that it is computed from."""
         maker = self.maker
         return [getattr(self.module, self.attribute)] if maker is None else maker.parameters()
+
+
+class TorchParameters(Holder):
+    """What every holder of a torch module's parameters can."""
+
+    framework = "torch"
+
+    def param_groups(
+        self, whole: Any, chosen: Sequence[Any], selected: Mapping[str, Any], rest: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        ours = {id(parameter) for parameter in chosen}
+        others = [parameter for parameter in whole.parameters() if id(parameter) not in ours]
+        groups = [{"params": list(chosen), **selected}, {"params": others, **rest}]
+        return [group for group in groups if group["params"]]
 
 
 def storage_of(tensor: Any) -> Any:

@@ -52,14 +52,34 @@ class Weight:
 
     @property
     def frozen(self) -> bool:
-        """Does the framework leave it out of training?"""
-        raise NotImplementedError
+        """Does the framework leave it out of training?  False where it has no way of doing so."""
+        return False
 
     def freeze(self, frozen: bool = True) -> None:  # noqa: ARG002  (for the frameworks that can)
         """Leave it out of training, or take it in again.  Raises UsageError where the framework cannot."""
         raise UsageError(
             f"{self.name} cannot be frozen by itself in this framework.", next="Use a mask (gw.select(...).masks())."
         )
+
+    def frozen_elements(self) -> Array:
+        """Booleans in the stored shape: what training leaves alone."""
+        import numpy as np
+
+        return np.full(self.shape, self.frozen)
+
+    def part_refused(self) -> UsageError | None:
+        """Why not a part of it can be frozen and the rest trained; None where that can be."""
+        return UsageError(
+            f"{self.name} is one tensor, and its framework trains it whole or not at all.",
+            next="Choose all of its gates, or multiply its gradient with gw.select(…).masks().",
+        )
+
+    def freeze_elements(self, elements: Array) -> None:
+        """Leave exactly these elements out of training.  Raises UsageError where the framework cannot."""
+        error = None if elements.all() or not elements.any() else self.part_refused()
+        if error is not None:
+            raise error
+        self.freeze(bool(elements.all()))
 
     def parameters(self) -> list[Any]:
         """The framework's parameters that it is, or is computed from."""

@@ -229,7 +229,7 @@ def duplicate(subject: Any) -> Any:
     for module, attributes in given.values():
         vars(module).update(attributes)
     try:
-        made = copy.deepcopy(subject, {id(each): each.detach().clone() for each in _computed(subject)})
+        made = copy.deepcopy(subject, {id(each): each.detach().clone() for each in computed_tensors(subject)})
     finally:
         for module, attributes in given.values():
             _without(module, attributes)
@@ -243,7 +243,7 @@ def _without(module: Any, attributes: dict[str, Any]) -> None:
         vars(module).pop(name, None)
 
 
-def _computed(subject: Any) -> Iterator[Any]:
+def computed_tensors(subject: Any) -> Iterator[Any]:
     """Tensors that a module keeps as plain attributes and that have a history (weight_norm's and prune's results)."""
     import torch
 
