@@ -64,6 +64,18 @@ def pruned(module: Any, name: str) -> Any:
     return l1_unstructured(module, name, amount=0.4)
 
 
+def held(module: Any, name: str) -> Any:
+    """Its first row, as gw.freeze holds a gate."""
+    import torch
+
+    from gatewise.live._torch_frozen import hold
+
+    frozen = torch.zeros_like(getattr(module, name), dtype=torch.bool)
+    frozen[0] = True
+    hold(module, name, frozen)
+    return module
+
+
 WAYS = {
     "weight norm over rows": weight_norm(0),
     "weight norm over columns": weight_norm(1),
@@ -76,6 +88,7 @@ WAYS = {
     "spectral norm, as a parametrization": spectral_norm(0, "new"),
     "spectral norm of the transpose, as a parametrization": spectral_norm(1, "new"),
     "pruning": pruned,
+    "a frozen part": held,
 }
 LAYERS = {
     "an LSTM": lambda torch: torch.nn.LSTM(5, 4),
@@ -281,5 +294,5 @@ def test_torch_1_9_spelled_the_buffers_of_a_spectral_norm_without_the_underscore
 def test_every_rule_is_tried_here() -> None:
     """A rule added to the table needs a way above that meets it."""
     own = [rule for rule in RULES if not rule.target]  # sLSTM's, which make new tensors: tests/recorded/test_xlstm.py
-    assert {rule.what for rule in own} == {"weight norm", "spectral norm", "pruning", "weight drop"}
-    assert len(own) == 7
+    assert {rule.what for rule in own} == {"weight norm", "spectral norm", "pruning", "weight drop", "frozen part"}
+    assert len(own) == 8

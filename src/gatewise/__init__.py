@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from .checkpoint import Checkpoint, Conversion, Layer, Proof, convert, diff, open, save, verify
     from .cursor import Limits
     from .doctor import diagnose, repair
+    from .edit.biases import merge_biases, split_biases
     from .edit.forget_bias import set_forget_bias
     from .edit.freeze import freeze, unfreeze
+    from .edit.initialise import initialise
     from .edit.prune import dead_units, prune_units
     from .edit.select import Selection, select
+    from .edit.statistics import statistics
     from .errors import GatewiseError
     from .flat import Flat, flat
     from .layouts import Layout, Part, layout, layouts
@@ -43,6 +46,9 @@ _HOME = {
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "set_forget_bias": "edit.forget_bias",
     **dict.fromkeys(("freeze", "unfreeze"), "edit.freeze"),
+    "initialise": "edit.initialise",
+    **dict.fromkeys(("merge_biases", "split_biases"), "edit.biases"),
+    "statistics": "edit.statistics",
     **dict.fromkeys(("dead_units", "prune_units"), "edit.prune"),
     **dict.fromkeys(("Selection", "select"), "edit.select"),
     "GatewiseError": "errors",
@@ -60,8 +66,9 @@ _HOME = {
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part",
     "Proof", "Selection", "Stack",
-    "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "freeze", "layout",
-    "layouts", "legacy_torch", "of", "open", "prune_units", "repair", "run", "save", "select", "set_forget_bias", "unfreeze", "verify",
+    "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "freeze", "initialise",
+    "layout", "layouts", "legacy_torch", "merge_biases", "of", "open", "prune_units", "repair", "run", "save", "select", "set_forget_bias",
+    "split_biases", "statistics", "unfreeze", "verify",
 ]  # fmt: skip
 
 

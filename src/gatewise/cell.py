@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .tensors import Array
 
 State = Mapping[tuple[int, str], tuple["Array", ...]]
+Watch = Callable[[tuple[int, str], int, "_Cell", "Array", tuple["Array", ...]], None]  # of each step, before it
 
 
 # Activations.  A name may carry its slope: hard_sigmoid(0.2) is old Keras's, hard_sigmoid(1/6) is Keras 3's.
@@ -220,6 +221,39 @@ def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ..
     Returns ``y`` [batch, time, hidden·directions] and the final states in the same form as ``state``.
     Raises UsageError for shapes that do not fit, NotRepresentable for activations that gatewise cannot compute.
     """
+    return _run(stack, x, state, None)
+
+
+def kept(stack: Stack, x: Any, state: Any = None) -> dict[tuple[int, str], Array]:
+    """How much of its old state each unit keeps at each step of :func:`run`: (layer, direction) → [batch, time, unit].
+    That is f of an LSTM; of a GRU z, or 1 - z where that is what takes the new one.  Empty for an RNN, which has no such gate."""
+    import numpy as np
+
+    steps = {place: [np.zeros(0)] * np.shape(x)[1] for place, _ in stack if stack.cell in KEEPING}
+
+    def watch(place: tuple[int, str], time: int, cell: _Cell, x: Array, state: tuple[Array, ...]) -> None:
+        if place in steps:
+            steps[place][time] = _kept(stack.cell, cell, x, *state)
+
+    _run(stack, x, state, watch)
+    return {place: np.stack(found, axis=1) for place, found in steps.items()}
+
+
+KEEPING = {"lstm": "f", "slstm": "f", "mgu": "f", "gru": "z", "ugrnn": "z"}  # cell → the gate of the old state
+
+
+def _kept(kind: str, w: _Cell, x: Array, h: Array, c: Array | float = 0.0, *_: Array) -> Array:
+    gate = KEEPING[kind]
+    turned = w.dialect.coupled == gate
+    gate = "i" if turned else gate
+    pre = w.x_part(gate, x) + w.h_part(gate, h) + (0.0 if turned else w.dialect.forget_bias)
+    if kind == "lstm":
+        pre = pre + w.c_part(gate, c)  # type: ignore[arg-type]
+    opened = sigmoid(pre) if kind == "slstm" else w.gate_act(w.clipped(pre))
+    return 1.0 - opened if turned or w.dialect.update == "writes" else opened
+
+
+def _run(stack: Stack, x: Any, state: Any, watch: Watch | None) -> tuple[Array, tuple[Array, ...]]:
     import numpy as np
 
     value = np.asarray(x, np.float64)
@@ -234,7 +268,7 @@ def run(stack: Stack, x: Any, state: Any = None) -> tuple[Array, tuple[Array, ..
         for layer in range(stack.num_layers):
             outputs = []
             for direction in stack.directions:
-                y, final = _scan(stack, layer, direction, value, start[len(last)])
+                y, final = _scan(stack, layer, direction, value, start[len(last)], watch)
                 outputs.append(y)
                 last.append(final)
             value = joined_outputs(outputs, stack.dialect.merge)
@@ -257,7 +291,7 @@ def _stacked(states: list[Array]) -> Array:
 
 
 def _scan(
-    stack: Stack, layer: int, direction: str, x: Array, start: tuple[Array, ...]
+    stack: Stack, layer: int, direction: str, x: Array, start: tuple[Array, ...], watch: Watch | None
 ) -> tuple[Array, tuple[Array, ...]]:
     import numpy as np
 
@@ -268,6 +302,8 @@ def _scan(
     times = range(x.shape[1] - 1, -1, -1) if against_time else range(x.shape[1])
     y = np.empty((x.shape[0], x.shape[1], weights.hidden))
     for position, time in enumerate(times):
+        if watch is not None:
+            watch((layer, direction), time, cell, x[:, time], state)
         state = step(cell, x[:, time], *state)
         y[:, position] = state[0]
     return (y[:, ::-1] if direction == "reverse" or dialect.backwards_in_place else y), state

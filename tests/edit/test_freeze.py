@@ -264,7 +264,15 @@ def test_what_was_written_through_a_parametrization_is_not_left_behind_in_torchs
     removed without a call between it runs with that value for ever."""
     import torch
 
-    module = torch.nn.utils.parametrizations.weight_norm(_lstm(), "weight_hh_l0")
+    class Twice(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return 2 * x
+
+        def right_inverse(self, x: Any) -> Any:
+            return x / 2
+
+    module = _lstm()
+    torch.nn.utils.parametrize.register_parametrization(module, "weight_hh_l0", Twice())
     gw.of(module)[0, "forward"].recurrent_kernel["f"] = 0.5
     torch.nn.utils.parametrize.remove_parametrizations(module, "weight_hh_l0")
     assert not gw.diagnose(module)
