@@ -65,7 +65,7 @@ def statistics(subject: Any, x: Any = None) -> list[Row]:
     """
     layers = layers_of(subject)
     runs = {id(live): _run(live, x) for live in layers} if x is not None else {}
-    if x is not None and not any(runs.values()):
+    if x is not None and all(found is None for found in runs.values()):
         wanted = ", ".join(f"{live.name or live.cell} {live[0, 'forward'].feature}" for live in layers)
         raise UsageError(
             f"x has shape {list(_shape(x))}, and no layer takes that.",
@@ -78,11 +78,11 @@ def _shape(x: Any) -> tuple[int, ...]:
     return tuple(int(size) for size in getattr(x, "shape", ()))
 
 
-def _run(live: Live, x: Any) -> Mapping[tuple[int, str], Array]:
-    """What each unit keeps on the mean [unit]; empty where the layer does not take x, or has no such gate."""
+def _run(live: Live, x: Any) -> Mapping[tuple[int, str], Array] | None:
+    """What each unit keeps on the mean [unit]; empty without a gate for it, None where the layer does not take x."""
     array = live.holder.numpy(x)
     if array.ndim != 3 or array.shape[2] != live[0, "forward"].feature:
-        return {}
+        return None
     return {place: found.mean(axis=(0, 1)) for place, found in kept(live, array).items()}
 
 
