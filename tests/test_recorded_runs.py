@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
+from together import folder, together
 
 import gatewise as gw
 
@@ -99,7 +99,7 @@ def tagger_errors(checkpoint: gw.Checkpoint, record: dict[str, np.ndarray]) -> l
     return [largest(y @ weight.T + bias, record["logits"])]
 
 
-@pytest.mark.parametrize("path", TORCH, ids=[f"{named(path)} computes what torch recorded" for path in TORCH])
+@together("path", TORCH, of=lambda path: f"the reference computes what torch {folder(path)} recorded", said=named)
 def test_a_torch_file(path):
     checkpoint, record = gw.open(path), record_of(path)
     if ".qdyn_" in path.name:
@@ -138,7 +138,7 @@ def keras_run(checkpoint: gw.Checkpoint, record: dict[str, np.ndarray]) -> list[
     return [x, *(value[0] for value in final)] if "out/1" in record else [x]
 
 
-@pytest.mark.parametrize("path", KERAS, ids=[f"{named(path)} computes what Keras recorded" for path in KERAS])
+@together("path", KERAS, of=lambda path: f"the reference computes what {folder(path)} recorded", said=named)
 def test_a_keras_file(path):
     checkpoint, record = gw.open(path), record_of(path)
     case = path.name.partition(".")[0]

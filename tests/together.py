@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -62,6 +63,11 @@ def groups_of(cases: Iterable[Any], of: Callable[[Any], str], slow: Callable[[An
         pytest.param(group, id=name + " (slow)" * (late and (name, False) in groups), marks=[pytest.mark.slow] * late)
         for (name, late), group in groups.items()
     ]
+
+
+def folder(path: Path) -> str:
+    """The folder of a fixture: the version that wrote it."""
+    return path.parent.name
 
 
 class Group(list[Any]):

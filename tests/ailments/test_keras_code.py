@@ -12,6 +12,7 @@ import zipfile
 
 import keras_cases as cases
 import pytest
+from together import folder, together
 
 import gatewise as gw
 
@@ -33,7 +34,7 @@ def with_lambda(tmp_path):
     return cases.with_config(source, tmp_path / "evil.h5", config), sentinel
 
 
-@pytest.mark.parametrize("path", cases.FILES, ids=cases.said)
+@together("path", cases.FILES, of=folder, said=cases.said)
 def test_an_ordinary_file_runs_nothing(path):
     assert [finding for finding in gw.diagnose(path) if finding.severity == "unsafe"] == []
 

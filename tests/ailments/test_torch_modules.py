@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from doctor_help import FIXTURES, MODULES, NN, OLD, difference, load, named, reality
+from together import folder, together
 
 import gatewise as gw
 from gatewise.ailments import SEVERITIES
@@ -25,7 +26,7 @@ HEALTHY = sorted(
 )
 
 
-@pytest.mark.parametrize("path", HEALTHY, ids=named)
+@together("path", HEALTHY, of=folder, said=named)
 def test_a_state_dict_is_healthy_whoever_wrote_it(path):
     assert codes(path) == []
 

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from doctor_help import FIXTURES, MODULES, named
+from together import folder, together
 
 import gatewise as gw
 from gatewise.ailments._pickle_names import is_dangerous, is_harmless, runs_code, shown
@@ -33,7 +34,7 @@ def unsafe(path):
 # What must be left alone.
 
 
-@pytest.mark.parametrize("path", MODULES, ids=named)
+@together("path", MODULES, of=folder, said=named)
 def test_no_honest_module_is_called_unsafe(path):
     assert unsafe(path) == []
 

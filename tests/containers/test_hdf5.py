@@ -8,6 +8,7 @@ import h5py
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from together import folder, together
 
 from gatewise import containers
 from gatewise.containers import _hdf5, _keras_h5, hdf5, open_tensors
@@ -25,14 +26,14 @@ def brief(tensors):
     return [(d.path, d.kind, d.name, d.after) for d in tensors.declared]
 
 
-@pytest.mark.parametrize("path", LEGACY, ids=helpers.said)
+@together("path", LEGACY, of=folder, said=helpers.said)
 def test_legacy_weights_are_those_recorded_in_their_order(path):
     tensors = open_tensors(path)
     assert (tensors.container, tensors.naming) == ("keras-h5", "keras-h5")
     assert helpers.same_arrays([tensor.array() for tensor in tensors.values()], helpers.recorded(path))
 
 
-@pytest.mark.parametrize("path", LEGACY, ids=helpers.said)
+@together("path", LEGACY, of=folder, said=helpers.said)
 def test_legacy_names_are_the_layers_group_and_the_name_that_the_framework_gave(path):
     """The recorded names are ``weight.name``; the layers' names stand in cases.json."""
     case = json.loads((path.parent / "cases.json").read_text())["cases"][path.name.partition(".")[0]]
@@ -42,7 +43,7 @@ def test_legacy_names_are_the_layers_group_and_the_name_that_the_framework_gave(
     assert {layer for layer, _, _ in names} <= set(layers)
 
 
-@pytest.mark.parametrize("path", VARS, ids=helpers.said)
+@together("path", VARS, of=folder, said=helpers.said)
 def test_vars_weights_are_those_recorded_in_any_order(path):
     """Without a config the order of layers of different classes is not in the file, and a note says so."""
     tensors = open_tensors(path)
@@ -56,14 +57,14 @@ def test_vars_weights_are_those_recorded_in_any_order(path):
     assert "order" in tensors.notes[0] or "first" in tensors.notes[0]
 
 
-@pytest.mark.parametrize("path", LEGACY + VARS, ids=helpers.said)
+@together("path", LEGACY + VARS, of=folder, said=helpers.said)
 def test_tensors_are_views_of_the_mapped_file(path):
     for tensor in open_tensors(path).values():
         assert isinstance(tensor.data, Strided)
         assert not tensor.array().flags.writeable
 
 
-@pytest.mark.parametrize("path", [path for path in LEGACY if "weights-only" not in path.name], ids=helpers.said)
+@together("path", [path for path in LEGACY if "weights-only" not in path.name], of=folder, said=helpers.said)
 def test_every_weight_belongs_to_a_declared_layer(path):
     tensors = open_tensors(path)
     prefixes = tuple(f"{d.path}{mark}" for d in tensors.declared for mark in "/_")

@@ -9,6 +9,7 @@ import zipfile
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from together import folder, together
 
 from gatewise.containers import _keras_names, open_tensors
 from gatewise.errors import BrokenFile, GatewiseError, UnknownContainer
@@ -21,7 +22,7 @@ def brief(case):
     return [(d.path, d.kind, d.name, d.after) for d in open_tensors(helpers.KERAS / case).declared]
 
 
-@pytest.mark.parametrize("path", ZIPS, ids=helpers.said)
+@together("path", ZIPS, of=folder, said=helpers.said)
 def test_weights_are_those_recorded_in_the_models_order(path):
     tensors = open_tensors(path)
     assert (tensors.container, tensors.naming) == ("keras-zip", "keras-vars")
@@ -29,7 +30,7 @@ def test_weights_are_those_recorded_in_the_models_order(path):
     assert all(isinstance(tensor.data, Strided) for tensor in tensors.values())
 
 
-@pytest.mark.parametrize("path", ZIPS, ids=helpers.said)
+@together("path", ZIPS, of=folder, said=helpers.said)
 def test_every_tensor_belongs_to_a_declared_layer(path):
     tensors = open_tensors(path)
     prefixes = [f"{d.path}/" for d in tensors.declared]

@@ -10,6 +10,7 @@ import zipfile
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from together import folder, together
 
 from gatewise.containers import numpy_files, open_tensors
 from gatewise.cursor import Limits
@@ -54,7 +55,7 @@ def test_an_npz_is_read_as_numpy_reads_it(tmp_path, save):
         assert not (found.size and found.flags.writeable)
 
 
-@pytest.mark.parametrize("path", helpers.files("npz"), ids=helpers.said)
+@together("path", helpers.files("npz"), of=folder, said=helpers.said)
 def test_recorded_npz_files_are_read_bit_for_bit(path):
     tensors = open_tensors(path)
     with np.load(path) as archive:

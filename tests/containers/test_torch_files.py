@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from together import folder, together
 from torch_help import FILES, named, prefix, recorded
 
 from gatewise.containers import open_tensors
@@ -17,7 +18,7 @@ def opened(name):
     return open_tensors(next(path for path in FILES if named(path) == name))
 
 
-@pytest.mark.parametrize("path", RECORDED, ids=named)
+@together("path", RECORDED, of=folder, said=named)
 def test_tensors_are_what_the_framework_held_bit_for_bit(path):
     tensors, expected = open_tensors(path), recorded(path)
     before = prefix(path)
@@ -30,7 +31,7 @@ def test_tensors_are_what_the_framework_held_bit_for_bit(path):
         assert found.tobytes() == array.tobytes()
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
+@together("path", FILES, of=folder, said=named)
 def test_tensors_are_views_of_the_mapped_file(path):
     for tensor in open_tensors(path).values():
         assert isinstance(tensor.data, Strided)

@@ -3,6 +3,7 @@
 import operator
 
 import pytest
+from together import folder, together
 from torch_help import FILES, named
 
 from gatewise.containers import open_tensors
@@ -20,7 +21,7 @@ def fits(version, specifier):
     return True
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
+@together("path", FILES, of=folder, said=named)
 def test_the_bounds_hold_for_the_version_that_wrote_the_file(path):
     (writer,) = open_tensors(path).written_by
     assert writer.framework == "torch"

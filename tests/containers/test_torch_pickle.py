@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from together import folder, together
 from torch_help import FILES, FIXTURES, loads, named, same, torch_stream, torch_zip
 
 from gatewise.containers import open_tensors
@@ -297,7 +298,7 @@ def test_every_opcode_of_pythons_own_table_is_known():
 # Real files.
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if named(p) != "1.0.1/lstm_bi2.trace.ts"], ids=named)
+@together("path", [p for p in FILES if named(p) != "1.0.1/lstm_bi2.trace.ts"], of=folder, said=named)
 def test_the_tree_of_a_real_file_is_written_back_the_same(path):
     tree = open_tensors(path).metadata["tree"]
     written = dumps(tree)

@@ -10,12 +10,18 @@ from gatewise.containers.torch_zip import write
 from gatewise.errors import NotRepresentable
 from gatewise.tensors import StoredTensor, Strided, Tensors
 
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.framework
+pytestmark = pytest.mark.framework("torch")
 
 DTYPES = ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
 NEWER_DTYPES = ["uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2", "complex64", "complex128"]
 SHAPES = [(), (0,), (1,), (3,), (2, 3), (4, 1, 5), (3, 0, 2), (257, 33)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """When the first of these tests runs: the quick part, which has none of them, collects this file too."""
+    global torch
+    import torch
 
 
 def random(shape, dtype):

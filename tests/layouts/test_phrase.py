@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_layers import stored
+from together import in_turn, together
 
 from gatewise.errors import PhraseError
 from gatewise.layouts import Layout, Part, layouts, recognise
@@ -36,7 +37,7 @@ PHRASES = PROMISED | {
     for part in layout.parts
     if not part.parsed.sections and not layout.outside
 }
-each_phrase = pytest.mark.parametrize(("text", "roles"), PHRASES.values(), ids=PHRASES.keys())
+each_phrase = together("text, roles", PHRASES.values(), of=lambda case: case[1][0], said=lambda case: case[0])
 all_sizes = st.fixed_dictionaries(
     {
         "gate": st.integers(1, 4), "unit": st.integers(1, 5), "feature": st.integers(1, 5), "hidden": st.integers(1, 5),
@@ -62,9 +63,9 @@ def meaning(parsed: Phrase, sizes: dict[str, int]) -> Iterator[tuple[tuple[int, 
             yield tuple(at for at, _ in picked), next(iter(roles), None), coordinates
 
 
-@each_phrase
-@given(sizes=all_sizes)
+@given(sizes=in_turn(all_sizes))
 @few
+@each_phrase
 def test_a_cut_is_a_view_of_the_elements_that_the_phrase_means(text: str, roles: tuple[str, ...], sizes: dict) -> None:
     parsed = phrase(text)
     shape = parsed.shape(sizes)
@@ -85,9 +86,9 @@ def test_a_cut_is_a_view_of_the_elements_that_the_phrase_means(text: str, roles:
     assert sorted(seen) == list(range(stored.size)), "each stored element exactly once"
 
 
-@each_phrase
-@given(sizes=all_sizes)
+@given(sizes=in_turn(all_sizes))
 @few
+@each_phrase
 def test_a_shape_gives_back_any_one_size_that_made_it(text: str, roles: tuple[str, ...], sizes: dict) -> None:
     assert roles
     parsed = phrase(text)

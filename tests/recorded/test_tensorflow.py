@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from together import folder, together
 
 import gatewise as gw
 
@@ -70,7 +71,12 @@ def is_dense(name: str) -> bool:
     return "dense" in name or ("time_distributed" in name and "lstm" not in name)
 
 
-@pytest.mark.parametrize("path", KERAS, ids=[f"{p.parent.name}/{p.name} computes what Keras recorded" for p in KERAS])
+@together(
+    "path",
+    KERAS,
+    of=lambda path: f"the reference computes what {folder(path)} recorded",
+    said=lambda path: f"{folder(path)}/{path.name}",
+)
 def test_a_keras_model_of_tensorflow(path):
     checkpoint, record = gw.open(path), record_of(path)
     assert checkpoint.written_by[0].framework in ("tf.keras", "tensorflow")

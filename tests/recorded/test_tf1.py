@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recorded_help import FIXTURES, claimed, named
+from together import folder, together
 
 import gatewise as gw
 from gatewise.errors import GatewiseError
@@ -95,7 +96,7 @@ def error(layers: list[gw.Stack], record: dict[str, np.ndarray]) -> float:
     return max(float(np.abs(values[name] - record[name]).max()) for name in compared)
 
 
-@pytest.mark.parametrize("path", FILES, ids=[f"{named(path)} computes what TensorFlow recorded" for path in FILES])
+@together("path", FILES, of=lambda path: f"the reference computes what TensorFlow {folder(path)} recorded", said=named)
 def test_a_checkpoint(path):
     checkpoint = gw.open(path, **said_of(path))
     case = case_of(path)
