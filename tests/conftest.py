@@ -13,11 +13,15 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import hypothesis
-import pytest
+# The workers share the cores: a library that starts a thread for each of them, in every process, keeps others waiting.
+for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(threads, "1")
+
+import hypothesis  # noqa: E402
+import pytest  # noqa: E402
 
 # How fast a shared machine happens to be decides on no test; what must be fast has a test of its own that says so.
-hypothesis.settings.register_profile("gatewise", deadline=None)
+hypothesis.settings.register_profile("gatewise", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("gatewise")
 os.environ.setdefault("KERAS_BACKEND", "torch")
 _ABSENT = "framework not installed: "
@@ -39,6 +43,14 @@ def why_absent(framework: str) -> str | None:
     if importlib.util.find_spec(framework) is not None:
         return None
     return "this environment was made without it (`make test` installs it)"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the environment keeps Python from writing down what it compiled, each of the hundreds of processes that
+    tests start would compile gatewise anew: they write it into pytest's own folder."""
+    starts_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
+    if starts_tests and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "compiled")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

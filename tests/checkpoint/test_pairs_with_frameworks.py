@@ -488,12 +488,16 @@ def test_zero_projections_and_relu_cells_are_not_refused_by_mistake(tmp_path: Pa
 
 def test_the_lines_that_load_a_file_stand_on_their_own(tmp_path: Path) -> None:
     """``--code`` is what a user pastes into a script: it must run in an interpreter of its own."""
+    import os
     import subprocess
     import sys
 
     import torch
 
+    environment = {
+        name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"
+    }  # torch is compiled
     torch.save({"enc.0." + k: v for k, v in torch.nn.GRU(3, 4).state_dict().items()}, tmp_path / "in.pt")
     for suffix in TORCH_SUFFIXES:
         conversion = gw.convert(tmp_path / "in.pt", tmp_path / f'it\'s "quoted"{suffix}')
-        subprocess.run([sys.executable, "-c", conversion.code], check=True, timeout=120)
+        subprocess.run([sys.executable, "-c", conversion.code], check=True, timeout=600, env=environment)

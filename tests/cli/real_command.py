@@ -42,7 +42,7 @@ def gatewise(
         capture_output=True,
         cwd=at,
         env=environment(width),
-        timeout=120,
+        timeout=600,
         check=False,
         **options,
     )

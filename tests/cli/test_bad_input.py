@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clock import seconds, seconds_of_children
 from filemakers import keras_arrays, keras_h5, npz, safetensors, torch_arrays, torch_legacy, torch_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -295,12 +296,13 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, suffix: str) -> 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".keras"])
 def test_ctrl_c_while_writing_leaves_nothing(tmp_path: Path, suffix: str) -> None:
     _large(tmp_path, 1500)
-    for _ in range(4):
+    for _ in range(10):
         code, out, err = _interrupted(tmp_path, suffix)
         if code:
             break
         # Python drops an interrupt that comes inside a callback of its garbage collector ("Exception ignored in"), and
-        # one that comes after the rename finds all done: then the file is there, whole, and nothing else is.
+        # one that comes after the rename finds all done, which on a busy machine is the rule and not the exception: then
+        # the file is there, whole, and nothing else is.
         assert names(tmp_path) == ["large.safetensors", f"out{suffix}"]
         assert gatewise("verify", "large.safetensors", f"out{suffix}", at=tmp_path).code == 0
         (tmp_path / f"out{suffix}").unlink()
@@ -332,19 +334,21 @@ def test_an_interrupt_that_a_library_makes_an_error_of_its_own_is_still_one(tmp_
 
 
 def _interrupted(tmp_path: Path, suffix: str) -> tuple[int, str, str]:
-    """(exit code, output, errors) of a conversion that is sent Ctrl-C when its temporary file appears."""
+    """(exit code, output, errors) of a conversion that is sent Ctrl-C when its temporary file appears, or has gone."""
     process = subprocess.Popen(
         [sys.executable, "-m", "gatewise", "convert", "large.safetensors", "-o", f"out{suffix}"],
         cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600  # so that it ends at all
         while len(names(tmp_path)) < 2:  # until the temporary file appears
-            assert process.poll() is None, "it was done before it could be interrupted"
+            if process.poll() is not None:
+                assert process.returncode == 0, process.communicate()
+                break
             assert time.monotonic() < deadline
             time.sleep(0.002)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     return process.returncode, out, err
@@ -394,25 +398,25 @@ def test_ten_thousand_tensors_are_inspected_fast(tmp_path: Path) -> None:
     one = np.zeros((2, 2), "f4")
     arrays = {f"block.{index}.linear.weight": one for index in range(10_000)} | ARRAYS
     safetensors(tmp_path / "many.safetensors", arrays)
-    start = time.perf_counter()
-    told = gatewise("inspect", "many.safetensors", "--json", at=tmp_path).json
-    assert time.perf_counter() - start < 5
+    ran: list[Ran] = []
+    spent = seconds_of_children(lambda: ran.append(gatewise("inspect", "many.safetensors", "--json", at=tmp_path)))
+    assert spent < 5
+    told = ran[0].json
     assert ([layer["name"] for layer in told["layers"]], len(told["others"])) == (["encoder.lstm"], 10_000)
 
 
 def test_a_thousand_layers_are_inspected_in_time_that_grows_with_their_number(run: Any, tmp_path: Path) -> None:
-    def seconds(count: int) -> float:
-        arrays: dict[str, Any] = {}
-        for index in range(count):
-            arrays |= torch_arrays("rnn", 1, 1, prefix=f"block.{index}.rnn.")
+    def cost(count: int) -> float:
+        arrays = {f"block.{index}.rnn.{name}": array for index in range(count) for name, array in one.items()}
         safetensors(tmp_path / "many.safetensors", arrays)
-        start = time.perf_counter()
-        told = run("inspect", "many.safetensors", "--json").json
-        assert len(told["layers"]) == count
-        return time.perf_counter() - start
+        spent = seconds(lambda: ran.append(run("inspect", "many.safetensors", "--json")))
+        assert len(ran.pop().json["layers"]) == count
+        return spent
 
-    seconds(50)
-    assert seconds(1000) < 30 * seconds(100) + 0.5, "ten times the layers, about ten times the work"
+    ran: list[Ran] = []
+    one = torch_arrays("rnn", 1, 1)
+    cost(50)
+    assert cost(1000) < 30 * cost(100), "ten times the layers, about ten times the work"
 
 
 @pytest.mark.parametrize("name", ["héllo wörld.pt", "深い.pt", "-dash.pt", "a\nb.pt", "quo'te\".pt"])

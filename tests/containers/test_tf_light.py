@@ -68,8 +68,8 @@ def test_a_hundred_megabytes_are_listed_by_their_index(large, tmp_path):
     assert not {"numpy", "h5py", "tensorflow", "google"} & set(found["modules"])
     read, touched = (found[key] - small[key] for key in ("rchar", "mapped"))
     assert read + touched < 1_000_000, (read, touched)
-    # About 0.03 s where this was written; ten times that says that something is done for each name and each layout.
-    assert found["seconds"] - small["seconds"] < 0.3
+    # A third of what the small one takes, start and all; ten times that: something is done for each name and each layout.
+    assert found["seconds"] < 4 * small["seconds"]
 
 
 def test_it_is_read_as_what_it_is(large):

@@ -8,6 +8,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
+from clock import seconds
 
 from gatewise.symptoms import digest_lines, explain
 
@@ -24,13 +25,13 @@ def log(lines: int, at: int) -> Iterator[str]:
 @pytest.mark.parametrize("at", [0, 500_000, 999_999], ids=["first", "in the middle", "last"])
 def test_one_error_in_a_hundred_megabytes_is_found_in_little_memory(at: int) -> None:
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     text = digest_lines(log(1_000_000, at))
-    seconds, (_, peak) = time.perf_counter() - start, tracemalloc.get_traced_memory()
+    spent, (_, peak) = time.process_time() - start, tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert explain(text).sure
     assert peak < 10_000_000
-    assert seconds < 60, "tracing memory slows it down about tenfold"
+    assert spent < 60, "tracing memory slows it down about tenfold"
 
 
 def test_a_hundred_thousand_warnings_do_not_hide_the_end() -> None:
@@ -55,7 +56,4 @@ def test_noise_is_never_explained_and_never_breaks() -> None:
 @pytest.mark.parametrize("text", ["(" * 20_000, "'" * 20_000, "[2," * 20_000, "a." * 50_000 + ":", "Error:" * 20_000, "\\u00" * 20_000, "1" * 100_000,
                                   "Missing key(s) in state_dict: " + '"a.b", ' * 20_000], ids=range(8))  # fmt: skip
 def test_hostile_text_takes_no_time(text: str) -> None:
-    start = time.perf_counter()
-    explain(text)
-    explain(text + ERROR)
-    assert time.perf_counter() - start < 5
+    assert seconds(lambda: (explain(text), explain(text + ERROR))) < 5
