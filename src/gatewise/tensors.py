@@ -7,6 +7,8 @@ cell.  It does not import numpy: names, shapes and dtypes are known without it, 
 
 from __future__ import annotations
 
+import bisect
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
@@ -220,6 +222,24 @@ class Tensors(Mapping[str, StoredTensor]):
 
     def __repr__(self) -> str:
         return f"<Tensors {self.container} {self.path!r}: {len(self)} tensors>"
+
+    @functools.cached_property
+    def _in_order(self) -> tuple[list[str], Mapping[str, int]]:
+        """The names sorted, so that those under one path stand together; and each one's place in the file."""
+        return sorted(self._by_name), {name: place for place, name in enumerate(self._by_name)}
+
+    def below(self, path: str) -> list[str]:
+        """The names under a path, in the file's order: the path's own, and those that go on behind a ``.``, ``/`` or
+        ``_``; every name under "".  Found without a look at the others, since a file may have thousands of paths."""
+        if not path:
+            return list(self._by_name)
+        names, places = self._in_order
+        found = [path] if path in places else []
+        for separator in "./_":
+            first = bisect.bisect_left(names, path + separator)
+            behind = bisect.bisect_left(names, path + chr(ord(separator) + 1), first)
+            found += names[first:behind]
+        return sorted(found, key=places.__getitem__)
 
     def with_tensors(self, tensors: Iterable[StoredTensor], notes: Iterable[str] = ()) -> Tensors:
         """The same file's facts over other tensors."""

@@ -223,7 +223,8 @@ class Checkpoint:
         }
 
     def _with_sources(self, layer: Layer) -> Iterator[str]:
-        twins = [match for match in self.recognised.matches if match.name in layer.also_at]
+        found = self.recognised.matches if layer.also_at else ()
+        twins = [match for match in found if match.name in layer.also_at]
         for name in (*layer.match.tensors, *(name for twin in twins for name in twin.tensors)):
             yield name
             yield from self.tensors[name].sources

@@ -114,9 +114,9 @@ def lookalike(match: Match, tensors: Tensors, chosen: bool = False) -> Lookalike
 def _norms_beside(match: Match, tensors: Tensors) -> str:
     """Scales of a normalisation under the cell's own path: the names are the layout's, the equations are not."""
     path = match.group.path
-    for name in tensors:
+    for name in tensors.below(path):
         own = name[len(path) + 1 if path else 0 :]
-        if _below(name, path) and re.fullmatch(_NORM, own) and name not in match.tensors:
+        if re.fullmatch(_NORM, own) and name not in match.tensors:
             return (
                 f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
                 f"tensor is another module's, say --from {match.layout.name}"
@@ -131,8 +131,8 @@ def bias_beside(match: Match, tensors: Tensors) -> str:
         return ""
     path, size = match.group.path, len(match.layout.gates) * match.sizes[0, "forward"]["unit"]
     start, shapes = len(path) + 1 if path else 0, ((size,), (1, size), (2 * size,), (2, size))
-    for name in tensors:
-        own = _below(name, path) and name not in match.tensors and re.fullmatch(_BIAS, name[start:])
+    for name in tensors.below(path):
+        own = name not in match.tensors and re.fullmatch(_BIAS, name[start:])
         if own and tensors[name].shape in shapes:
             return f"{name!r} beside its weights may be its bias, which {match.layout.name} would call otherwise"
     return ""
@@ -205,13 +205,8 @@ def _own_tensors(declared: Declared, tensors: Tensors) -> tuple[str, ...]:
         other.path for other in tensors.declared
         if (other.kind or other.name) and other.path != declared.path and other.path.startswith(declared.path)
     ]  # fmt: skip
-    return tuple(
-        name for name in tensors if _below(name, declared.path) and not any(_below(name, path) for path in deeper)
-    )
-
-
-def _below(name: str, path: str) -> bool:
-    return not path or (name.startswith(path) and name[len(path) : len(path) + 1] in ("", ".", "/", "_"))
+    theirs = {name for path in deeper for name in tensors.below(path)}
+    return tuple(name for name in tensors.below(declared.path) if name not in theirs)
 
 
 def _reason(kind: str) -> str | None:
