@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
 from ..layouts import Layout
 from ..layouts import layout as layout_called
 from ..layouts.keras import ACTIVATIONS
 from ..tensors import Declared
 from ._custom import layout_of
+from ._keras_own import owned, unbuilt
 from ._keras_run import is_old, run_cell, run_layer
 from ._keras_variables import KerasWeight, weight_of
 from ._weight import Holder
@@ -113,16 +113,14 @@ def _computes_its_own_way(layer: Any) -> bool:
     return next(each for each in type(layer).__mro__ if "call" in vars(each)) not in known.__mro__
 
 
-def unbuilt(path: str, layer: Any) -> UsageError:
-    return UsageError(
-        f"the Keras layer {path or layer.name!r} has no weights yet: it is not built.",
-        next=f"Call the {'layer' if not path else 'model'} once on data of your shape, or build it: "
-        f"{'layer' if not path else 'model'}.build((None, None, features)).",
-    )
-
-
 def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
-    """The recurrent layers in a Keras layer or model."""
+    """The recurrent layers in a Keras layer or model; with a layout, those that it describes."""
+    if layout is not None:
+        yield from owned("", subject, layout)
+        return
     for path, layer in recurrent(subject):
-        if layout is None and layout_of(layer) is None:
+        described = layout_of(layer) or layout_of(cell_of(layer))
+        if described is None:
             yield KerasHolder(path, layer)
+        else:
+            yield from owned(path, layer, described)

@@ -95,6 +95,13 @@ def _walk(path: str, layer: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
         yield from _walk("/".join(filter(None, (path, name))), child, seen)
 
 
+def every(path: str, layer: Any) -> Iterator[tuple[str, Any]]:
+    """A layer and all that is in it, with their paths, outer ones first."""
+    yield path, layer
+    for name, child in children(layer):
+        yield from every("/".join(filter(None, (path, name))), child)
+
+
 def _goes_both_ways(layer: Any) -> bool:
     """Two directions of one meaning, which are one layer.  Others are told one by one."""
     if kind_of(layer) != "Bidirectional" or not (is_plain(layer.forward_layer) and is_plain(layer.backward_layer)):
@@ -111,7 +118,11 @@ def _meaning(layer: Any) -> tuple[Any, ...]:
 
 
 def children(layer: Any) -> Iterator[tuple[str, Any]]:
-    """The layers directly in a layer, by name."""
+    """The layers directly in a layer, by name.  A cell that is no layer of Keras has no weights that Keras knows of."""
+    yield from ((name, child) for name, child in _children(layer) if is_layer(child))
+
+
+def _children(layer: Any) -> Iterator[tuple[str, Any]]:
     kind = kind_of(layer)
     if kind == "StackedRNNCells":
         yield from ((f"cells/{index}", cell) for index, cell in enumerate(layer.cells))
