@@ -7,7 +7,7 @@ Not known here: where in a model a layer is (``keras``), and how a variable is w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..layouts import Layout
@@ -15,11 +15,12 @@ from ..layouts import layout as layout_called
 from ..layouts.keras import ACTIVATIONS
 from ..tensors import Declared
 from ._custom import layout_of
+from ._keras_layer import KerasLayer
 from ._keras_own import owned, unbuilt
-from ._keras_run import is_old, run_cell, run_layer
+from ._keras_run import run_cell, run_layer
 from ._keras_variables import KerasWeight, weight_of
 from ._weight import Holder
-from .keras import CELLS, cell_of, kind_of, known_classes, package, recurrent
+from .keras import CELLS, cell_of, kind_of, known_classes, recurrent
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -34,16 +35,13 @@ _FUNCTIONS = ("activation", "recurrent_activation")
 _DIRECTIONS = ("forward_layer", "backward_layer")
 
 
-class KerasHolder(Holder):
+class KerasHolder(KerasLayer):
     """One recurrent layer of Keras, or a cell."""
 
     naming = "keras-live"
 
     def __init__(self, path: str, layer: Any):
-        self.keras = package(layer)
-        self.version = str(self.keras.__version__)
-        self.framework = "tf.keras" if is_old(self.keras) else "keras"
-        self.path, self.subject = path, layer
+        super().__init__(path, layer)
         first = cell_of(self._parts[0][1])
         self.kind, self.precision = kind_of(first), str(first.compute_dtype)
         self.layouts = (layout_called(f"keras.{self.kind.removesuffix('Cell')}"),)
@@ -68,10 +66,6 @@ class KerasHolder(Holder):
                     yield weight_of(self.keras, cell, variable, "/".join(filter(None, (self.prefix, part, name))))
                 elif name != "bias":
                     raise unbuilt(self.path, self.subject)
-
-    @property
-    def weights(self) -> Mapping[str, KerasWeight]:
-        return self._weights
 
     def declared(self) -> Sequence[Declared]:
         parts = [self._settings(layer) for _, layer in self._parts]

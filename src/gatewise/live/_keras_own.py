@@ -16,30 +16,24 @@ from ..errors import UsageError
 from ..layouts import Layout, Match, recognise
 from ..record import replace
 from ._calls import Reading, Tools, Way, readings, ways
+from ._keras_layer import KerasLayer
 from ._keras_run import array, is_old, quiet, tensor, twin
 from ._keras_variables import KerasWeight, weight_of
-from ._weight import Holder
 from .keras import children, every, package
 
 if TYPE_CHECKING:
     from ..tensors import Array
 
 
-class KerasOwn(Holder):
+class KerasOwn(KerasLayer):
     """A layer of the user's own.  ``callers``: the layers that may be called for it, by their paths, the innermost first."""
 
     def __init__(self, path: str, layer: Any, weights: Mapping[str, KerasWeight], layout: Layout, callers: list[tuple[str, Any]]):  # fmt: skip
-        self.keras = package(layer)
-        self.version = str(self.keras.__version__)
-        self.framework = "tf.keras" if is_old(self.keras) else "keras"
-        self.path, self.subject, self.layouts = path, layer, (layout,)
+        super().__init__(path, layer)
+        self.layouts = (layout,)
         self.precision = str(layer.compute_dtype)
         self.unproved = True
         self._weights, self._callers = weights, callers
-
-    @property
-    def weights(self) -> Mapping[str, KerasWeight]:
-        return self._weights
 
     def ways(self, letters: str, cells: int) -> Iterator[Way]:
         tools = _tools(self.keras)
@@ -85,17 +79,25 @@ def _call(layer: Any) -> Any:
 
 @contextlib.contextmanager
 def _kept(keras: Any, layer: Any) -> Iterator[None]:
-    """Afterwards every variable of the layer, a random state too, holds the numbers that it held before."""
+    """Afterwards every variable of the layer, a random state too, holds the numbers that it held before, and the layers in
+    it have the losses that they had."""
     import numpy as np
 
     held = list(layer.weights if is_old(keras) else layer.variables)
     before = [np.array(array(keras, each)) for each in held]
+    records = [
+        vars(each)[name] for each in layer._flatten_layers() for name in ("_losses", "_loss_ids") if name in vars(each)
+    ]
+    kept = [record.copy() for record in records]
     try:
         yield
     finally:
         for variable, value in zip(held, before, strict=True):
             if not np.array_equal(array(keras, variable), value, equal_nan=value.dtype.kind == "f"):
                 variable.assign(value)
+        for record, content in zip(records, kept, strict=True):
+            record.clear()
+            (record.update if isinstance(record, set) else record.extend)(content)
 
 
 def _tools(keras: Any) -> Tools:

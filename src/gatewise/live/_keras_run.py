@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 _SWITCHES = {
-    "return_sequences": True, "return_state": True, "stateful": False, "_stateful": False, "time_major": False, "dropout": 0.0, "recurrent_dropout": 0.0,
-    "activity_regularizer": None, "_activity_regularizer": None, "_input_spec": None,
+    "return_sequences": True, "return_state": True, "stateful": False, "_stateful": False, "states": None, "_states": None,
+    "time_major": False, "dropout": 0.0, "recurrent_dropout": 0.0, "activity_regularizer": None, "_activity_regularizer": None,
+    "_input_spec": None,
 }  # fmt: skip
+# What a call writes down in a layer and, for its losses, in the layers in it.
+_RECORDS = ("_losses", "_loss_ids", "_layers", "_self_tracked_trackables")
 _INNER = ("cell", "forward_layer", "backward_layer")
 
 
@@ -31,7 +35,10 @@ def twin(layer: Any) -> Any:
     made = object.__new__(type(layer))
     state = dict(vars(layer))
     state.update((name, value) for name, value in _SWITCHES.items() if name in state)
-    state.update((name, []) for name in ("_losses", "_metrics") if isinstance(state.get(name), list))
+    state.update((name, type(state[name])()) for name in _RECORDS if name in state)
+    if hasattr(state.get("_thread_local"), "_eager_losses"):  # tf.keras 2 keeps losses there
+        state["_thread_local"] = threading.local()
+        state["_thread_local"]._eager_losses = []
     if isinstance(state.get("_modules"), dict):  # of torch's modules, which Keras's layers are on torch
         state["_modules"] = dict(state["_modules"])
     for name in _INNER:

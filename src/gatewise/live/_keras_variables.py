@@ -35,6 +35,9 @@ class KerasWeight(Weight):
     def assign(self, array: Array) -> None:
         self.variable.assign(array)
 
+    def parameters(self) -> list[Any]:
+        return [self.variable]
+
     @property
     def frozen(self) -> bool:
         return not self.variable.trainable

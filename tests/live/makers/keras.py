@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,46 @@ FEATURES, UNITS = 3, 5
 
 def numbers(layer: Any) -> list[np.ndarray]:
     return [np.asarray(each, np.float64) for each in layer.get_weights() if np.asarray(each).dtype.kind != "u"]
+
+
+def gradients(layer: Any, loss: Any) -> list[np.ndarray]:
+    """By the backend's own means: autograd, a tape, ``jax.grad`` over a stateless scope."""
+    import keras
+
+    held = [each for each in layer.weights if "seed" not in each.name]
+    if keras.__version__.startswith("2.") or keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            value = loss(layer)
+        found = tape.gradient(value, held if keras.__version__.startswith("2.") else [each.value for each in held])
+        found = [
+            tf.zeros(each.shape) if gradient is None else gradient for each, gradient in zip(held, found, strict=True)
+        ]
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        def stateless(values: Any) -> Any:
+            with keras.StatelessScope(list(zip(held, values, strict=True))):
+                return loss(layer)
+
+        found = jax.grad(stateless)([each.value for each in held])
+    else:
+        import torch
+
+        values = [each.value for each in held]
+        for each in values:
+            each.grad = None
+        loss(layer).backward()
+        found = [torch.zeros_like(each) if each.grad is None else each.grad for each in values]
+    return [
+        np.asarray(each if keras.__version__.startswith("2.") else keras.ops.convert_to_numpy(each), np.float64)
+        for each in found
+    ]
+
+
+if os.environ.get("KERAS_BACKEND") == "numpy":
+    gradients = None  # type: ignore[assignment]
 
 
 def count(kind: str, feature: int = FEATURES, units: int = UNITS, bias: int = 1) -> int:
