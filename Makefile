@@ -9,7 +9,7 @@ SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check quick quick-pythons old-torch docs clean
+.PHONY: help demo test check quick quick-pythons old-torch tf-keras docs clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are insta
 
 old-torch: $(VENV)/.frameworks  ## proves gw.legacy_torch() on torch 1.4, 1.7, 1.8, 1.13, 2.0 and today's (downloads gigabytes)
 	$(BIN)/python tools/old_torch.py
+
+tf-keras:  ## tests Keras's layers in memory on TensorFlow: tf.keras 2.15, tf_keras, Keras 3 (downloads a gigabyte)
+	$(PYTHON) tools/tf_keras.py
 
 docs: $(VENV)/.frameworks  ## runs the documentation's examples and renews their outputs and the generated tables
 	$(BIN)/python tools/docs.py

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
+from makers.keras import the_keras
 
 import gatewise as gw
 from gatewise.weights import BIAS, KERNEL, RECURRENT_KERNEL
 
+keras = the_keras()
 if keras.__version__.startswith("2."):
     import tensorflow as tf
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from makers.keras import FEATURES, UNITS, built, filled, gradients
+from makers.keras import the_keras as keras
 
 import gatewise as gw
 from gatewise.errors import ProofFailed, UsageError
@@ -24,12 +25,6 @@ pytestmark = pytest.mark.framework("keras")
 BACKEND = os.environ.get("KERAS_BACKEND", "torch")
 ROOT = Path(__file__).parents[2]
 trains = pytest.mark.skipif(BACKEND == "numpy", reason="Keras on numpy does not train")
-
-
-def keras() -> Any:
-    import keras
-
-    return keras
 
 
 def is_old() -> bool:

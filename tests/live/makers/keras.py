@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -16,29 +17,34 @@ _GATES = {"LSTM": 4, "GRU": 3, "SimpleRNN": 1}
 FEATURES, UNITS = 3, 5
 
 
+def the_keras() -> Any:
+    """Keras, or what stands in for it here: tf_keras."""
+    return importlib.import_module(os.environ.get("GATEWISE_KERAS", "keras"))
+
+
 def numbers(layer: Any) -> list[np.ndarray]:
     return [np.asarray(each, np.float64) for each in layer.get_weights() if np.asarray(each).dtype.kind != "u"]
 
 
 def gradients(layer: Any, loss: Any) -> list[np.ndarray]:
     """By the backend's own means: autograd, a tape, ``jax.grad`` over a stateless scope."""
-    import keras
-
     held = [each for each in layer.weights if "seed" not in each.name]
-    if keras.__version__.startswith("2.") or keras.backend.backend() == "tensorflow":
+    if the_keras().__version__.startswith("2.") or the_keras().backend.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
             value = loss(layer)
-        found = tape.gradient(value, held if keras.__version__.startswith("2.") else [each.value for each in held])
+        found = tape.gradient(
+            value, held if the_keras().__version__.startswith("2.") else [each.value for each in held]
+        )
         found = [
             tf.zeros(each.shape) if gradient is None else gradient for each, gradient in zip(held, found, strict=True)
         ]
-    elif keras.backend.backend() == "jax":
+    elif the_keras().backend.backend() == "jax":
         import jax
 
         def stateless(values: Any) -> Any:
-            with keras.StatelessScope(list(zip(held, values, strict=True))):
+            with the_keras().StatelessScope(list(zip(held, values, strict=True))):
                 return loss(layer)
 
         found = jax.grad(stateless)([each.value for each in held])
@@ -51,7 +57,9 @@ def gradients(layer: Any, loss: Any) -> list[np.ndarray]:
         loss(layer).backward()
         found = [torch.zeros_like(each) if each.grad is None else each.grad for each in values]
     return [
-        np.asarray(each if keras.__version__.startswith("2.") else keras.ops.convert_to_numpy(each), np.float64)
+        np.asarray(
+            each if the_keras().__version__.startswith("2.") else the_keras().ops.convert_to_numpy(each), np.float64
+        )
         for each in found
     ]
 
@@ -83,53 +91,41 @@ def filled(layer: Any) -> Any:
 
 
 def _layer(kind: str, **said: Any) -> Any:
-    import keras
-
-    return built(getattr(keras.layers, kind)(UNITS, **said))
+    return built(getattr(the_keras().layers, kind)(UNITS, **said))
 
 
 def _both(kind: str, merge: str | None, **said: Any) -> Any:
-    import keras
-
-    return built(keras.layers.Bidirectional(getattr(keras.layers, kind)(UNITS, **said), merge_mode=merge))
+    return built(the_keras().layers.Bidirectional(getattr(the_keras().layers, kind)(UNITS, **said), merge_mode=merge))
 
 
 def _cell(kind: str, **said: Any) -> Any:
-    import keras
-
-    return built(getattr(keras.layers, f"{kind}Cell")(UNITS, **said), cell=True)
+    return built(getattr(the_keras().layers, f"{kind}Cell")(UNITS, **said), cell=True)
 
 
 def _of_cells(kind: str, *units: int, both: bool = False) -> Any:
-    import keras
-
-    cells = [getattr(keras.layers, f"{kind}Cell")(each) for each in units]
-    layer = keras.layers.RNN(cells if len(cells) > 1 else cells[0], return_sequences=True)
-    return built(keras.layers.Bidirectional(layer) if both else layer)
+    cells = [getattr(the_keras().layers, f"{kind}Cell")(each) for each in units]
+    layer = the_keras().layers.RNN(cells if len(cells) > 1 else cells[0], return_sequences=True)
+    return built(the_keras().layers.Bidirectional(layer) if both else layer)
 
 
 def _stateful() -> Any:
-    import keras
-
-    layer = keras.layers.LSTM(UNITS, stateful=True, dropout=0.5, recurrent_dropout=0.25)
+    layer = the_keras().layers.LSTM(UNITS, stateful=True, dropout=0.5, recurrent_dropout=0.25)
     layer(np.zeros((2, 4, FEATURES), np.float32))
     return filled(layer)
 
 
 def _uneven() -> Any:
-    import keras
-
-    back = keras.layers.LSTM(2, go_backwards=True, return_sequences=True)
-    return built(keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True), backward_layer=back))
+    back = the_keras().layers.LSTM(2, go_backwards=True, return_sequences=True)
+    return built(
+        the_keras().layers.Bidirectional(the_keras().layers.LSTM(UNITS, return_sequences=True), backward_layer=back)
+    )
 
 
 def model() -> Any:
     """An Embedding, two directions, a model in the model, a layer for each time step, cells on cells, and a head."""
-    import keras
-
-    layers = keras.layers
-    inner = keras.Sequential([layers.Input((None, 10)), layers.GRU(6, return_sequences=True, name="gru"), layers.Dense(4)], name="encoder")  # fmt: skip
-    made = keras.Sequential(
+    layers = the_keras().layers
+    inner = the_keras().Sequential([layers.Input((None, 10)), layers.GRU(6, return_sequences=True, name="gru"), layers.Dense(4)], name="encoder")  # fmt: skip
+    made = the_keras().Sequential(
         [
             layers.Input((7,), dtype="int32"),
             layers.Embedding(11, FEATURES),
