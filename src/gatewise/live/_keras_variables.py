@@ -21,7 +21,8 @@ class KerasWeight(Weight):
 
     def __init__(self, owner: Any, variable: Any, name: str):
         self.owner, self.variable, self.name = owner, variable, name
-        self.dtype = str(getattr(variable.dtype, "name", variable.dtype))
+        dtype = self.native().dtype  # on jax without x64 another one than the variable's own word
+        self.dtype = str(getattr(dtype, "name", dtype)).removeprefix("torch.")
         self.shape = tuple(int(size) for size in variable.shape)
 
     def array(self) -> Array:

@@ -115,7 +115,7 @@ def _stateful() -> Any:
 
 
 def _uneven() -> Any:
-    back = the_keras().layers.LSTM(2, go_backwards=True, return_sequences=True)
+    back = the_keras().layers.LSTM(4, go_backwards=True, return_sequences=True)
     return built(
         the_keras().layers.Bidirectional(the_keras().layers.LSTM(UNITS, return_sequences=True), backward_layer=back)
     )
@@ -133,7 +133,7 @@ def model() -> Any:
             inner,
             layers.Reshape((7, 2, 2)),
             layers.TimeDistributed(layers.SimpleRNN(4), name="each"),
-            layers.RNN([layers.LSTMCell(3), layers.LSTMCell(2)], name="deep"),
+            layers.RNN([layers.LSTMCell(3), layers.LSTMCell(4)], name="deep"),
             layers.Dense(1),
         ]
     )
@@ -141,7 +141,7 @@ def model() -> Any:
 
 
 def count_of_model() -> int:
-    deep = count("LSTM", 4, 3) + count("LSTM", 3, 2)
+    deep = count("LSTM", 4, 3) + count("LSTM", 3, 4)
     return 2 * count("LSTM") + count("GRU", 10, 6, bias=2) + count("SimpleRNN", 2, 4) + deep
 
 
@@ -175,7 +175,7 @@ def _others() -> Iterator[Maker]:
             count("LSTM"),
         )
     yield Maker("a stateful LSTM with dropout", _stateful, count("LSTM"))
-    yield Maker("Bidirectional of 5 units and 2", _uneven, count("LSTM") + count("LSTM", units=2))
+    yield Maker("Bidirectional of 5 units and 4", _uneven, count("LSTM") + count("LSTM", units=4))
     yield Maker("a model with many kinds", model, count_of_model())
 
 
