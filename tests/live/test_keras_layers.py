@@ -207,6 +207,20 @@ def _attributes(layer: Any) -> list[Any]:
     return found
 
 
+def test_units_pruned_of_one_direction_leave_the_sum_to_the_other() -> None:
+    layers = keras().layers
+    for merge in ("sum", "ave"):
+        live = gw.of(built(layers.Bidirectional(layers.GRU(UNITS, return_sequences=True), merge_mode=merge)))
+        gw.prune_units(live, [1, 3], direction="reverse")
+        x = np.random.default_rng(0).standard_normal((2, 7, FEATURES))
+        forward = gw.run(gw.Stack("gru", {(0, "forward"): live[0, "forward"]}, live.dialect), x)[0]
+        found = live.run(x)[0]
+        np.testing.assert_allclose(found[:, :, [1, 3]], forward[:, :, [1, 3]] / (2 if merge == "ave" else 1), atol=1e-6)
+        assert live.prove().same
+    with pytest.raises(UsageError, match="multiplies its two directions"):
+        gw.prune_units(built(layers.Bidirectional(layers.GRU(UNITS), merge_mode="mul")), [1], direction="reverse")
+
+
 # Round trips and files.
 
 
