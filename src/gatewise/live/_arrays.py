@@ -20,10 +20,15 @@ if TYPE_CHECKING:
 
 @record
 class Library:
-    """``writers``: the frameworks whose weights such arrays usually are;  ``separator``: of the names in their files."""
+    """``read`` gives the numbers, ``like`` an array of an example's dtype and device, ``made`` one of numpy's own dtype;
+    ``stack(arrays, axis)``.  ``writers``: the frameworks whose weights such arrays usually are;  ``separator``: of the
+    names in their files."""
 
+    name: str
     read: Callable[[Any], Array]
     like: Callable[[Array, Any], Any]
+    made: Callable[[Array], Any]
+    stack: Callable[[list[Any], int], Any]
     writers: tuple[str, ...] = ()
     separator: str = "/"
 
@@ -135,13 +140,27 @@ def _mlx_like(numbers: Array, array: Any) -> Any:
     return sys.modules["mlx.core"].array(exact).astype(array.dtype)
 
 
-_JAX = Library(_from_jax, _jax_like, ("flax", "haiku", "equinox"))
+def _in(module: str, name: str) -> Callable[..., Any]:
+    """A function of a library that is loaded when it is called."""
+
+    def call(*arguments: Any) -> Any:
+        owner: Any = sys.modules[module]
+        return getattr(owner, name)(*arguments)
+
+    return call
+
+
+_JAX = Library(
+    "jax", _from_jax, _jax_like, _in("jax.numpy", "asarray"), _in("jax.numpy", "stack"), ("flax", "haiku", "equinox")
+)
 _LIBRARIES = {
-    "numpy": Library(lambda array: array.view(), _numpy_like),
+    "numpy": Library("numpy", lambda array: array.view(), _numpy_like, lambda array: array, _in("numpy", "stack")),
     "jax": _JAX,
     "jaxlib": _JAX,
-    "torch": Library(_from_torch, _torch_like, ("torch",), "."),
-    "mlx": Library(_from_mlx, _mlx_like, ("mlx",), "."),
+    "torch": Library(
+        "torch", _from_torch, _torch_like, _in("torch", "from_numpy"), _in("torch", "stack"), ("torch",), "."
+    ),
+    "mlx": Library("mlx", _from_mlx, _mlx_like, _in("mlx.core", "array"), _in("mlx.core", "stack"), ("mlx",), "."),
 }
 
 __all__ = ["Library", "as_numpy", "dtype_of", "is_array", "library_of", "like"]

@@ -15,7 +15,9 @@ from ..errors import UsageError
 from ..layouts import Layout
 from ..record import record
 from ._flax_cells import kind_of, layout_for, meaning_of, of_both, of_rnn, run
-from ._trees import Path, Tree, TreeHolder
+from ._own import Caller, carry_first
+from ._tree_own import owned
+from ._trees import Path, Tree, TreeHolder, part_of
 from ._weight import Holder
 
 if TYPE_CHECKING:
@@ -37,7 +39,10 @@ class _Given:
 def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
     """The recurrent modules of a linen module, and what its variables hold beside them."""
     given = _given(subject)
-    if given is None or layout is not None:
+    if given is None:
+        return
+    if layout is not None:
+        yield from _own(given, layout)
         return
     claimed: set[Path] = set()
     for found in _found(_bound(given)):
@@ -48,6 +53,18 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
     rest = TreeHolder(given.tree, framework="flax", without=frozenset(claimed))
     if rest.weights:
         yield rest
+
+
+def _own(given: _Given, layout: Layout) -> Iterator[Holder]:
+    """A module of the user's own, called as it is: x first, or a cell's carry first."""
+
+    def apply() -> Any:
+        variables = part_of(given.tree.now(), given.params[:-1])
+        whole = variables if given.params else {"params": variables}
+        return lambda *arguments: given.module.apply(whole, *arguments)
+
+    callers = [Caller("layer", apply), Caller("layer (carry first)", lambda: carry_first(apply()))]
+    yield from owned(given.tree, layout, lambda _path: callers, framework="flax", separator="/")
 
 
 def _given(subject: Any) -> _Given | None:
@@ -166,7 +183,6 @@ class LinenHolder(TreeHolder):
         self.module, self.found = found.module.unbind()[0], found
         at, chosen = (*given.params, *found.path), (layout_for(found.kind, "flax"),)
         super().__init__(given.tree, at, framework="flax", layouts=chosen, separator="/")
-        self.version = str(sys.modules["flax"].__version__)
         own = of_both(found.module) if found.how == "both" else of_rnn(found.module) if found.how == "rnn" else {}
         self.meaning = meaning_of(found.cells[0]) | own
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ..layouts import Layout
 from ..record import record
 from ._arrays import as_numpy, dtype_of, is_array, like
+from ._calls import Way
 from ._custom import layout_of
 from ._flax_cells import kind_of, layout_for, meaning_of, of_both, of_rnn, run
-from ._trees import Path, walk
+from ._own import Caller, around, carry_first, matches_of, only, said, ways_of
+from ._trees import Path, mask_of, no_switch, walk
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -29,11 +31,17 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
     """The recurrent layers in an NNX module, or in a tree of such."""
     nnx = sys.modules["flax.nnx"]
     if layout is not None:
+        if isinstance(subject, nnx.Module):
+            yield from _own(subject, subject, layout)
         return
     for path, module in walk(subject, stop=lambda each: isinstance(each, nnx.Module)):
         if isinstance(module, nnx.Module):
             for found in _found(nnx, module):
-                yield NnxHolder(subject, path, found)
+                described = layout_of(found.module)
+                if described is None:
+                    yield NnxHolder(subject, path, found)
+                else:
+                    yield from _own(subject, found.module, described, (*path, *found.path))
 
 
 @record
@@ -55,7 +63,9 @@ def _found(nnx: Any, module: Any) -> Iterator[_Found]:
         if any(path[: len(outer)] == outer for outer in inside):
             continue
         found = _recurrent(nnx, path, each)
-        if found is not None or layout_of(each) is not None:
+        if layout_of(each) is not None:
+            found = _Found(path, each, "own", (), "own")
+        if found is not None:
             inside.append(path)
         if found is not None and found.kind:
             yield found
@@ -102,6 +112,9 @@ class NnxWeight(Weight):
     def frozen(self) -> bool:
         return False
 
+    def freeze(self, frozen: bool = True) -> None:  # noqa: ARG002
+        raise no_switch(self.name)
+
 
 def value_of(variable: Any) -> Any:
     return variable.get_value() if hasattr(variable, "get_value") else variable.value
@@ -126,6 +139,9 @@ class NnxHolder(Holder):
     def weights(self) -> Mapping[str, Weight]:
         return self._weights
 
+    def mask_tree(self, masks: Mapping[str, Array], whole: bool) -> Any:
+        return mask_tree(self.subject, masks, whole)
+
     def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
         module = self.found.module
 
@@ -138,6 +154,67 @@ class NnxHolder(Holder):
         sizes = [cell.hidden_features for cell in self.found.cells]
         first = next(iter(self._weights.values())).native()
         return run(self.found.how, call, sizes, "LSTM" in self.found.kind, x, state, first)
+
+
+class NnxOwn(Holder):
+    """A layer of the user's own in an NNX module."""
+
+    framework = "flax"
+
+    def __init__(
+        self, given: Any, module: Any, layout: Layout, weights: dict[str, Weight], callers: Sequence[Caller]
+    ):
+        self.given, self.subject, self.layouts, self.callers = given, module, (layout,), callers
+        self.version = str(sys.modules["flax"].__version__)
+        self.unproved = True
+        self._weights = weights
+
+    @property
+    def weights(self) -> Mapping[str, Weight]:
+        return self._weights
+
+    def mask_tree(self, masks: Mapping[str, Array], whole: bool) -> Any:
+        return mask_tree(self.given, masks, whole)
+
+    def ways(self, letters: str, cells: int) -> Iterator[Way]:
+        example = next(iter(self._weights.values())).native()
+        if self.called is not None:
+            yield from said(self.called, self.result, letters, cells, example)
+        else:
+            yield from ways_of(self.callers, letters, cells, example)
+
+
+def _own(given: Any, module: Any, layout: Layout, outer: Path = ()) -> Iterator[Holder]:
+    """The layers in a module that a layout describes, called as they are: x first, or a cell's carry first."""
+    nnx = sys.modules["flax.nnx"]
+    weights: dict[str, Weight] = {name: NnxWeight(each, name) for name, each in variables_of(module, outer)}
+    whole = NnxOwn(given, module, layout, weights, ())
+    matches = matches_of(whole.tensors(), layout)
+    if not matches:
+        yield whole
+    graph = {"/".join((*outer, *map(str, path))): each for path, each in nnx.iter_graph(module) if callable(each)}
+    parts = {path: each for path, each in graph.items() if isinstance(each, nnx.Module)}
+    for match in matches:
+        callers = []
+        for path in around(list(parts), match, matches, "/"):
+            callers += _callers(path or "layer", parts[path])
+        yield NnxOwn(given, module, layout, only(weights, match), callers)
+
+
+def _callers(how: str, module: Any) -> list[Caller]:
+    return [Caller(how, lambda: module), Caller(f"{how} (carry first)", lambda: carry_first(module))]
+
+
+def mask_tree(subject: Any, masks: Mapping[str, Array], whole: bool) -> Any:
+    """The masks in the shape of ``nnx.state(model, nnx.Param)``, which is what optax is given."""
+    nnx, jax = sys.modules["flax.nnx"], sys.modules["jax"]
+    state = nnx.state(subject, nnx.Param)
+
+    def mask(path: Any, array: Any) -> Any:
+        name = "/".join(str(getattr(key, "key", getattr(key, "idx", ""))) for key in path if not hasattr(key, "name"))
+        return mask_of(array, masks.get(name), whole)
+
+    return jax.tree_util.tree_map_with_path(mask, state)
 
 
 def variables_of(module: Any, outer: Path) -> Iterator[tuple[str, Any]]:

@@ -246,7 +246,7 @@ class Live(Layer):
         return proof
 
     def _ways(self) -> Iterator[Way]:
-        return self.holder.ways(states_of(self.cell), len(self.cells))
+        return self.holder.ways(states_of(self.cell), len(self.cells)) if self.whole else iter(())
 
     def _zeros(self, batch: int) -> tuple[Array, ...]:
         """States of zeros, as :func:`gw.run` takes them."""

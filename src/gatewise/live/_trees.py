@@ -162,6 +162,26 @@ class TreeWeight(Weight):
     def frozen(self) -> bool:
         return False
 
+    def freeze(self, frozen: bool = True) -> None:  # noqa: ARG002
+        raise no_switch(self.name)
+
+
+def no_switch(name: str) -> UsageError:
+    return UsageError(
+        f"{name} is an array, which knows nothing of training: what leaves it out is the optimizer.",
+        next="Mask the updates: optax.chain(optimizer, optax.masked(optax.set_to_zero(), gw.select(…).mask_tree(whole=True))), "
+        "or multiply the updates by 1 - gw.select(…).mask_tree() for a part of an array.",
+    )
+
+
+def mask_of(array: Any, chosen: Array | None, whole: bool) -> Any:
+    """What stands for an array in a tree of masks: one boolean, or booleans of its library in its shape."""
+    import numpy as np
+
+    if whole:
+        return chosen is not None
+    return library_of(array).made(np.zeros(array.shape, bool) if chosen is None else chosen)
+
 
 class TreeHolder(Holder):
     """The arrays of a tree, or those of one part of it, by the paths to them."""
@@ -179,9 +199,8 @@ class TreeHolder(Holder):
         names = {each: self.joint.join(each) for each in paths}
         self._weights = {name: TreeWeight(tree, each, name) for each, name in names.items()}
         self.libraries = list({id(found): found for found in map(library_of, map(tree.arrays.get, paths))}.values())
-        self.framework = framework or next(
-            (library.writers[0] for library in self.libraries if library.writers), "numpy"
-        )
+        self.framework = framework or next((library.name for library in self.libraries), "numpy")
+        self.version = str(getattr(sys.modules.get(self.framework), "__version__", ""))
 
     @property
     def weights(self) -> Mapping[str, Weight]:
@@ -199,13 +218,26 @@ class TreeHolder(Holder):
     def result(self) -> Any:
         return self.tree.result()
 
-    def part(self, path: Path | None = None) -> Any:
-        """A part of the tree as it is now."""
-        value = self.tree.now()
-        for key in self.at if path is None else path:
-            found = node_of(value)
-            value = dict(found.children)[key] if found else value
-        return value
+    def mask_tree(self, masks: Mapping[str, Array], whole: bool) -> Any:
+        """In the shape of the tree of parameters (of a pair, of its second); None in the place of what is no array."""
+        chosen = {path: masks.get(self.joint.join(path)) for path in self.tree.arrays}
+
+        def leaf(path: Path, value: Any) -> Any:
+            return mask_of(value, chosen[path], whole) if path in chosen else None
+
+        return mapped(self.tree.given, leaf)
+
+    def part(self) -> Any:
+        """The part of the tree that it is, as it is now."""
+        return part_of(self.tree.now(), self.at)
 
 
-__all__ = ["Path", "Tree", "TreeHolder", "TreeWeight", "mapped", "node_of", "walk"]
+def part_of(tree: Any, path: Path) -> Any:
+    """What lies in a tree at a path."""
+    for key in path:
+        found = node_of(tree)
+        tree = dict(found.children)[key] if found else tree
+    return tree
+
+
+__all__ = ["Path", "Tree", "TreeHolder", "TreeWeight", "mapped", "node_of", "part_of", "walk"]

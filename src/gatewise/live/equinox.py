@@ -15,7 +15,9 @@ from ..layouts import Layout
 from ..layouts import layout as layout_called
 from ._custom import layout_of
 from ._jax import scanned, states
-from ._trees import Path, Tree, TreeHolder, walk
+from ._own import Caller
+from ._tree_own import owned
+from ._trees import Path, Tree, TreeHolder, part_of, walk
 from ._weight import Holder
 
 if TYPE_CHECKING:
@@ -27,25 +29,58 @@ _LETTERS = {"LSTMCell": "hc", "GRUCell": "h"}
 def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
     """Equinox's cells in a module or a tree of such."""
     equinox = sys.modules.get("equinox")
-    if equinox is None or layout is not None:
+    if equinox is None:
         return
-    found = [(path, kind) for path, each in walk(subject, stop=_is_layer) if (kind := _kind(each))]
-    if found:
-        tree = Tree(subject)
-        for path, kind in found:
-            yield EquinoxHolder(tree, path, kind)
+    if layout is not None:
+        if isinstance(subject, equinox.Module):
+            yield from _own(Tree(subject), layout)
+        return
+    found = [(path, each) for path, each in walk(subject, stop=_is_layer) if _is_layer(each)]
+    tree = Tree(subject if found else ())
+    for path, each in found:
+        described = _described(each)
+        if described is None:
+            yield EquinoxHolder(tree, path, _kind(each))
+        else:
+            yield from _own(tree, described, path)
+
+
+def _own(tree: Tree, layout: Layout, at: Path = ()) -> Iterator[Holder]:
+    """Layers of the user's own; modules take one example, as Equinox's do, or whole batches."""
+    equinox = sys.modules["equinox"]
+    parts = {
+        ".".join(path): path
+        for path, each in walk(tree.given) if path[: len(at)] == at and isinstance(each, equinox.Module) and callable(each)
+    }  # fmt: skip
+
+    def callers(path: str) -> list[Caller]:
+        how = path or "layer"
+        return [
+            Caller(f"jax.vmap({how})", lambda: _vmapped(part_of(tree.now(), parts[path]))),
+            Caller(how, lambda: part_of(tree.now(), parts[path])),
+        ]
+
+    yield from owned(tree, layout, callers, list(parts), at=at, framework="equinox", separator=".")
+
+
+def _vmapped(function: Any) -> Any:
+    return sys.modules["jax"].vmap(function)
 
 
 def _kind(value: Any) -> str:
     """The class of equinox.nn that a module is, or is made of; "" where it is none, or described by its user."""
-    if layout_of(value) is not None:
+    if _described(value) is not None:
         return ""
     names = (each.__name__ for each in type(value).__mro__ if each.__module__ == "equinox.nn._rnn")
     return next((name for name in names if name in _LETTERS), "")
 
 
 def _is_layer(value: Any) -> bool:
-    return bool(_kind(value)) or layout_of(value) is not None
+    return bool(_kind(value)) or _described(value) is not None
+
+
+def _described(value: Any) -> Layout | None:
+    return layout_of(value) if isinstance(value, sys.modules["equinox"].Module) else None
 
 
 class EquinoxHolder(TreeHolder):
@@ -53,7 +88,7 @@ class EquinoxHolder(TreeHolder):
 
     def __init__(self, tree: Tree, path: Path, kind: str):
         super().__init__(tree, path, framework="equinox", layouts=(layout_called(f"equinox.{kind}"),), separator=".")
-        self.kind, self.version = kind, str(sys.modules["equinox"].__version__)
+        self.kind = kind
 
     def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
         jax: Any = sys.modules["jax"]

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from ..layouts import Layout
 from ..layouts import layout as layout_called
 from ._arrays import as_numpy, dtype_of, is_array, like
+from ._calls import Way
 from ._custom import layout_of
 from ._functions import activation_of
+from ._own import Caller, around, matches_of, only, said, ways_of
+from ._trees import mask_of
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -27,16 +30,21 @@ _LAYERS = ("LSTM", "GRU", "RNN")
 def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
     """The recurrent layers in an MLX module."""
     nn = sys.modules.get("mlx.nn")
-    if nn is None or layout is not None or not isinstance(subject, nn.Module):
+    if nn is None or not isinstance(subject, nn.Module):
+        return
+    if layout is not None:
+        yield from _own(subject, "", subject, layout)
         return
     inside: list[str] = []
     for path, module in sorted(subject.named_modules(), key=_place):
         if any(path.startswith(f"{outer}." if outer else "") for outer in inside):
             continue
-        kind = _kind(module)
+        kind, described = _kind(module), layout_of(module)
         if kind:
             yield MlxHolder(subject, path, module, kind)
-        if kind or layout_of(module) is not None:
+        if described is not None:
+            yield from _own(subject, path, module, described)
+        if kind or described is not None:
             inside.append(path)
 
 
@@ -86,24 +94,76 @@ class MlxWeight(Weight):
         change(keys=[self.attribute], recurse=False)
 
 
-class MlxHolder(Holder):
-    """An LSTM, a GRU or an RNN of MLX."""
+class MlxLayer(Holder):
+    """A module with arrays in it.  ``subject`` is the model that was given."""
 
     framework = "mlx"
 
-    def __init__(self, subject: Any, path: str, module: Any, kind: str):
-        self.subject, self.path, self.module, self.kind = subject, path, module, kind
+    def __init__(self, subject: Any, path: str, module: Any, layout: Layout):
+        self.subject, self.path, self.module, self.layouts = subject, path, module, (layout,)
         self.version = str(sys.modules["mlx.core"].__version__)
-        self.layouts = (layout_called(f"mlx.{kind}"),)
-        prefix = f"{path}." if path else ""
-        names = [name for name, each in module.items() if is_array(each)]
-        self._weights = {prefix + name: MlxWeight(module, name, prefix + name) for name in names}
-        if kind == "RNN":
-            self.meaning = {"activation": activation_of(module.nonlinearity, called)}
+        self._weights: dict[str, Weight] = dict(_weights(module, f"{path}." if path else ""))
 
     @property
     def weights(self) -> Mapping[str, Weight]:
         return self._weights
+
+    def mask_tree(self, masks: Mapping[str, Array], whole: bool) -> Any:
+        """In the shape of ``model.parameters()``."""
+        utils = sys.modules["mlx.utils"]
+        leaves = utils.tree_flatten(self.subject.parameters())
+        return utils.tree_unflatten([(name, mask_of(each, masks.get(name), whole)) for name, each in leaves])
+
+
+def _weights(module: Any, prefix: str) -> Iterator[tuple[str, Weight]]:
+    """Every array in a module and in the modules below it."""
+    for path, each in sorted(module.named_modules(), key=_place):
+        below = f"{prefix}{path}." if path else prefix
+        for name, value in each.items():
+            if is_array(value):
+                yield below + name, MlxWeight(each, name, below + name)
+
+
+class MlxOwn(MlxLayer):
+    """A layer of the user's own."""
+
+    unproved = True
+    callers: Sequence[Caller] = ()
+
+    def ways(self, letters: str, cells: int) -> Iterator[Way]:
+        example = next(iter(self._weights.values())).native()
+        if self.called is not None:
+            yield from said(self.called, lambda: self.module, letters, cells, example)
+        else:
+            yield from ways_of(self.callers, letters, cells, example)
+
+
+def _own(subject: Any, path: str, module: Any, layout: Layout) -> Iterator[Holder]:
+    """The layers in a module that a layout describes."""
+    whole = MlxOwn(subject, path, module, layout)
+    matches = matches_of(whole.tensors(), layout)
+    if not matches:
+        yield whole
+    prefix = f"{path}." if path else ""
+    parts = {(prefix + at if at else path): each for at, each in module.named_modules() if callable(each)}
+    for match in matches:
+        holder = MlxOwn(subject, path, module, layout)
+        holder._weights = only(holder._weights, match)
+        holder.callers = [_caller(near, parts[near]) for near in around(list(parts), match, matches, ".")]
+        yield holder
+
+
+def _caller(path: str, module: Any) -> Caller:
+    return Caller(path or "layer", lambda: module)
+
+
+class MlxHolder(MlxLayer):
+    """An LSTM, a GRU or an RNN of MLX."""
+
+    def __init__(self, subject: Any, path: str, module: Any, kind: str):
+        super().__init__(subject, path, module, layout_called(f"mlx.{kind}"))
+        if kind == "RNN":
+            self.meaning = {"activation": activation_of(module.nonlinearity, called)}
 
     def run(self, x: Array, state: Sequence[Array] | None) -> tuple[Array, tuple[Array, ...] | None]:
         mx = sys.modules["mlx.core"]
