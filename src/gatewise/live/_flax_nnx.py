@@ -161,9 +161,7 @@ class NnxOwn(Holder):
 
     framework = "flax"
 
-    def __init__(
-        self, given: Any, module: Any, layout: Layout, weights: dict[str, Weight], callers: Sequence[Caller]
-    ):
+    def __init__(self, given: Any, module: Any, layout: Layout, weights: dict[str, Weight], callers: Sequence[Caller]):
         self.given, self.subject, self.layouts, self.callers = given, module, (layout,), callers
         self.version = str(sys.modules["flax"].__version__)
         self.unproved = True
