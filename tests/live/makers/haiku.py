@@ -16,7 +16,9 @@ FEATURE, UNIT = 3, 5
 def numbers(subject: Any) -> list[np.ndarray]:
     import jax
 
-    return [np.array(leaf, np.float32) for leaf in jax.tree.leaves(subject[1] if isinstance(subject, tuple) else subject)]
+    return [
+        np.array(leaf, np.float32) for leaf in jax.tree.leaves(subject[1] if isinstance(subject, tuple) else subject)
+    ]
 
 
 def _made(function: Any, *inputs: Any) -> Any:
