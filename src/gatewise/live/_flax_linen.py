@@ -45,7 +45,8 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
         yield from _own(given, layout)
         return
     claimed: set[Path] = set()
-    for found in _found(_bound(given)):
+    recurrent = list(_found(_bound(given)))
+    for found in recurrent:
         at = (*given.params, *found.path)
         claimed |= {path for path in given.tree.arrays if path[: len(at)] == at}
         if found.kind:
@@ -53,6 +54,17 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
     rest = TreeHolder(given.tree, framework="flax", without=frozenset(claimed))
     if rest.weights:
         yield rest
+    elif not any(found.kind for found in recurrent):
+        raise _none(given.module, recurrent)
+
+
+def _none(module: Any, recurrent: list[_Found]) -> UsageError:
+    odd = ", ".join(f"{type(each.module).__name__} at {'/'.join(each.path) or 'the top'}" for each in recurrent)
+    return UsageError(
+        f"the linen module {type(module).__name__} holds no recurrent layer that gatewise knows{f' ({odd})' if odd else ''}.",
+        next="It knows LSTMCell, OptimizedLSTMCell, GRUCell, MGUCell and SimpleCell (not residual), in RNN and Bidirectional; "
+        "describe a layer of your own with layout=.",
+    )
 
 
 def _own(given: _Given, layout: Layout) -> Iterator[Holder]:

@@ -204,9 +204,11 @@ def _callers(how: str, module: Any) -> list[Caller]:
 
 
 def mask_tree(subject: Any, masks: Mapping[str, Array], whole: bool) -> Any:
-    """The masks in the shape of ``nnx.state(model, nnx.Param)``, which is what optax is given."""
+    """The masks in the shape of ``nnx.as_pure(nnx.state(model, nnx.Param))``, which is what ``nnx.Optimizer`` gives optax; it is
+    a prefix of the state itself."""
     nnx, jax = sys.modules["flax.nnx"], sys.modules["jax"]
     state = nnx.state(subject, nnx.Param)
+    state = nnx.as_pure(state) if hasattr(nnx, "as_pure") else state
 
     def mask(path: Any, array: Any) -> Any:
         name = "/".join(str(getattr(key, "key", getattr(key, "idx", ""))) for key in path if not hasattr(key, "name"))

@@ -20,6 +20,15 @@ def numbers(subject: Any) -> list[np.ndarray]:
     return [np.array(leaf, np.float32) for leaf in jax.tree.leaves(eqx.filter(subject, eqx.is_array))]
 
 
+def gradients(subject: Any, loss: Any) -> list[np.ndarray]:
+    import equinox as eqx
+    import jax
+
+    return [
+        np.array(leaf, np.float32) for leaf in jax.tree.leaves(eqx.filter(eqx.filter_grad(loss)(subject), eqx.is_array))
+    ]
+
+
 def cell(kind: str, feature: int = FEATURE, **said: Any) -> Any:
     import equinox as eqx
     import jax

@@ -32,6 +32,22 @@ def numbers(subject: Any) -> list[np.ndarray]:
     return [np.array(leaf, np.float32) for leaf in jax.tree.leaves(tree)]
 
 
+def gradients(subject: Any, loss: Any) -> list[np.ndarray]:
+    import jax
+    from flax import nnx
+
+    if isinstance(subject, nnx.Module):
+        return [np.array(leaf, np.float32) for leaf in jax.tree.leaves(nnx.grad(loss)(subject))]
+    found = jax.grad(lambda tree: loss(_with_variables(subject, tree)))(variables_of(subject))
+    return [np.array(leaf, np.float32) for leaf in jax.tree.leaves(found)]
+
+
+def _with_variables(subject: Any, tree: Any) -> Any:
+    if isinstance(subject, tuple):
+        return subject[0], tree
+    return subject.replace(params=tree) if hasattr(subject, "apply_fn") else subject.unbind()[0].bind(tree)
+
+
 def variables_of(subject: Any) -> Any:
     """The variables of a bound module, of a pair of a module and its variables, of a train state."""
     if isinstance(subject, tuple):

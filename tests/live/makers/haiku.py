@@ -21,6 +21,16 @@ def numbers(subject: Any) -> list[np.ndarray]:
     ]
 
 
+def gradients(subject: Any, loss: Any) -> list[np.ndarray]:
+    import jax
+
+    if isinstance(subject, tuple):
+        found = jax.grad(lambda params: loss((subject[0], params)))(subject[1])
+    else:
+        found = jax.grad(loss)(subject)
+    return [np.array(leaf, np.float32) for leaf in jax.tree.leaves(found)]
+
+
 def _made(function: Any, *inputs: Any) -> Any:
     import haiku as hk
     import jax

@@ -21,6 +21,15 @@ def numbers(module: Any) -> list[np.ndarray]:
     return [np.array(leaf.astype(mx.float32)) for _, leaf in tree_flatten(module.parameters())]
 
 
+def gradients(module: Any, loss: Any) -> list[np.ndarray]:
+    import mlx.core as mx
+    from mlx import nn
+    from mlx.utils import tree_flatten
+
+    found = nn.value_and_grad(module, loss)(module)[1]
+    return [np.array(leaf.astype(mx.float32)) for _, leaf in tree_flatten(found)]
+
+
 def layer(kind: str, feature: int = FEATURE, nonlinearity: str = "", dtype: str = "", **said: Any) -> Any:
     import mlx.core as mx
     from mlx import nn
