@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .cursor import Limits
     from .doctor import diagnose, repair
     from .edit.biases import merge_biases, split_biases
+    from .edit.flatten import flatten_parameters
     from .edit.forget_bias import set_forget_bias
     from .edit.freeze import freeze, unfreeze
     from .edit.initialise import initialise
@@ -44,6 +45,7 @@ _HOME = {
     **dict.fromkeys(("Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"), "checkpoint"),
     "Limits": "cursor",
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
+    "flatten_parameters": "edit.flatten",
     "set_forget_bias": "edit.forget_bias",
     **dict.fromkeys(("freeze", "unfreeze"), "edit.freeze"),
     "initialise": "edit.initialise",
@@ -66,7 +68,7 @@ _HOME = {
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part",
     "Proof", "Selection", "Stack",
-    "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "freeze", "initialise",
+    "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "flatten_parameters", "freeze", "initialise",
     "layout", "layouts", "legacy_torch", "merge_biases", "of", "open", "prune_units", "repair", "run", "save", "select", "set_forget_bias",
     "split_biases", "statistics", "unfreeze", "verify",
 ]  # fmt: skip

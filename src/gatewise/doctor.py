@@ -36,7 +36,7 @@ from .containers import Container, Draft, container, container_for_writing, cont
 from .containers._keras_draft import KerasDraft
 from .containers._write import atomic
 from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError, WriteRefused
-from .live import duplicate
+from .live import Live, LiveModel, duplicate
 from .proof import prove
 from .tensors import StoredTensor, Tensors
 
@@ -48,7 +48,7 @@ _BLOCKS = ("breaks", "unsafe")  # a repaired file must have none of these left
 def diagnose(subject: Any, *, target: str | None = None) -> list[Finding]:
     """What will break, be slow, be unsafe or give wrong numbers, the worst first.  Nothing is changed, nothing is run.
 
-    ``subject``  a path, a Checkpoint, or a live module or layer
+    ``subject``  a path, a Checkpoint, a module in memory or what :func:`gw.of` gave for it
     ``target``   ``torch==2.13``, ``keras==3``: only what matters there
     """
     return list(examine(_patient(subject, target)))
@@ -56,6 +56,7 @@ def diagnose(subject: Any, *, target: str | None = None) -> list[Finding]:
 
 def _patient(subject: Any, target: str | None) -> Patient:
     wanted = Target.parse(target) if target else None
+    subject = _object(subject)
     if isinstance(subject, (str, os.PathLike)):
         try:
             subject = open(subject)
@@ -66,6 +67,11 @@ def _patient(subject: Any, target: str | None) -> Patient:
     if isinstance(subject, Checkpoint):
         return Patient(checkpoint=subject, target=wanted)
     return Patient(live=subject, target=wanted)
+
+
+def _object(subject: Any) -> Any:
+    """The object in memory that :func:`gw.of` was given, where its answer is handed over."""
+    return subject.subject if isinstance(subject, Live | LiveModel) else subject
 
 
 @dataclass(frozen=True)
@@ -221,6 +227,7 @@ def repair(
     ``dry_run``  say what would be done, write nothing
     A healthy file is copied as it is.  Raises NotRepresentable, WriteRefused, ProofFailed, ContainerError.
     """
+    subject = _object(subject)
     if not isinstance(subject, (str, os.PathLike, Checkpoint)):
         return _repair_object(subject, dry_run, in_place)
     path = subject.path if isinstance(subject, Checkpoint) else os.fspath(subject)

@@ -70,16 +70,16 @@ def names_of_states(cell: str) -> tuple[str, ...]:
     return tuple(f"{letter}_n" for letter in states_of(cell))
 
 
-def random_input(stack: Stack) -> tuple[Array, tuple[Any, ...]]:
-    """x [3, 7, feature] and initial states of a stack: fixed random numbers, the same on every machine."""
+def random_input(stack: Stack, batch: int = BATCH) -> tuple[Array, tuple[Any, ...]]:
+    """x [batch, 7, feature] and initial states of a stack: fixed random numbers, the same on every machine."""
     import numpy as np
 
     random = np.random.default_rng(SEED)
-    x = random.standard_normal((BATCH, TIME, stack[0, "forward"].feature))
+    x = random.standard_normal((batch, TIME, stack[0, "forward"].feature))
 
     def start(letter: str) -> list[Array]:
         sizes = [weights.hidden if letter == "h" else weights.unit for _, weights in stack]
-        values = [0.5 * random.standard_normal((BATCH, size)) for size in sizes]
+        values = [0.5 * random.standard_normal((batch, size)) for size in sizes]
         return [np.abs(value) + 0.5 for value in values] if letter == "n" else values  # a normaliser is positive
 
     return x, tuple(start(letter) for letter in states_of(stack.cell))
@@ -134,7 +134,8 @@ def compared(
     errors = {"y": _output_error(y, ran.y, ran.final[0], stack, False)}
     for name, mine, theirs in zip(names_of_states(stack.cell), ran.final, final or (), strict=False):
         errors[name] = largest(mine, _recorded_final(name, theirs, mine))
-    return Proof(max(errors.values(), key=_badness), tuple(errors), TIME, BATCH, against, tolerance)
+    batch, time = ran.x.shape[:2]
+    return Proof(max(errors.values(), key=_badness), tuple(errors), time, batch, against, tolerance)
 
 
 def largest(one: Any, other: Any) -> float:

@@ -197,7 +197,7 @@ def test_a_layer_that_cannot_be_called_is_told_what_was_tried() -> None:
 
     with pytest.raises(UsageError, match=r"could not be called .*no 3 axes, please.*run=lambda"):
         gw.of(lstm(fails), layout=FIOG)
-    with pytest.raises(UsageError, match=r"gave \[3, 7, 3\], wanted \[3, 7, 4\]"):
+    with pytest.raises(UsageError, match=r"gave \[7, 7, 3\], wanted \[7, 7, 4\]"):
         gw.of(lstm(lambda _layer, x: x), layout=FIOG)
 
 

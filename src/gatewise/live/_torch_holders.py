@@ -16,10 +16,11 @@ from ..tensors import Declared
 from . import torch as live
 from ._calls import Way
 from ._custom import layout_of
+from ._torch_chunks import Chunked
 from ._torch_computed import parameters_of, undropped, weight_drop
 from ._torch_own import calls, every, owned, states_as, version
 from ._torch_quantised import SUPPOSED, PackedWeight, kind_of_numbers, unpacked
-from ._torch_weight import TorchParameters, TorchWeight, as_numpy, as_tensor
+from ._torch_weight import TorchWeight, as_numpy, as_tensor
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _CLASSES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 
 
-class TorchHolder(TorchParameters):
+class TorchHolder(Chunked):
     """One of torch's own recurrent modules, or one of a class made of it.  ``home`` and ``kind``: that class's."""
 
     def __init__(self, path: str, module: Any, home: str, kind: str, around: Any = None):

@@ -12,8 +12,9 @@ from ..layouts import Layout, Match, recognise
 from . import torch as live
 from ._calls import Reading, Tools, Way, readings, ways
 from ._custom import Run
+from ._torch_chunks import Chunked
 from ._torch_computed import buffers_of, parameters_of, parametrized, undropped
-from ._torch_weight import TorchParameters, TorchWeight, as_numpy, as_tensor
+from ._torch_weight import TorchWeight, as_numpy, as_tensor
 from ._weight import Weight
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def states_as(state: Sequence[Array] | None, like: Any) -> tuple[Any, ...] | Non
     return None if state is None else tuple(as_tensor(each, like) for each in state)
 
 
-class TorchOwn(TorchParameters):
+class TorchOwn(Chunked):
     """A layer of the user's own.  ``callers``: the modules that may be called for it, by their paths, the innermost first."""
 
     def __init__(

@@ -28,7 +28,7 @@ class TorchWeight(Weight):
 
     def __init__(self, module: Any, attribute: str, name: str, around: Any = None):
         self.module, self.attribute, self.name, self._around = module, attribute, name, around
-        tensor = self._now()
+        tensor = self.tensor()
         self.dtype = str(tensor.dtype).removeprefix("torch.")
         self.shape = tuple(tensor.shape)
 
@@ -42,12 +42,13 @@ class TorchWeight(Weight):
         maker = self.maker
         return getattr(self.module, self.attribute) if maker is None else maker.compute()
 
-    def _now(self) -> Any:
+    def tensor(self) -> Any:
+        """It as it is now, without its history.  The memory is the parameter's own, or where it is computed nobody's."""
         with live.quiet(self.module):
             return self._whole().detach()
 
     def _numbers(self) -> Any:
-        tensor = self._now()
+        tensor = self.tensor()
         if tensor.is_meta:
             raise UsageError(
                 f"{self.name} has a shape and no numbers: its module is on torch's meta device.",
@@ -57,11 +58,11 @@ class TorchWeight(Weight):
 
     @property
     def shared(self) -> bool:  # type: ignore[override]
-        return self.maker is None and in_reach(self._now())
+        return self.maker is None and in_reach(self.tensor())
 
     @property
     def fallible(self) -> bool:  # type: ignore[override]
-        return self.maker is not None or self._now().is_meta
+        return self.maker is not None or self.tensor().is_meta
 
     def native(self) -> Any:
         with live.still(self.module):
@@ -72,7 +73,7 @@ class TorchWeight(Weight):
 
     def data(self) -> Any:
         """The storage and the place in it, so that neighbours and shared weights can be told."""
-        tensor = self._now()
+        tensor = self.tensor()
         if not self.shared or not tensor.numel():
             return self.array
         import torch
@@ -133,7 +134,7 @@ class TorchWeight(Weight):
         part = elements if not elements.all() else ~elements
         if part.any() or frozen_part(self.module, self.attribute) is not None:
             with torch.no_grad():
-                hold(self.module, self.attribute, torch.from_numpy(part).to(self._now().device))
+                hold(self.module, self.attribute, torch.from_numpy(part).to(self.tensor().device))
         self.freeze(bool(elements.all()))
 
     @property

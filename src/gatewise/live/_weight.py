@@ -198,6 +198,17 @@ class Holder:
             f"the parameters of {self.framework} are no tree.", next="Use .masks(), by the tensors' names."
         )
 
+    def chunks(self, names: Sequence[str]) -> int:  # noqa: ARG002
+        """In how many pieces of memory these weights lie, in this order."""
+        raise UsageError(
+            f"{described(self.subject)} has no say in where its weights lie.",
+            next="That matters to torch's layers alone.",
+        )
+
+    def flatten(self, names: Sequence[str], by_framework: bool) -> str:  # noqa: ARG002
+        """Put these weights end to end in one piece of memory, by the framework's own means or ours: what was done."""
+        raise UsageError(f"{described(self.subject)} has no say in where its weights lie.")
+
     def numpy(self, value: Any) -> Array:
         """A value of the user's as numpy: a number, a list, an array or tensor of any framework."""
         import numpy as np

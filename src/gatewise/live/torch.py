@@ -261,14 +261,17 @@ def computed(layer: Any) -> bool:
 
 
 def scattered(layer: Any) -> int:
-    """In how many chunks of GPU memory a layer's weights lie; 0 where that is one, or where cuDNN does not run them."""
+    """In how many chunks of GPU memory a layer's weights lie in cuDNN's order; 0 where that is one, or where cuDNN does not
+    run them."""
     import torch
+
+    from ._torch_chunks import chunks
 
     held = [weight for weight in weights(layer).values() if weight is not None]
     if not held or not all(_on_cudnn(torch, weight) for weight in held):
         return 0
-    chunks = len({weight.untyped_storage().data_ptr() for weight in held})
-    return chunks if chunks > 1 else 0
+    count = chunks(sorted(held, key=lambda weight: weight.ndim == 1))  # every matrix, then every bias
+    return count if count > 1 else 0
 
 
 def _on_cudnn(torch: Any, weight: Any) -> bool:
