@@ -177,6 +177,21 @@ def test_a_wrong_order_of_gates_is_refused_with_the_distance() -> None:
     assert gw.of(lstm(batch_first), layout=wrong, check=False).name == ""
 
 
+@pytest.mark.parametrize(
+    ("gates", "said", "hint"),
+    [
+        ("ifog", {}, "With gates='fiog' it agrees."),
+        ("fiog", {"forget_bias": 1.0}, "With forget_bias=0.0 it agrees."),
+        ("gofi", {"forget_bias": 1.0}, "With gates='fiog' and forget_bias=0.0 it agrees."),
+    ],
+)
+@pytest.mark.parametrize("forward", [batch_first, time_first, last_step, cell_of_list])
+def test_a_refusal_names_what_agrees_instead(gates: str, said: dict[str, Any], hint: str, forward: Any) -> None:
+    with pytest.raises(ProofFailed) as told:
+        gw.of(lstm(forward), layout=gw.Layout("mine.LSTM", "lstm", gates, parts=FIOG.parts), **said)
+    assert told.value.next == hint
+
+
 def test_a_forget_bias_that_the_layer_does_not_add_is_refused() -> None:
     with pytest.raises(ProofFailed):
         gw.of(lstm(batch_first), layout=FIOG, forget_bias=1.0)

@@ -19,6 +19,7 @@ from ..proof import TIME, Proof, Ran, compared, random_input
 from ..record import replace
 from ..weights import Stack
 from ._calls import Way, flattened
+from ._nearby import instead
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -85,29 +86,32 @@ def stacked(states: Any) -> Array:
 _TOLD = 4  # so many failed ways are told
 
 
-def believed(stack: Stack, ways: Iterable[Way], against: str, tolerance: float) -> tuple[Proof, Way]:
+def believed(stack: Stack, told: Layout, ways: Iterable[Way], against: str, tolerance: float) -> tuple[Proof, Way]:
     """The way of calling a layer whose numbers are the reference's, and the proof.  Raises ProofFailed where all differ,
-    with the nearest, and UsageError where none gave an output of the right shape."""
+    with the nearest, and what would agree instead, and UsageError where none gave an output of the right shape."""
     # As many sequences as steps, so that who takes one axis for the other computes something else and does not fail: the
     # kernels below a layer need not check what they are given, and may bring down the process.
     x, given = random_input(stack, TIME)
     state = tuple(stacked(each) for each in given)
     runs = _References(stack, x, state)
     best: tuple[Proof, Way] | None = None
-    told: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    outputs: list[tuple[bool, Array]] = []
     for way in ways:
-        for number, proof in _proofs(stack, way, runs, against, tolerance, told):
+        for number, y, proof in _proofs(stack, way, runs, against, tolerance, failures):
+            outputs.append((way.stated, y))
             if best is None or _better(proof, best[0]):
                 best = proof, replace(way, call=_only(way, number))
         if best is not None and best[0].same:
             return best
     if best is None:
-        raise _uncallable(stack, told)
+        raise _uncallable(stack, failures)
     proof, way = best
     raise ProofFailed(
         f"{stack.name or 'the layer'} computes something else than {stack.layout} with these weights: "
         f"max |Δ| = {proof.max_abs_error:.3g}, allowed {proof.tolerance:g} (called as {way.how}).",
-        next="Is the layout, its gate order or its dialect another?",
+        next=instead(stack, told, runs[True], outputs, tolerance)
+        or "Is the layout, its gate order or its dialect another?",
     )
 
 
@@ -126,9 +130,10 @@ class _References:
 
 
 def _proofs(
-    stack: Stack, way: Way, runs: _References, against: str, tolerance: float, told: dict[str, str]
-) -> Iterator[tuple[int, Proof]]:  # fmt: skip
-    """What one way's return value proves, in each of its readings, with the reading's number.  Why it proves nothing is added to ``told``."""
+    stack: Stack, way: Way, runs: _References, against: str, tolerance: float, failures: dict[str, str]
+) -> Iterator[tuple[int, Array, Proof]]:  # fmt: skip
+    """What one way's return value proves, in each of its readings: the reading's number, y and the proof.  Why it proves
+    nothing is added to ``failures``."""
     ran, start = runs[way.stated], "" if way.stated else ", from its own initial state"
     try:
         with warnings.catch_warnings():
@@ -136,13 +141,13 @@ def _proofs(
             found = list(way.call(runs.x, runs.state))
     except Exception as error:  # whatever the user's own code raises
         first = str(error).strip().partition("\n")[0]
-        told.setdefault(f"{type(error).__name__}: {first}"[:160], way.how)
+        failures.setdefault(f"{type(error).__name__}: {first}"[:160], way.how)
         return
     for number, (y, final) in enumerate(found):
         try:
-            yield number, compared(stack, ran, y, final, f"{against}, called as {way.how}{start}", tolerance)
+            yield number, y, compared(stack, ran, y, final, f"{against}, called as {way.how}{start}", tolerance)
         except (UsageError, TypeError, ValueError):
-            told.setdefault(f"gave {list(getattr(y, 'shape', ()))}, wanted {list(ran.y.shape)}", way.how)
+            failures.setdefault(f"gave {list(getattr(y, 'shape', ()))}, wanted {list(ran.y.shape)}", way.how)
 
 
 def _only(way: Way, number: int) -> Callable[[Any, Any], Iterator[Any]]:
@@ -157,8 +162,8 @@ def _better(one: Proof, other: Proof) -> bool:
     return one.same or (not other.same and not one.max_abs_error >= other.max_abs_error)
 
 
-def _uncallable(stack: Stack, told: dict[str, str]) -> UsageError:
-    said = [f"{how}: {why}" for why, how in told.items()]
+def _uncallable(stack: Stack, failures: dict[str, str]) -> UsageError:
+    said = [f"{how}: {why}" for why, how in failures.items()]
     more = f"; and {len(said) - _TOLD} more" if len(said) > _TOLD else ""
     return UsageError(
         f"{stack.name or 'the layer'} could not be called to check its layout ({'; '.join(said[:_TOLD])}{more}).",

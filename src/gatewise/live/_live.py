@@ -232,7 +232,7 @@ class Live(Layer):
         against = f"{self.holder.framework} {self.holder.version}".strip()
         if next(self._ways(), None) is not None:
             ways = self._ways() if self.holder.way is None else [self.holder.way]
-            proof, self.holder.way = believed(self, ways, against, allowed)
+            proof, self.holder.way = believed(self, self.match.layout, ways, against, allowed)
             return proof
         ran = run_of(self)
         y, final = self.run(ran.x, ran.state)
