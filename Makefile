@@ -32,7 +32,7 @@ quick: $(VENV)/.ready  ## the tests that need no framework; under a minute
 quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are installed
 	@$(PYTHON) tools/quick_pythons.py 3.10 3.13
 
-old-torch: $(VENV)/.frameworks  ## proves gw.legacy_torch() on torch 1.4, 1.7, 1.8, 1.13, 2.0 and today's (downloads gigabytes)
+old-torch: $(VENV)/.frameworks  ## proves gw.legacy_torch() and gw.of() on torch 1.4, 1.7, 1.8, 1.13, 2.0 and today's (downloads gigabytes)
 	$(BIN)/python tools/old_torch.py
 
 tf-keras:  ## tests Keras's layers in memory on TensorFlow: tf.keras 2.15, tf_keras, Keras 3 (downloads a gigabyte)

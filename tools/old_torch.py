@@ -1,9 +1,10 @@
-"""Proves gw.legacy_torch() on old versions of torch: `make old-torch`, or `python3 tools/old_torch.py 1.7.1 2.0.1`.
+"""Proves gw.legacy_torch() and gw.of() on old versions of torch: `make old-torch`, or `python3 tools/old_torch.py 1.7.1 2.0.1`.
 
 For each version an environment with a Python that it runs on, and that version without what it depends on (CUDA libraries:
 gigabytes that a CPU has no use for; empty stand-ins are compiled where it insists).  In it tools/old_torch_run.py loads every
 whole-module fixture that this version or an older one wrote, under legacy_torch(), and compares with the outputs recorded
 by the version that wrote it.  gatewise itself wants Python 3.10; the two files behind legacy_torch() run from 3.7 on.
+Where the version runs on 3.10, tools/old_torch_live.py proves layers in memory on it too: reading, writing, wrappers.
 
 A version that cannot be set up is a loud skip with the reason, never a silent one.  Standard library only.
 """
@@ -225,6 +226,20 @@ def prove(version: str, package: Path) -> dict[str, object]:
     return report
 
 
+def prove_live(version: str) -> dict[str, object] | None:
+    """What gatewise itself reports of layers in memory; None for a Python that is too old for it."""
+    python = python_for(version)
+    if subprocess.run([python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"]).returncode:
+        return None
+    command = [str(python), "-W", "ignore", str(ROOT / "tools" / "old_torch_live.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        return {"torch": version, "python": "", "proved": 0, "failed": [done.stderr.strip()[-600:]]}
+    report: dict[str, object] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
 def main(versions: list[str]) -> int:
     failed, proved = [], 0
     with tempfile.TemporaryDirectory() as folder:
@@ -238,9 +253,14 @@ def main(versions: list[str]) -> int:
             proved += 1
             print("torch {torch:8} Python {python:7} {proved:4} files load and compute what was recorded;"
                   " {dead:3} of them do not without legacy_torch()".format(**{"dead": 0, **report}), flush=True)  # fmt: skip
-            if report["failed"]:
-                failed.append(version)
-                print("\n".join(f"   FAILED {line}" for line in report["failed"]))  # type: ignore[attr-defined]
+            in_memory = prove_live(version)
+            if in_memory is not None:
+                print("                            {proved:4} kinds of layers in memory read as they run, and run as"
+                      " they were written".format(**in_memory), flush=True)  # fmt: skip
+            for each in filter(None, (report, in_memory)):
+                if each["failed"]:
+                    failed.append(version)
+                    print("\n".join(f"   FAILED {line}" for line in each["failed"]))  # type: ignore[attr-defined]
     if failed or not proved:
         print(f"!! FAILED on torch {', '.join(failed) or '(no version could be tried)'}", flush=True)
     return 1 if failed or not proved else 0

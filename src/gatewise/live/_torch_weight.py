@@ -189,8 +189,9 @@ def changed(tensor: Any) -> None:
     increment = getattr(torch.autograd.graph, "increment_version", None)
     if increment is not None:
         increment(tensor)
-    else:
-        tensor.copy_(tensor)
+    else:  # before 2.1: an operation in place on no element of it
+        with torch.no_grad():
+            tensor.narrow(0, 0, 0).zero_()
 
 
 def as_numpy(tensor: Any) -> Array:
