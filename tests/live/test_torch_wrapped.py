@@ -669,3 +669,28 @@ def test_a_refusal_is_always_ours() -> None:
     ):
         with pytest.raises(GatewiseError, match="holds no recurrent layer"):
             gw.of(module)
+
+
+def test_what_is_refused_in_one_layer_is_written_in_none() -> None:
+    import torch
+
+    from gatewise.live._live import write_all
+
+    model = torch.nn.ModuleDict(
+        {"a": fresh(), "b": pruned("l1_unstructured"), "c": old_spectral_norm(), "d": old_weight_norm()}
+    )
+    before = state_of(model)
+    layers = list(gw.of(model))
+    values = [
+        (live, {live.home(0, "forward", "recurrent_kernel", "f"): 0.0 if live.name == "b" else 0.25}) for live in layers
+    ]
+    with pytest.raises(UsageError, match="largest singular value"):
+        write_all(values)
+    assert same(state_of(model), before)
+    write_all([each for each in values if each[0].name != "c"])
+    assert [bool((live[0, "forward"].recurrent_kernel["f"] == 0.25).all()) for live in layers] == [
+        True,
+        False,
+        False,
+        True,
+    ]

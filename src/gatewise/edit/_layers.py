@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..layouts._code import Home
 from ..live import Live, LiveModel, of_several
+from ..live._live import write_all
 from ..selection import Selector
 
 if TYPE_CHECKING:
@@ -57,12 +58,9 @@ def masks(live: Live, homes: Sequence[Home]) -> dict[str, Array]:
 
 
 def written(subject: Any, layers: Sequence[Live], values: Sequence[tuple[Live, Mapping[Home, Any]]]) -> Any:
-    """Write gates of several layers: what is given back.  Raises UsageError where one value does not fit, before the first
-    is written."""
-    for live, of_live in values:
-        live.fitting(of_live)
-    for live, of_live in values:
-        live.write(of_live)
+    """Write gates of several layers: what is given back.  Raises UsageError where one value does not fit or is refused, and
+    then nothing is written."""
+    write_all(values)
     return given_back(subject, layers)
 
 

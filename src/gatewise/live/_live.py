@@ -6,7 +6,7 @@ Names, sizes, gates and meaning come from the same tables as a file's; what is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..cell import states_of
@@ -19,6 +19,7 @@ from ..selection import Selector
 from ..weights import ROLE_AXES, Gates, Stack, Weights
 from ._calls import Way
 from ._custom import believed, stacked
+from ._watched import watched
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -115,38 +116,7 @@ class Live(Layer):
 
     def write(self, values: Mapping[Home, Any]) -> None:
         """Write several gates, each tensor once.  Nothing is written when one value does not fit.  Raises UsageError."""
-        checked = self.fitting(values)
-        self._refuse_two_values(checked)
-        weights = [self.holder.weights[name] for name in dict.fromkeys(home.name for home in checked)]
-        undo: list[Callable[[], None]] = []
-        try:
-            for weight in sorted(weights, key=lambda weight: not weight.fallible):  # what may refuse comes first
-                if weight.fallible and len(weights) > 1:
-                    undo.append(weight.restorer())
-                with weight.edit() as array:
-                    for home, value in checked.items():
-                        if home.name == weight.name:
-                            home.slot(self.match, array).write(value)
-        except BaseException:
-            for restore in reversed(undo):
-                restore()
-            raise
-
-    def _refuse_two_values(self, values: Mapping[Home, Array]) -> None:
-        """Tied weights are one: what is written to two of their names must be the same."""
-        import numpy as np
-
-        first: dict[tuple[str, str, str], tuple[Home, Array]] = {}
-        for home, value in values.items():
-            if home.name not in self.tied:
-                continue
-            one = min((home.name, *self.tied[home.name]))
-            other, written = first.setdefault((one, home.role, home.gate), (home, value))
-            if not np.array_equal(written, value):
-                raise UsageError(
-                    f"{other.name} and {home.name} are one tensor (tied), which cannot hold two values.",
-                    next="Write one of them; the other has it too.",
-                )
+        write_all([(self, values)])
 
     @property
     def tied(self) -> Mapping[str, tuple[str, ...]]:
@@ -175,8 +145,9 @@ class Live(Layer):
             weight = self.weight_of(home)
             slot = home.slot(self.match, weight.array())
             view: Array = slot.read()
-            if not weight.shared or slot.relabel:  # writing here would change a copy
-                view.flags.writeable = False
+            if weight.shared and not slot.relabel:
+                return watched(view, lambda: weight.assign(weight.array()))
+            view.flags.writeable = False  # writing here would change a copy
             return view
 
         return read
@@ -260,6 +231,48 @@ class Live(Layer):
     @property
     def _width(self) -> int:
         return max(weights.feature + weights.hidden for _, weights in self)
+
+
+def write_all(values: Sequence[tuple[Live, Mapping[Home, Any]]]) -> None:
+    """Write gates of several layers: all of them, or where one value does not fit or is refused none.  Raises UsageError."""
+    checked = [(live, live.fitting(of_live)) for live, of_live in values]
+    _refuse_two_values(checked)
+    todo = [
+        (live, live.holder.weights[name], of_live)
+        for live, of_live in checked
+        for name in dict.fromkeys(home.name for home in of_live)
+    ]
+    undo: list[Callable[[], None]] = []
+    try:
+        for live, weight, of_live in sorted(todo, key=lambda each: not each[1].fallible):  # what may refuse comes first
+            if weight.fallible and len(todo) > 1:
+                undo.append(weight.restorer())
+            with weight.edit() as array:
+                for home, value in of_live.items():
+                    if home.name == weight.name:
+                        home.slot(live.match, array).write(value)
+    except BaseException:
+        for restore in reversed(undo):
+            restore()
+        raise
+
+
+def _refuse_two_values(checked: Sequence[tuple[Live, Mapping[Home, Array]]]) -> None:
+    """Tied weights are one: what is written to two of their names must be the same."""
+    import numpy as np
+
+    first: dict[tuple[str, str, str], tuple[Home, Array]] = {}
+    tied = [(live.tied, home, value) for live, of_live in checked if live.tied for home, value in of_live.items()]
+    for names, home, value in tied:
+        if home.name not in names:
+            continue
+        one = min((home.name, *names[home.name]))
+        other, written = first.setdefault((one, home.role, home.gate), (home, value))
+        if not np.array_equal(written, value):
+            raise UsageError(
+                f"{other.name} and {home.name} are one tensor (tied), which cannot hold two values.",
+                next="Write one of them; the other has it too.",
+            )
 
 
 def _transposed(found: tuple[int, ...], wanted: tuple[int, ...]) -> str | None:
