@@ -441,6 +441,32 @@ def test_a_layer_in_memory_is_saved_with_a_proof(target: str, tmp_path: Any) -> 
     assert np.abs(y - gw.of(module).run(x)[0]).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("name", "layout"), [("out.pt", None), ("out.keras", "keras"), ("out.onnx", "onnx"), ("out.npz", "flax")]
+)
+def test_every_layer_of_a_model_in_memory_is_saved_with_a_proof(name: str, layout: str | None, tmp_path: Any) -> None:
+    import torch
+
+    torch.manual_seed(1)
+    model = torch.nn.ModuleDict(
+        {"a": fresh(num_layers=2, bidirectional=True), "b": torch.nn.Linear(2, 2), "c": fresh("GRU")}
+    )
+    live = gw.of(model)
+    assert gw.save(live, tmp_path / name, layout).max_abs_error < 1e-6
+    found = gw.open(tmp_path / name).layers
+    assert [each.name for each in found] == (["a", "c"] if layout is None else ["a", "a_1", "c"])
+    x = np.random.default_rng(0).standard_normal((2, 6, 3))
+    assert np.abs(gw.run(found[-1], x)[0] - live["c"].run(x)[0]).max() < 1e-6
+    y = x
+    for each in found[:-1]:
+        y = gw.run(each, y)[0]
+    assert np.abs(y - live["a"].run(x)[0]).max() < 1e-6
+    if layout is None:
+        fresh("GRU").load_state_dict(
+            {key[2:]: value for key, value in torch.load(tmp_path / name).items() if key[0] == "c"}
+        )
+
+
 def test_a_sick_module_is_repaired_through_what_gw_of_gave() -> None:
     module = fresh()
     for name in ("_flat_weights", "_flat_weights_names", "_flat_weight_refs"):

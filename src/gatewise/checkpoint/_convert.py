@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -104,12 +104,20 @@ def _framework_of(wanted: str | Layout) -> str:
 
 
 def save(
-    stack: Stack, out: str | os.PathLike[str], layout: str | Layout | None = None, *, force: bool = False
-) -> Proof:
-    """Write one stack into a new file, in ``layout`` (or the stack's own), proved.  Raises as :func:`convert`."""
-    chosen = container_for_writing(out, framework=_framework_of(layout or stack.layout))
-    unit = unit_of(stack, (stack.name,), _target(stack, layout, chosen), None, [], [], alone=True)
-    proof = _write(out, chosen, [unit], [], True, force, {}, None)
+    stack: Stack | Iterable[Stack], out: str | os.PathLike[str], layout: str | Layout | None = None, *, force: bool = False
+) -> Proof:  # fmt: skip
+    """Write one stack, or several (what :func:`gw.of` gives for a model, a Checkpoint), into a new file, in ``layout`` (or
+    their own; a framework's name: in that framework's for each), proved.  Raises as :func:`convert`."""
+    stacks = [stack] if isinstance(stack, Stack) else list(stack)
+    if not stacks:
+        raise UsageError("there is no layer to save.", path=out)
+    chosen = container_for_writing(out, framework=_framework_of(layout or stacks[0].layout))
+    units: list[Unit] = []
+    for each in stacks:
+        taken = [name for unit in units for name in unit.names]
+        target = _target(each, layout, chosen)
+        units.append(unit_of(each, (each.name,), target, None, [], taken, alone=len(stacks) == 1))
+    proof = _write(out, chosen, units, [], True, force, {}, None)
     if proof is None:
         raise ProofFailed("nothing was compared.", path=out)
     return proof
