@@ -222,8 +222,9 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def main(check: bool) -> int:
     from indexes import main as indexes
+    from notebooks import main as notebooks
 
-    changed = 0
+    changed = notebooks(["--check"] * check)
     for page in pages():
         old, new = page.read_text(encoding="utf-8"), renewed(page, frameworks=True)
         if old == new:
