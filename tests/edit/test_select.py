@@ -44,11 +44,12 @@ def test_a_penalty_is_of_the_chosen_elements_and_so_is_its_gradient(case: Case) 
         np.testing.assert_allclose((l1, l2), (np.abs(values).sum(), (values**2).sum()), rtol=0.02 if coarse else 1e-5)
         if case.gradients is None:
             continue
-        gradient = end_to_end(case.gradients(subject, lambda given, by=selector: selected(case, given, by).l2()))
-        hit = gradient != 0
+        penalty = lambda given, by=selector: selected(case, given, by).penalty(lambda each: each * each + 3 * each)  # noqa: E731
+        gradient = end_to_end(case.gradients(subject, penalty))
+        hit = gradient != 0  # 2w + 3, which is not zero for these w
         assert int(hit.sum()) == selection.count
-        np.testing.assert_allclose(np.sort(gradient[hit]), np.sort(2 * values), rtol=1e-6)
-        np.testing.assert_allclose(gradient[hit], 2 * elements[hit], rtol=1e-6)
+        np.testing.assert_allclose(gradient[hit], 2 * elements[hit] + 3, rtol=0.01 if coarse else 1e-6)
+        np.testing.assert_allclose(np.sort(gradient[hit]), np.sort(2 * values + 3), rtol=0.01 if coarse else 1e-6)
 
 
 @every

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import UsageError
 from ..layouts import Layout
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
+from ._arrays import as_numpy, is_array
 from ._calls import Way
 from ._custom import Run
 
@@ -213,10 +214,7 @@ class Holder:
         """A value of the user's as numpy: a number, a list, an array or tensor of any framework."""
         import numpy as np
 
-        if hasattr(value, "detach"):  # torch: it may need a gradient, and lie elsewhere
-            value = value.detach().cpu()
-            value = value.float() if str(value.dtype) == "torch.bfloat16" else value
-        return np.asarray(value)
+        return as_numpy(value) if is_array(value) else np.asarray(value)
 
 
 def described(subject: Any) -> str:
