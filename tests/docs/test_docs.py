@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -29,8 +30,22 @@ def test_a_page_without_frameworks(page: Path) -> None:
     assert docs.renewed(page, frameworks=False) == page.read_text(encoding="utf-8"), "`make docs` renews it"
 
 
+def _needs(page: Path) -> list[str]:
+    """What a page imports beside torch and Keras."""
+    text = page.read_text(encoding="utf-8")
+    return [
+        name
+        for name in ("flax", "haiku", "equinox", "optax", "mlx")
+        if re.search(rf"^import {name}", text, re.MULTILINE)
+    ]
+
+
 @pytest.mark.framework("torch", "keras")
-@pytest.mark.parametrize("page", FRAMEWORK_PAGES.values(), ids=_ids(FRAMEWORK_PAGES))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.framework(*_needs(page))) for page in FRAMEWORK_PAGES.values()],
+    ids=_ids(FRAMEWORK_PAGES),
+)
 def test_a_page_with_frameworks(page: Path) -> None:
     assert docs.renewed(page, frameworks=True) == page.read_text(encoding="utf-8"), "`make docs` renews it"
 
@@ -71,8 +86,6 @@ def test_framework_blocks_are_left_alone_without_frameworks(tmp_path: Path) -> N
 
 
 def test_no_page_names_a_file_that_is_not_there() -> None:
-    import re
-
     for page in PAGES.values():
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

@@ -122,6 +122,15 @@ def test_a_frozen_whole_forgets_its_gradient_so_that_momentum_does_not_move_it()
     assert torch.equal(module.weight_hh_l0, before)
 
 
+def _edited() -> Any:
+    """A layer to which everything else was done before."""
+    module = gw.initialise(_lstm(), "orthogonal", role="recurrent_kernel")
+    gw.of(module)[1, "forward"].kernel["o"] = 0.1
+    gw.prune_units(gw.merge_biases(gw.set_forget_bias(module, 1.0)), [1])
+    module.flatten_parameters()
+    return module
+
+
 WAYS = ["deepcopy", "state_dict", "functional_call", "DataParallel", "compile, eager", pytest.param("compile", marks=pytest.mark.slow), "autocast", "to another dtype and back"]  # fmt: skip
 
 
@@ -132,7 +141,7 @@ def test_torch_does_with_a_held_gate_what_it_does_with_a_plain_one(way: str) -> 
 
     if way == "compile" and not shutil.which("g++"):
         pytest.skip("torch's inductor compiles with g++, which is not here")
-    plain, held, x = _lstm(), _lstm(), torch.randn(4, 2, 3)
+    plain, held, x = _edited(), _edited(), torch.randn(4, 2, 3)
     gw.freeze(held, role="recurrent_kernel", gate="f")
     held(x)[0].sum().backward()  # a call whose history a copy would stumble over
     wanted, frozen = plain(x)[0], _frozen(held)
@@ -158,6 +167,7 @@ def test_torch_does_with_a_held_gate_what_it_does_with_a_plain_one(way: str) -> 
     else:
         held = held.double().float()
     torch.testing.assert_close(held(x)[0], wanted)
+    assert list(gw.dead_units(held)) == list(gw.dead_units(plain)) != []
     np.testing.assert_array_equal(_frozen(held), frozen)
     _train(held, torch.optim.AdamW(held.parameters(), lr=0.1, weight_decay=0.3))
     np.testing.assert_array_equal(_frozen(held), frozen)
