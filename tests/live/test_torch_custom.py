@@ -398,3 +398,35 @@ def test_nothing_of_it_is_a_framework_error() -> None:
     for wrong in (5, object(), "model.pt", None):
         with pytest.raises(GatewiseError):
             gw.of(wrong, layout=FIOG)
+
+
+def test_what_a_layer_remembers_from_call_to_call_is_as_before() -> None:
+    def remembers(layer: Any, x: Any, state: Any = None) -> Any:
+        state = state or layer.last or (None, None)
+        y, layer.last = batch_first(layer, x, state)
+        layer.count += 1
+        layer.new = True
+        return y
+
+    layer = lstm(remembers)
+    layer.last, layer.count = None, 0
+    gw.of(layer, layout=FIOG).run(np.ones((2, 5, 3)))
+    assert layer.last is None
+    assert layer.count == 0
+    assert not hasattr(layer, "new")
+
+
+def test_layers_inside_a_layer_of_torchs_own_class_are_layers_too() -> None:
+    torch = seeded()
+
+    class Outer(torch.nn.LSTM):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__(3, 4)
+            self.inner = torch.nn.LSTMCell(4, 5)
+            self.inner.deeper = torch.nn.LSTMCell(5, 2)
+
+    found = gw.of(Outer())
+    assert [(live.name, live.layout, live.parameters) for live in found] == [
+        ("", "torch.LSTM", 144), ("inner", "torch.LSTMCell", 220), ("inner.deeper", "torch.LSTMCell", 72),
+    ]  # fmt: skip
+    assert all(live.prove().same for live in found)

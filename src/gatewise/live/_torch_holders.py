@@ -59,7 +59,10 @@ class TorchHolder(Chunked):
     def _named(self, around: Any) -> dict[str, tuple[Any, str]]:
         if self.home == "torch.nn.modules.rnn" and self.kind not in _CELLS:
             return _stack(self.subject, around)
-        return every(self.subject)
+        whole = every(self.subject)
+        return (
+            whole if "quantizable" in self.home else {name: at for name, at in whole.items() if at[0] is self.subject}
+        )
 
     def _weight(self, owner: Any, attribute: str, name: str, around: Any) -> Weight:
         return TorchWeight(owner, attribute, name, around)
@@ -176,7 +179,8 @@ def _found(subject: Any) -> Iterator[Holder]:
             inside.append(path)
             yield from owned(module, path, described)
         elif kind:
-            inside.append(path)
+            if "quantizable" in home:  # is made of its own cells
+                inside.append(path)
             around = modules.get(path.rpartition(".")[0]) if path else None
             yield _holder_class(module, home)(path, module, home, kind, around)
 

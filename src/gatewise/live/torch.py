@@ -154,14 +154,16 @@ def still(layer: Any) -> Iterator[None]:
 
 @contextmanager
 def unmoved(layer: Any) -> Iterator[None]:
-    """While open the layer may be run; then its buffers (running statistics, an observer's ranges) are as they were."""
+    """While open the layer may be run; then its buffers (running statistics, an observer's ranges) are as they were, and so
+    is what it keeps in plain attributes (a state from call to call)."""
     import torch
 
-    held = [
-        vars(module)["_buffers"] for _path, module in modules(layer) if isinstance(vars(module).get("_buffers"), dict)
+    plain = [module for _path, module in modules(layer) if not is_scripted(module)]
+    objects = [
+        (vars(module)["_buffers"], dict(vars(module)["_buffers"])) for module in plain if "_buffers" in vars(module)
     ]
-    objects = [(buffers, dict(buffers)) for buffers in held]
-    numbers = [(each, each.detach().clone()) for buffers in held for each in buffers.values() if each is not None]
+    numbers = [(each, each.detach().clone()) for _, held in objects for each in held.values() if each is not None]
+    attributes = [(module, _kept_by_the_user(module)) for module in plain]
     try:
         yield
     finally:
@@ -172,6 +174,20 @@ def unmoved(layer: Any) -> Iterator[None]:
             for tensor, value in numbers:
                 if not tensor.is_meta and not torch.equal(tensor, value):
                     tensor.resize_(value.shape).copy_(value)
+        for module, kept in attributes:
+            for name in _kept_by_the_user(module).keys() - kept.keys():
+                del vars(module)[name]
+            vars(module).update(kept)
+
+
+def _kept_by_the_user(module: Any) -> dict[str, Any]:
+    """A module's attributes that are neither torch's own nor weights that a hook puts there for the call."""
+    flat = vars(module).get("_flat_weights_names", ())
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if name[:1] != "_" and name not in flat and name != "training"
+    }
 
 
 def is_scripted(module: Any) -> bool:
