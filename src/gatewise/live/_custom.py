@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..cell import run as reference
@@ -48,28 +48,6 @@ def described_by(name: str | Layout) -> Callable[[Kind], Kind]:
 def layout_of(subject: Any) -> Layout | None:
     """The layout by which a class, or one that it is made of, was described."""
     return next((_DESCRIBED[kind] for kind in type(subject).__mro__ if kind in _DESCRIBED), None)
-
-
-def tried(
-    ways: Sequence[tuple[str, Callable[[Any], Any]]], x: Any, wanted: tuple[int, int, int], shape_of: Callable[[Any], tuple[int, ...]], what: str
-) -> Any:  # fmt: skip
-    """The first way of calling a layer that gives an output of ``wanted`` [batch, time, features], or its last step.
-    Raises UsageError telling what came of each."""
-    told = []
-    for name, way in ways:
-        try:
-            y = way(x)
-            shape = shape_of(y)
-        except Exception as error:  # whatever the user's own code raises
-            told.append(f"{name}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160])
-            continue
-        if shape in (wanted, (wanted[0], wanted[2])):
-            return y
-        told.append(f"{name}: gave {list(shape)}, wanted {list(wanted)}")
-    raise UsageError(
-        f"{what} could not be called to check its layout ({'; '.join(told)}).",
-        next="Say how with run=lambda layer, x, state: …, or check=False to believe the layout.",
-    )
 
 
 def stacked(states: Any) -> Array:
@@ -171,4 +149,4 @@ def _uncallable(stack: Stack, failures: dict[str, str]) -> UsageError:
     )
 
 
-__all__ = ["Run", "believed", "described_by", "flattened", "layout_of", "stacked", "tried"]
+__all__ = ["Run", "believed", "described_by", "flattened", "layout_of", "stacked"]
