@@ -35,7 +35,8 @@ def cell(kind: str, feature: int = FEATURE, **said: Any) -> Any:
 
     if "dtype" in said:
         said["dtype"] = getattr(jax.numpy, said["dtype"])
-    return getattr(eqx.nn, kind)(feature, UNIT, key=jax.random.key(3), **said)
+    made, dice = getattr(eqx.nn, kind)(feature, UNIT, key=jax.random.key(3), **said), np.random.default_rng(3)
+    return jax.tree.map(lambda leaf: jax.numpy.asarray(dice.uniform(-0.4, 0.4, leaf.shape), leaf.dtype), made)
 
 
 def model() -> Any:
