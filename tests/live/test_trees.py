@@ -164,6 +164,18 @@ def test_an_unknown_tree_is_told_what_it_holds() -> None:
             gw.of(nothing)
 
 
+def test_what_is_no_plain_layer_is_named_with_the_reason() -> None:
+    stacked = {"cell": {"i": {"kernel": numbers(2, 3, 4), "bias": numbers(2, 4)}, "h": {"kernel": numbers(2, 4, 4)}}}
+    with pytest.raises(UsageError, match=r"cell is a flax\.SimpleCell, several in one: .* copies that lie along it"):
+        gw.of(stacked)
+
+
+def test_what_is_assumed_is_said_of_the_object() -> None:
+    tree = {"rnn": {"Wxh": numbers(4, 3), "Whh": numbers(4, 4), "bias": numbers(4)}}
+    assert gw.of(tree).assumed == ("activation = tanh (the object does not hold it; mlx.nn.RNN's default)",)
+    assert gw.of(tree, activation="relu").assumed == ()
+
+
 def test_a_tree_that_holds_itself_is_refused() -> None:
     tree: dict[str, Any] = {"weight": numbers(3)}
     tree["again"] = tree

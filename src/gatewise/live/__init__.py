@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..checkpoint import Checkpoint
-from ..errors import UsageError
+from ..errors import AmbiguousLayout, GatewiseError, UsageError
 from ..layouts import Layout, layouts_for, recognise
 from ..layouts import layout as layout_called
 from ._custom import Run, described_by, layout_of
@@ -106,7 +106,22 @@ def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
         yield Live(told(match, meaning) if meaning else match, holder, whole=len(found.matches) == 1)
 
 
-def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> UsageError:
+def _doubt(holders: Sequence[Holder]) -> GatewiseError | None:
+    """What there is, where that is a layer that several tables fit, or one that is named only."""
+    for holder in holders:
+        tensors = holder.tensors()
+        found = recognise(tensors, layouts_for(tensors))
+        for doubt in found.ambiguous:
+            return AmbiguousLayout(
+                f"{doubt.name or 'the layer'} fits {' and '.join(doubt.layouts)} equally well.",
+                next=f"Say which: layout={doubt.layouts[0]!r}.",
+            )
+        for look in found.outside:
+            return UsageError(f"{look.name or 'the only recurrent layer'} is a {look.kind}: {look.why}.")
+    return None
+
+
+def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> GatewiseError:
     """Why there is no layer: what the object is, and what would do."""
     if isinstance(subject, str | os.PathLike | Checkpoint):
         return UsageError(
@@ -122,7 +137,7 @@ def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> 
         told = module.why_none(subject) if hasattr(module, "why_none") else None
         if told:
             return UsageError(f"{what} holds no recurrent layer that gatewise can read: {told[0]}", next=told[1])
-    return UsageError(
+    return _doubt(holders) or UsageError(
         f"{what} holds no recurrent layer that gatewise knows.",
         next="It takes modules, layers, models and parameter trees of torch, Keras, Flax, Haiku, Equinox and MLX; describe a layer of your own "
         "with layout=.",

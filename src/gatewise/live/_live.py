@@ -78,6 +78,11 @@ class Live(Layer):
         return [self]
 
     @property
+    def assumed(self) -> tuple[str, ...]:
+        """What the object does not tell and was taken for granted."""
+        return tuple(each.replace("the file ", "the object ") for each in super().assumed)
+
+    @property
     def subject(self) -> Any:
         """The object that was given."""
         return self.holder.subject
