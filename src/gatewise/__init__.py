@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .edit.prune import dead_units, prune_units
     from .edit.select import Selection, select
     from .edit.statistics import statistics
+    from .edit.transfer import Transfer, transfer
     from .errors import GatewiseError
     from .flat import Flat, flat
     from .layouts import Layout, Part, layout, layouts
@@ -44,6 +45,7 @@ _HOME = {
     "run": "cell",
     **dict.fromkeys(("Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"), "checkpoint"),
     "Limits": "cursor",
+    **dict.fromkeys(("Transfer", "transfer"), "edit.transfer"),
     **dict.fromkeys(("diagnose", "repair"), "doctor"),
     "flatten_parameters": "edit.flatten",
     "set_forget_bias": "edit.forget_bias",
@@ -67,10 +69,10 @@ _HOME = {
 
 __all__ = [
     "Checkpoint", "Conversion", "Dialect", "Explanation", "Flat", "GatewiseError", "Layer", "Layout", "Limits", "Live", "LiveModel", "Part",
-    "Proof", "Selection", "Stack",
+    "Proof", "Selection", "Stack", "Transfer",
     "__version__", "convert", "dead_units", "described_by", "diagnose", "diff", "explain", "explained", "flat", "flatten_parameters", "freeze", "initialise",
     "layout", "layouts", "legacy_torch", "merge_biases", "of", "open", "prune_units", "repair", "run", "save", "select", "set_forget_bias",
-    "split_biases", "statistics", "unfreeze", "verify",
+    "split_biases", "statistics", "transfer", "unfreeze", "verify",
 ]  # fmt: skip
 
 

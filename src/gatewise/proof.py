@@ -134,8 +134,17 @@ def compared(
     errors = {"y": _output_error(y, ran.y, ran.final[0], stack, False)}
     for name, mine, theirs in zip(names_of_states(stack.cell), ran.final, final or (), strict=False):
         errors[name] = largest(mine, _recorded_final(name, theirs, mine))
+    allowed = tolerance * magnitude(ran.y)
     batch, time = ran.x.shape[:2]
-    return Proof(max(errors.values(), key=_badness), tuple(errors), time, batch, against, tolerance)
+    return Proof(max(errors.values(), key=_badness), tuple(errors), time, batch, against, allowed)
+
+
+def magnitude(y: Array) -> float:
+    """The largest output, or 1: a cell that is not bounded (ReLU) gives numbers that a framework rounds as much coarser."""
+    import numpy as np
+
+    size = float(np.abs(y).max(initial=1.0))
+    return size if np.isfinite(size) else 1.0
 
 
 def largest(one: Any, other: Any) -> float:

@@ -63,7 +63,7 @@ def unit_of(
     A wider dtype comes before the arithmetic and a narrower one after it, so that nothing is rounded twice.
     """
     old = stack.spec.dtype
-    narrower = dtype is not None and not _holds(dtype, old)
+    narrower = dtype is not None and not holds_every(dtype, old)
     try:
         said = express(stack if narrower else as_dtype(stack, dtype, changes), target)
     except NotRepresentable as error:
@@ -134,7 +134,7 @@ _HOLDS = {  # dtype → the dtypes whose every number it holds
 }
 
 
-def _holds(dtype: str, old: str) -> bool:
+def holds_every(dtype: str, old: str) -> bool:
     if dtype not in FLOATS:
         raise UsageError(f"weights cannot be stored as {dtype!r}.", next=f"Use one of {', '.join(sorted(FLOATS))}.")
     return old in _HOLDS[dtype]
@@ -156,7 +156,7 @@ def as_dtype(stack: Stack, dtype: str | None, changes: list[Change]) -> Stack:
         return replace(weights, dtype=dtype, roles={role: gates.mapped(cast) for role, gates in weights.roles.items()})
 
     changed = stack.replaced({place: narrowed(weights) for place, weights in stack.cells.items()})
-    if _holds(dtype, old):
+    if holds_every(dtype, old):
         largest = 0.0
     else:
         largest = max(

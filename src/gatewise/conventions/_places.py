@@ -100,7 +100,16 @@ def biases(stack: Stack, layout: Layout) -> tuple[Stack, Change | None]:
     if kind == "none" and (optional or not any(place.values())):
         return stack, None
     if not any(place.values()):
-        raise refuse(layout, "the source has biases, and this layout has none.")
+        if any(
+            weights.role(role)[gate].any()
+            for weights in stack.cells.values()
+            for role in place
+            for gate in weights.role(role)
+        ):
+            raise refuse(layout, "the source has biases, and this layout has none.")
+        return each(stack, lambda weights: weights.with_roles(bias=None, recurrent_bias=None)), Change(
+            "biases: all zero, left out", EXACT
+        )
     _check_merge(stack, layout, place)
     moved = each(stack, lambda weights: _rebiased(weights, place))
     return moved, _bias_change(stack, place)
