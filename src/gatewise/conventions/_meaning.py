@@ -106,6 +106,8 @@ def time(stack: Stack, layout: Layout) -> tuple[Stack, None]:
             layout, f"the two directions are joined by {dialect.merge}, there by {listed(layout.sayable('merge'))}."
         )
     if dialect.go_backwards not in layout.sayable("go_backwards"):
+        if not dialect.go_backwards:
+            raise refuse(layout, "it reads time backwards (go_backwards), and the source does not.")
         order = "the input's" if dialect.backwards_in_place else "that"
         raise refuse(layout, f"the source reads time backwards (go_backwards) and gives its outputs in {order} order.")
     if dialect.go_backwards and dialect.backwards_in_place != (True in layout.sayable("backwards_in_place")):

@@ -15,7 +15,7 @@ from typing import Any
 from ..checkpoint import Checkpoint, Layer
 from ..checkpoint import open as opened
 from ..checkpoint._convert import averaged
-from ..errors import NotRepresentable, UsageError
+from ..errors import GatewiseError, NotRepresentable, UsageError
 from ..live import Live, LiveModel, of_several
 from ..record import record, replace
 from ..weights import Stack
@@ -109,10 +109,23 @@ class Piece:
 # What the user gave.
 
 
+def several(given: Any) -> list[Any] | None:
+    """The elements of a list or tuple of objects; None for one object, which a tuple may be too (Flax's module with its
+    variables)."""
+    if not isinstance(given, list | tuple):
+        return None
+    try:
+        of_several(given)
+    except GatewiseError:
+        return list(given)
+    return None
+
+
 def sources(src: Any, names: Names) -> list[Stack]:
     """The recurrent layers of a path, checkpoint, stack or object in memory, or of several in a list."""
-    if isinstance(src, list | tuple):
-        return [stack for each in src for stack in sources(each, names)]
+    each_of = several(src)
+    if each_of is not None:
+        return [stack for each in each_of for stack in sources(each, names)]
     if isinstance(src, str | os.PathLike):
         src = opened(src)
     if isinstance(src, Checkpoint):
@@ -127,9 +140,7 @@ def sources(src: Any, names: Names) -> list[Stack]:
 
 
 def destinations(dst: Any, names: Names) -> list[Live]:
-    """The live layers of an object in memory, or of several in a list.  Raises UsageError for a file."""
-    if isinstance(dst, list | tuple):
-        return [live for each in dst for live in destinations(each, names)]
+    """The live layers of an object in memory.  Raises UsageError for a file."""
     if isinstance(dst, Stack) and not isinstance(dst, Live):
         raise UsageError(
             "the destination is a layer of a file, which is only read.",

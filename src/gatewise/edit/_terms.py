@@ -31,7 +31,7 @@ def in_terms_of(part: Stack, live: Live) -> tuple[Stack, tuple[Change, ...]]:
     try:
         said = express(as_dtype(part, dtype, changes) if widens else part, as_built(live))
     except NotRepresentable as error:
-        error.where = f"{live.name or live.layout} as it is"
+        error.where = live.name or "the destination"
         error.next = error.next or _build_it(part, live)
         raise
     changes += said.changes

@@ -16,7 +16,7 @@ from ..layouts._code import Home
 from ..live import Live
 from ..proof import Proof
 from ..weights import Stack
-from ._ends import Names, Numbers, Pair, Piece, destinations, paired, pieces, require_sure, sources
+from ._ends import Names, Numbers, Pair, Piece, destinations, paired, pieces, require_sure, several, sources
 from ._layers import given_back
 from ._proved import compared, run_source, run_target
 from ._resize import Place, Resizing, Sizes, written
@@ -124,7 +124,8 @@ def transfer(
     where both ends differ; in each case the destination is as it was.
     """
     _check_words(grow, direction, to_direction)
-    groups = [(each, destinations(each, dst_name)) for each in (dst if isinstance(dst, list | tuple) else [dst])]
+    several_of = several(dst)
+    groups = [(each, destinations(each, dst_name)) for each in ([dst] if several_of is None else several_of)]
     stacks, lives = sources(src, src_name), [live for _, found in groups for live in found]
     for stack in [*stacks, *lives]:
         require_sure(stack)
@@ -136,7 +137,7 @@ def transfer(
     used = {id(pair.source.stack): pair.source.stack for pair in pairs}.values()
     assumed = dict.fromkeys(text for stack in used for text in getattr(stack, "assumed", ()))
     results = [given_back(each, found) for each, found in groups]
-    result = type(dst)(results) if isinstance(dst, list | tuple) else results[0]
+    result = results[0] if several_of is None else results
     return Transfer(result, proof, tuple(changes), tuple(_moves(jobs)), tuple(assumed))
 
 
@@ -222,6 +223,8 @@ def _homes(live: Live, at: Place, held: Any, new: Mapping[tuple[str, str], Array
 
 def _turned(piece: Piece) -> list[Change]:
     ways = {way for pair in piece.pairs for way in pair.ways if way[0] != way[1]}
+    if piece.live.dialect.go_backwards and ways == {("reverse", "forward")}:
+        return [Change("the reverse direction's cell, in a layer that reads backwards", EXACT)]
     return [Change(f"the {way} direction's cell, as a {to} one: the order of time is yours", EXACT) for way, to in ways]
 
 
