@@ -6,6 +6,7 @@ A test that compares with real frameworks names them: ``@pytest.mark.framework("
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import json
 import os
@@ -51,6 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
     starts_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
     if starts_tests and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
         os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "compiled")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests that stay to the end are nothing that the garbage collector must look at again and again."""
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

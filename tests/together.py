@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 Law = Callable[..., None]
 FAILED = (Exception, pytest.fail.Exception, pytest.skip.Exception)  # to skip one case would be to skip those behind it
 SHOWN = 20
+THIRDS = ((1, "the next third"), (2, "the last third"))
 
 
 def together(
@@ -51,6 +52,12 @@ def together(
         return pytest.mark.parametrize("cases", tests)(over_all)
 
     return decorate
+
+
+in_thirds = pytest.mark.parametrize(
+    "third",
+    [pytest.param(0, id="a third"), *(pytest.param(n, id=name, marks=pytest.mark.slow) for n, name in THIRDS)],
+)  # of hundreds of damages that are all alike: the quick part does every third, ``make test`` the others too
 
 
 def groups_of(cases: Iterable[Any], of: Callable[[Any], str], slow: Callable[[Any], bool]) -> list[Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+import gatewise as gw
 
 KERAS = Path(__file__).parents[1] / "fixtures" / "keras"
 FILES = [p for p in sorted(KERAS.glob("*/*")) if p.suffix in (".h5", ".keras") and ".weights.h5" not in p.name]
@@ -18,6 +21,9 @@ CUSTOM = [p for p in MODELS if p.name.startswith("custom")]
 SILENT = (  # Keras 2.2.4 files that Keras 3 loads without a word and computes otherwise
     "conv_lstm2d", "gru", "lstm", "lstm_go_backwards", "lstm_nobias", "stacked_lstm",
 )  # fmt: skip
+
+
+diagnosed = functools.cache(gw.diagnose)  # of the recorded files, which several tests ask for
 
 
 def said(path: Path) -> str:

@@ -36,7 +36,7 @@ def with_lambda(tmp_path):
 
 @together("path", cases.FILES, of=folder, said=cases.said)
 def test_an_ordinary_file_runs_nothing(path):
-    assert [finding for finding in gw.diagnose(path) if finding.severity == "unsafe"] == []
+    assert [finding for finding in cases.diagnosed(path) if finding.severity == "unsafe"] == []
 
 
 def test_a_lambdas_code_is_told_with_the_names_in_it_and_not_run(tmp_path):

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from filemakers import keras_arrays, keras_h5, npz, safetensors, torch_arrays, torch_legacy, torch_zip
-from real_command import gatewise
+from real_command import Ran, gatewise
 
 import gatewise as gw
 
+Run = Callable[..., Ran]
 Number = (int, float)
 Maybe = type(None)
 
@@ -155,8 +156,8 @@ def test_text_fits_the_screen(files: Path, words: list[str], code: int, shape: A
     assert "\033" not in ran.out
 
 
-def test_inspect_says_what_is_in_the_file(files: Path) -> None:
-    told = gatewise("inspect", "model.pt", "--json", at=files).json
+def test_inspect_says_what_is_in_the_file(run: Run, files: Path) -> None:
+    told = run("inspect", "model.pt", "--json", at=files).json
     assert (told["path"], told["container"], told["bytes"]) == (
         "model.pt",
         "torch-zip",
@@ -177,20 +178,20 @@ def test_inspect_says_what_is_in_the_file(files: Path) -> None:
     assert told["findings"] == []
 
 
-def test_inspect_shows_gates_tensors_and_the_one_layer_asked_for(files: Path) -> None:
-    assert "weight_hh_l1_reverse" in gatewise("inspect", "model.pt", "--tensors", at=files).out
-    one = gatewise("inspect", "two.safetensors", "--layer", "encoder.rnn", "--gates", at=files).out
+def test_inspect_shows_gates_tensors_and_the_one_layer_asked_for(run: Run, files: Path) -> None:
+    assert "weight_hh_l1_reverse" in run("inspect", "model.pt", "--tensors", at=files).out
+    one = run("inspect", "two.safetensors", "--layer", "encoder.rnn", "--gates", at=files).out
     assert "encoder.rnn" in one
     assert "decoder.rnn" not in one
-    rows = gatewise("inspect", "gru.npz", "--gates", "--json", at=files).json["gates"]
+    rows = run("inspect", "gru.npz", "--gates", "--json", at=files).json["gates"]
     array = np.load(files / "gru.npz")["weight_ih_l0"][4:8]
     (row,) = [row for row in rows if (row["role"], row["gate"]) == ("kernel", "z")]
     assert row["mean"] == pytest.approx(float(array.mean()), abs=1e-6)
     assert row["max"] == pytest.approx(float(array.max()))
 
 
-def test_who_wrote_a_keras_file_is_told(files: Path) -> None:
-    (writer,) = gatewise("inspect", "keras.h5", "--json", at=files).json["written_by"]
+def test_who_wrote_a_keras_file_is_told(run: Run, files: Path) -> None:
+    (writer,) = run("inspect", "keras.h5", "--json", at=files).json["written_by"]
     assert (writer["framework"], writer["version"]) == ("keras", "2.2.4")
     assert writer["because"]
 
@@ -243,8 +244,8 @@ def test_convert_says_what_it_did_and_proves_it(files: Path, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.keras"]
 
 
-def test_convert_tells_people_the_figure_and_the_lines(files: Path, tmp_path: Path) -> None:
-    out = gatewise("convert", files / "model.pt", "-o", "out.safetensors", "--code", at=tmp_path).out
+def test_convert_tells_people_the_figure_and_the_lines(run: Run, files: Path, tmp_path: Path) -> None:
+    out = run("convert", files / "model.pt", "-o", "out.safetensors", "--code", at=tmp_path).out
     assert re.search(
         r"^proved: max \|Δ\| = \S+ over y, h_n, c_n \(7 steps × 3 sequences, random state\)", out, re.MULTILINE
     )
@@ -274,16 +275,16 @@ def test_convert_replaces_a_file_only_when_forced(files: Path, tmp_path: Path) -
     assert gw.verify(files / "model.pt", out).same
 
 
-def test_a_failed_conversion_leaves_the_old_file_alone_even_when_forced(files: Path, tmp_path: Path) -> None:
+def test_a_failed_conversion_leaves_the_old_file_alone_even_when_forced(run: Run, files: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     out.write_bytes(b"precious")
-    assert gatewise("convert", files / "model.pt", "-o", out, "--force", "--to", "torch.GRU").code == 2
+    assert run("convert", files / "model.pt", "-o", out, "--force", "--to", "torch.GRU").code == 2
     assert out.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_narrowing_reports_the_largest_change_and_proves_with_it(files: Path, tmp_path: Path) -> None:
-    ran = gatewise("convert", files / "model.pt", "-o", "half.safetensors", "--dtype", "float16", "--json", at=tmp_path)
+def test_narrowing_reports_the_largest_change_and_proves_with_it(run: Run, files: Path, tmp_path: Path) -> None:
+    ran = run("convert", files / "model.pt", "-o", "half.safetensors", "--dtype", "float16", "--json", at=tmp_path)
     (change,) = [change for change in ran.json["changes"] if "float16" in change["what"]]
     arrays = torch_arrays("lstm", 3, 4, 2, 2)
     largest = max(float(np.abs(array - array.astype("f2").astype("f8")).max()) for array in arrays.values())
@@ -293,53 +294,53 @@ def test_narrowing_reports_the_largest_change_and_proves_with_it(files: Path, tm
     assert {tensor.dtype for tensor in gw.open(tmp_path / "half.safetensors").tensors.values()} == {"float16"}
 
 
-def test_widening_is_exact_and_said(files: Path, tmp_path: Path) -> None:
-    ran = gatewise("convert", files / "gru.npz", "-o", "wide.npz", "--dtype", "float64", "--json", at=tmp_path)
+def test_widening_is_exact_and_said(run: Run, files: Path, tmp_path: Path) -> None:
+    ran = run("convert", files / "gru.npz", "-o", "wide.npz", "--dtype", "float64", "--json", at=tmp_path)
     assert ran.json["changes"] == [{"what": "stored as float32 → float64", "exactness": "exact"}]
     assert ran.json["proof"]["max_abs_error"] == 0
 
 
-def test_narrowing_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_narrowing_what_does_not_fit_is_refused(run: Run, tmp_path: Path) -> None:
     arrays = {name: array * 1e6 for name, array in torch_arrays().items()}
     path = npz(tmp_path / "large.npz", arrays)
-    ran = gatewise("convert", path, "-o", tmp_path / "half.npz", "--dtype", "float16")
+    ran = run("convert", path, "-o", tmp_path / "half.npz", "--dtype", "float16")
     assert (ran.code, "infinite" in ran.err, ran.err.count("\n")) == (2, True, 1)
     assert not (tmp_path / "half.npz").exists()
 
 
 @pytest.mark.parametrize("dtype", ["float8", "int8", "double"])
-def test_an_unknown_dtype_is_told_the_known(files: Path, tmp_path: Path, dtype: str) -> None:
-    ran = gatewise("convert", files / "gru.npz", "-o", tmp_path / "out.npz", "--dtype", dtype)
+def test_an_unknown_dtype_is_told_the_known(run: Run, files: Path, tmp_path: Path, dtype: str) -> None:
+    ran = run("convert", files / "gru.npz", "-o", tmp_path / "out.npz", "--dtype", dtype)
     assert (ran.code, list(tmp_path.iterdir())) == (2, [])
     assert "bfloat16, float16, float32, float64" in ran.err
 
 
-def test_one_layer_of_two_is_converted(files: Path, tmp_path: Path) -> None:
+def test_one_layer_of_two_is_converted(run: Run, files: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.keras"
-    ran = gatewise("convert", files / "two.safetensors", "-o", out, "--layer", "decoder.rnn", "--json")
+    ran = run("convert", files / "two.safetensors", "-o", out, "--layer", "decoder.rnn", "--json")
     assert [layer["name"] for layer in ran.json["layers"]] == ["decoder.rnn"]
     (layer,) = gw.open(out).layers
     assert layer.cell == "gru"
-    assert gatewise("verify", files / "two.safetensors", out, "--layer", "decoder.rnn").code == 0
+    assert run("verify", files / "two.safetensors", out, "--layer", "decoder.rnn").code == 0
 
 
-def test_all_layers_are_converted_unless_one_is_named(files: Path, tmp_path: Path) -> None:
-    gatewise("convert", files / "two.safetensors", "-o", "out.keras", at=tmp_path)
+def test_all_layers_are_converted_unless_one_is_named(run: Run, files: Path, tmp_path: Path) -> None:
+    run("convert", files / "two.safetensors", "-o", "out.keras", at=tmp_path)
     assert [layer.cell for layer in gw.open(tmp_path / "out.keras").layers] == ["lstm", "gru"]
 
 
-def test_the_container_can_be_named_whatever_the_suffix(files: Path, tmp_path: Path) -> None:
+def test_the_container_can_be_named_whatever_the_suffix(run: Run, files: Path, tmp_path: Path) -> None:
     out = tmp_path / "model.weights"
-    assert gatewise("convert", files / "model.pt", "-o", out).code == 2
-    ran = gatewise("convert", files / "model.pt", "-o", out, "--container", "safetensors", "--json")
+    assert run("convert", files / "model.pt", "-o", out).code == 2
+    ran = run("convert", files / "model.pt", "-o", out, "--container", "safetensors", "--json")
     assert ran.json["outputs"][0]["container"] == "safetensors"
     assert gw.open(out).tensors.container == "safetensors"
 
 
-def test_without_a_proof_it_is_said_that_there_is_none(files: Path, tmp_path: Path) -> None:
-    ran = gatewise("convert", files / "model.pt", "-o", "out.npz", "--no-verify", at=tmp_path)
+def test_without_a_proof_it_is_said_that_there_is_none(run: Run, files: Path, tmp_path: Path) -> None:
+    ran = run("convert", files / "model.pt", "-o", "out.npz", "--no-verify", at=tmp_path)
     assert (ran.code, "not proved: --no-verify" in ran.out) == (0, True)
-    told = gatewise("convert", files / "model.pt", "-o", "b.npz", "--no-verify", "--json", at=tmp_path).json
+    told = run("convert", files / "model.pt", "-o", "b.npz", "--no-verify", "--json", at=tmp_path).json
     assert told["proof"] is None
 
 
@@ -355,7 +356,7 @@ parts = [
 """
 
 
-def test_a_layout_of_the_user_s_own_reads_a_layer_of_the_user_s_own(tmp_path: Path) -> None:
+def test_a_layout_of_the_user_s_own_reads_a_layer_of_the_user_s_own(run: Run, tmp_path: Path) -> None:
     (tmp_path / "mylayout.toml").write_text(MINE)
     arrays = torch_arrays("lstm", 3, 4)
     blocks = {name: dict(zip("ifgo", np.split(array, 4), strict=True)) for name, array in arrays.items()}
@@ -369,20 +370,20 @@ def test_a_layout_of_the_user_s_own_reads_a_layer_of_the_user_s_own(tmp_path: Pa
         {"cell.W_x": in_my_order("weight_ih_l0").T, "cell.W_h": in_my_order("weight_hh_l0").T, "cell.b": total},
     )
     npz(tmp_path / "torch.npz", arrays)
-    assert gatewise("convert", "mine.npz", "-o", "no.safetensors", "--to", "torch.LSTM", at=tmp_path).code == 2
+    assert run("convert", "mine.npz", "-o", "no.safetensors", "--to", "torch.LSTM", at=tmp_path).code == 2
     words = ["--from", "mylayout.toml"]
-    ran = gatewise("convert", "mine.npz", "-o", "out.safetensors", "--to", "torch.LSTM", *words, "--json", at=tmp_path)
+    ran = run("convert", "mine.npz", "-o", "out.safetensors", "--to", "torch.LSTM", *words, "--json", at=tmp_path)
     assert (ran.code, ran.json["layers"][0]["from"]) == (0, "mine")
-    assert gatewise("verify", "out.safetensors", "torch.npz", at=tmp_path).code == 0
-    assert gatewise("inspect", "mine.npz", *words, "--json", at=tmp_path).json["layers"][0]["layout"] == "mine"
-    assert gatewise("diff", "mine.npz", "torch.npz", *words, at=tmp_path).code == 0
+    assert run("verify", "out.safetensors", "torch.npz", at=tmp_path).code == 0
+    assert run("inspect", "mine.npz", *words, "--json", at=tmp_path).json["layers"][0]["layout"] == "mine"
+    assert run("diff", "mine.npz", "torch.npz", *words, at=tmp_path).code == 0
 
 
-def test_a_mistake_in_a_layout_of_the_user_s_own_is_told(tmp_path: Path) -> None:
+def test_a_mistake_in_a_layout_of_the_user_s_own_is_told(run: Run, tmp_path: Path) -> None:
     npz(tmp_path / "a.npz", torch_arrays())
     for text in ("not toml [", 'cell = "lstn"', MINE.replace("hidden (", "hiden ("), ""):
         (tmp_path / "mylayout.toml").write_text(text)
-        ran = gatewise("inspect", "a.npz", "--from", "mylayout.toml", at=tmp_path)
+        ran = run("inspect", "a.npz", "--from", "mylayout.toml", at=tmp_path)
         assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1), ran.err
         assert "mylayout.toml" in ran.err
         assert "should not have happened" not in ran.err
@@ -392,16 +393,16 @@ def test_a_mistake_in_a_layout_of_the_user_s_own_is_told(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["inspect", "convert", "verify", "diff", "layouts", "formats"])
-def test_every_command_helps(name: str) -> None:
-    ran = gatewise(name, "--help", width=80)
+def test_every_command_helps(run: Run, name: str) -> None:
+    ran = run(name, "--help", width=80)
     assert (ran.code, ran.err) == (0, "")
     assert "example:" in ran.out
     assert f"gatewise {name}" in ran.out
     assert [line for line in ran.out.splitlines() if len(line) > 80] == []
-    assert name in gatewise("--help").out
+    assert name in run("--help").out
 
 
-def test_nan_is_told_in_words_and_in_json(files: Path, tmp_path: Path) -> None:
+def test_nan_is_told_in_words_and_in_json(run: Run, files: Path, tmp_path: Path) -> None:
     arrays = torch_arrays("gru", 3, 4)
     arrays["weight_ih_l0"][0, 0] = np.nan
     path = npz(tmp_path / "nan.npz", arrays)
@@ -413,11 +414,11 @@ def test_nan_is_told_in_words_and_in_json(files: Path, tmp_path: Path) -> None:
         ),
     ]
     for words, figure in checks:
-        ran = gatewise(*words)
+        ran = run(*words)
         assert (ran.code, ran.err) == (1, "")
         assert "nan" in ran.out
-        ran = gatewise(*words, "--json")
+        ran = run(*words, "--json")
         assert (ran.code, ran.err) == (1, "")
         assert figure(ran.json) == "nan"  # JSON has no nan
-    ran = gatewise("inspect", path, "--gates")
+    ran = run("inspect", path, "--gates")
     assert (ran.code, ran.err) == (0, "")

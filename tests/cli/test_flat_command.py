@@ -1,17 +1,19 @@
-"""``gatewise flat`` through the real command line: the table, packing, going back, refusals."""
+"""``gatewise flat`` through the command line: the table, packing, going back, refusals."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from filemakers import keras_arrays, npz, safetensors, torch_arrays, torch_zip
-from real_command import gatewise
+from real_command import Ran, gatewise
 
 import gatewise as gw
 
+Run = Callable[..., Ran]
 ROW = {"offset", "size", "role", "layer", "direction", "gate", "name", "shape", "strides"}
 DOCUMENT = {"path", "layer", "order", "layout", "size", "dtype", "names", "rows", "changes"}
 
@@ -38,9 +40,9 @@ def test_the_document_has_every_key_of_the_contract(file: Path) -> None:
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("order", ["torch", "keras", "flax"])
 def test_the_table_fits_the_screen_and_keeps_offset_size_role_layer_gate_and_name(
-    file: Path, width: int, order: str
+    run: Run, file: Path, width: int, order: str
 ) -> None:
-    lines = gatewise("flat", file, "--order", order, "--role", "recurrent_kernel", width=width).out.splitlines()
+    lines = run("flat", file, "--order", order, "--role", "recurrent_kernel", width=width).out.splitlines()
     assert max(map(len, lines)) <= width
     head = next(line for line in lines if line.lstrip().startswith("offset")).split()
     assert [word for word in head if word not in ("shape", "lies")] == [
@@ -54,8 +56,8 @@ def test_the_table_fits_the_screen_and_keeps_offset_size_role_layer_gate_and_nam
     assert sum("recurrent_kernel  " in line for line in lines) == 16
 
 
-def test_rows_are_chosen_by_role_gate_layer_and_direction(file: Path) -> None:
-    told = gatewise(
+def test_rows_are_chosen_by_role_gate_layer_and_direction(run: Run, file: Path) -> None:
+    told = run(
         "flat", file, "--role", "bias", "--gate", "forget", "--layer-index", "-1", "--direction", "reverse", "--json"
     ).json
     assert [(row["role"], row["gate"], row["layer"], row["direction"]) for row in told["rows"]] == [
@@ -64,13 +66,13 @@ def test_rows_are_chosen_by_role_gate_layer_and_direction(file: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["torch", "cudnn", "keras", "jax", "mxnet"])
-def test_a_vector_is_packed_and_goes_back_into_a_new_file(file: Path, tmp_path: Path, order: str) -> None:
+def test_a_vector_is_packed_and_goes_back_into_a_new_file(run: Run, file: Path, tmp_path: Path, order: str) -> None:
     vector, out = tmp_path / "vector.npy", tmp_path / "new.pt"
-    assert gatewise("flat", file, "--order", order, "-o", vector).code == 0
+    assert run("flat", file, "--order", order, "-o", vector).code == 0
     numbers = np.load(vector)
     np.testing.assert_array_equal(numbers, gw.flat(file, order).pack())
     np.save(vector, numbers * 2)
-    ran = gatewise("flat", file, "--order", order, "--unpack", vector, "-o", out, "--json")
+    ran = run("flat", file, "--order", order, "--unpack", vector, "-o", out, "--json")
     assert ran.json["proof"]["same"], ran.err
     np.testing.assert_allclose(gw.flat(out, order).pack(), numbers * 2, atol=1e-7)
     assert gw.open(out).only().layout == "torch.LSTM"
@@ -100,27 +102,27 @@ def refusals(tmp_path: Path) -> dict[str, tuple[list[Any], str]]:
     }  # fmt: skip
 
 
-def test_wrong_use_is_told_and_writes_nothing(file: Path, tmp_path: Path) -> None:
+def test_wrong_use_is_told_and_writes_nothing(run: Run, file: Path, tmp_path: Path) -> None:
     for what, (words, message) in refusals(tmp_path).items():
         before = sorted(tmp_path.iterdir())
-        ran = gatewise("flat", file, *words)
+        ran = run("flat", file, *words)
         assert (ran.code, ran.out) == (2, ""), what
         assert message in ran.err, what
         assert "Traceback" not in ran.err
         assert sorted(tmp_path.iterdir()) == before, what
 
 
-def test_a_bfloat16_vector_is_written_as_float32_which_holds_it(tmp_path: Path) -> None:
+def test_a_bfloat16_vector_is_written_as_float32_which_holds_it(run: Run, tmp_path: Path) -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
     arrays = {name: array.astype(ml_dtypes.bfloat16) for name, array in torch_arrays().items()}
     import filemakers
 
     filemakers.SAFE["bfloat16"] = "BF16"
     file = safetensors(tmp_path / "m.safetensors", arrays)
-    ran = gatewise("flat", file, "-o", tmp_path / "v.npy", "--json").json
+    ran = run("flat", file, "-o", tmp_path / "v.npy", "--json").json
     assert "no bfloat16" in ran["changes"][0]["what"]
     vector = np.load(tmp_path / "v.npy")
     np.testing.assert_array_equal(vector, gw.flat(file).pack().astype(np.float32))
-    back = gatewise("flat", file, "--unpack", tmp_path / "v.npy", "-o", tmp_path / "n.safetensors", "--json").json
+    back = run("flat", file, "--unpack", tmp_path / "v.npy", "-o", tmp_path / "n.safetensors", "--json").json
     assert back["changes"] == [{"what": "stored as float32 → bfloat16", "exactness": "exact"}]
-    assert gatewise("diff", file, tmp_path / "n.safetensors").code == 0
+    assert run("diff", file, tmp_path / "n.safetensors").code == 0
