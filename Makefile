@@ -9,7 +9,7 @@ SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check quick quick-pythons old-torch tf-keras docs clean
+.PHONY: help demo test check quick quick-pythons old-torch tf-keras docs bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ tf-keras:  ## tests Keras's layers in memory on TensorFlow: tf.keras 2.15, tf_ke
 
 docs: $(VENV)/.frameworks  ## runs the documentation's examples and renews their outputs and the generated tables
 	$(BIN)/python tools/docs.py
+
+bench: $(VENV)/.frameworks  ## measures what is claimed of speed and memory, as ratios, in one run
+	@for each in benchmarks/*.py; do PYTHONPATH=src $(BIN)/python $$each || exit 1; done
 
 clean:  ## removes what these words made
 	rm -rf $(VENV) .venv-* demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -78,6 +78,7 @@ def _made(cls: Any, eq: bool) -> Any:
     cls._record_compared = tuple(name for name in said if name not in special or special[name].compare)
     for name in special:  # what is left on the class would be found where a field was not given
         delattr(cls, name)
+    cls._record_checked = hasattr(cls, "__post_init__")
     cls.__init__, cls.__setattr__, cls.__delattr__ = _init, _frozen, _frozen
     if "__repr__" not in cls.__dict__:
         cls.__repr__ = _repr
@@ -90,6 +91,11 @@ def _made(cls: Any, eq: bool) -> Any:
 def _init(self: Any, *values: Any, **named: Any) -> None:
     cls, state = type(self), self.__dict__
     names = cls._record_names
+    if len(values) == len(names) and not named:  # as most are made
+        state.update(zip(names, values, strict=False))
+        if cls._record_checked:
+            self.__post_init__()
+        return
     if len(values) > len(names):
         raise TypeError(f"{cls.__name__} takes {len(names)} values, {len(values)} were given")
     state.update(zip(names, values, strict=False))
@@ -99,7 +105,7 @@ def _init(self: Any, *values: Any, **named: Any) -> None:
     state.update(named)
     if len(state) < len(names):
         _complete(cls, state)
-    if hasattr(cls, "__post_init__"):
+    if cls._record_checked:
         self.__post_init__()
 
 
@@ -125,7 +131,7 @@ def _repr(self: Any) -> str:
 
 
 def _values(self: Any) -> tuple[Any, ...]:
-    return tuple(self.__dict__[name] for name in self._record_compared)
+    return tuple(map(self.__dict__.__getitem__, self._record_compared))
 
 
 def _eq(self: Any, other: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from ..layouts._code import decode
 from ..layouts._sizes import SAY_SIZES
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
-from ..weights import CELLS_OF, GATELESS, Dialect, Stack, joined
+from ..weights import CELLS_OF, GATELESS, Dialect, Stack, Weights, joined
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -37,11 +38,21 @@ class Layer(Stack):
     """One recurrent layer of a file: a :class:`Stack` that knows where it came from."""
 
     def __init__(self, match: Match, tensors: Tensors, also_at: tuple[str, ...] = ()):
-        stack = decode(match, tensors)
-        super().__init__(stack.cell, stack.cells, stack.dialect, name=stack.name, layout=stack.layout)
+        self.cell = match.layout.cell
+        self.dialect = match.dialect
+        self.name = match.name
+        self.layout = match.layout.name
         self.match = match
         self.tensors = tensors
         self.also_at = also_at
+
+    @functools.cached_property
+    def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
+        """Each layer and direction, made when it is first asked for."""
+        return self._decoded()
+
+    def _decoded(self) -> dict[tuple[int, str], Weights]:
+        return decode(self.match, self.tensors).cells
 
     @property
     def path(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Layer
@@ -67,11 +67,18 @@ class Source:
 
         weight = self._weight(name)
         data = (weight if isinstance(weight, StoredTensor) else weight.stored()).data
-        if not isinstance(data, Strided) or not isinstance(data.buffer, memoryview) or data.buffer.obj is None:
+        if not isinstance(data, Strided):
             return None
-        whole: Any = data.buffer.obj
+        buffer = data.buffer if isinstance(data.buffer, memoryview) else self._opened(data.buffer)
+        if buffer is None or buffer.obj is None:
+            return None
+        whole: Any = buffer.obj
         bytes_of: Array = np.frombuffer(whole, np.uint8)
         return bytes_of
+
+    def _opened(self, buffer: Callable[[], memoryview]) -> memoryview | None:
+        """An object's memory; not what a file keeps compressed, which would be opened anew at every call."""
+        return buffer() if isinstance(self.subject, Live) else None
 
     def _laid(self, flat: Flat, ground: Array) -> Array | None:
         import numpy as np

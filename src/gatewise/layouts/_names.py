@@ -125,12 +125,12 @@ class Template:
         groups = found.groupdict()
         layer, second = divmod(int(groups["place"]), 2) if self.has_place else (int(groups.get("layer") or 0), 0)
         return Found(
-            path=self._path(found).rstrip("/"),  # AlphaFold's names have two before a parameter
-            layer=layer,
-            direction="reverse" if second or groups.get("reverse") is not None else "forward",
-            gate=self._canonical[groups["gate"]] if groups.get("gate") else None,
-            member=groups.get("member") or "",
-            wild=tuple(groups[key] or "" for key in groups if key.startswith("wild")),
+            self._path(found).rstrip("/"),  # AlphaFold's names have two before a parameter
+            layer,
+            "reverse" if second or groups.get("reverse") is not None else "forward",
+            self._canonical[groups["gate"]] if groups.get("gate") else None,
+            groups.get("member") or "",
+            tuple([groups[key] or "" for key in groups if key.startswith("wild")]),
         )
 
     @staticmethod
@@ -192,7 +192,7 @@ class NamesOfFile:
     template is only tried on names that hold a text which it needs.  ``loose``: capitals are as good as small letters; ``skip``: paths of which no layer is."""
 
     def __init__(self, names: Iterable[str], loose: bool, skip: Callable[[str], bool]):
-        self._skip = skip
+        self._skip = functools.cache(skip)  # the tensors of a layer share a path
         self._spelled = {name: name.lower() for name in names} if loose else {name: name for name in names}
         self._all = "\n".join(self._spelled.values())
         self._held: dict[str, list[str]] = {}  # a text → the names that hold it

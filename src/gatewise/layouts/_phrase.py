@@ -66,7 +66,7 @@ class Phrase:
     def loops(self) -> frozenset[str]:
         return frozenset(loop for section in self.sections for loop in section.loops)
 
-    @property
+    @functools.cached_property
     def atoms(self) -> frozenset[str]:
         if self.sections:
             return frozenset(atom for block in self.blocks for atom in block.atoms) | self.loops
@@ -208,14 +208,25 @@ class Equation:
         if len(unknown) > 1:
             return None
         (name,) = unknown
+        value = self._linear(name, sizes) if all(s.count(name) <= 1 for s in self.axis) else self._growing(name, sizes)
+        if value is None:
+            raise Unsolvable(self, None)
+        return name, value
 
+    def _linear(self, name: str, sizes: Mapping[str, int]) -> int | None:
+        """The whole number that solves it, where no segment has the unknown twice."""
+        held = {**sizes, name: 1}
+        factor = sum(_product(segment, held) for segment in self.axis if name in segment)
+        left = self.length - sum(_product(segment, sizes) for segment in self.axis if name not in segment)
+        value, rest = divmod(left, factor) if factor else (0, 1)
+        return value if value >= 1 and not rest else None
+
+    def _growing(self, name: str, sizes: Mapping[str, int]) -> int | None:
         def total(value: int) -> int:  # grows with the value, whatever products it is in
             return sum(_product(segment, {**sizes, name: value}) for segment in self.axis)
 
         value = bisect.bisect_left(range(self.length + 1), self.length, lo=1, key=total)
-        if total(value) != self.length:
-            raise Unsolvable(self, None)
-        return name, value
+        return value if total(value) == self.length else None
 
 
 class Unsolvable(Exception):

@@ -147,10 +147,11 @@ class _Finder:
         return groups
 
     def _named(self, layout: Layout, part: Part) -> Iterator[tuple[str, Found]]:
-        seen: set[tuple[str, Found]] = set()
+        seen: set[tuple[object, ...]] = set()
         for template in layout.templates(part, self.naming):
             for name, found in self._names.matching(template):
-                place = (name, replace(found, wild=()))  # two spellings that say the same place are one
+                # Two spellings that say the same place are one.
+                place = (name, found.path, found.layer, found.direction, found.gate, found.member)
                 if place not in seen:
                     seen.add(place)
                     yield name, found

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import functools
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..tensors import StoredTensor
 from ..weights import DIRECTIONS
@@ -15,7 +16,7 @@ from ._slots import flat_length
 
 SAY_SIZES = "say them with --units, --layers, --directions"
 Sizes = dict[tuple[int, str], dict[str, int]]
-Equations = Mapping[tuple[int, str], list[Equation]]
+Equations = Callable[[tuple[int, str]], list[Equation]]  # of a layer and direction
 
 
 def solved(
@@ -28,18 +29,26 @@ def solved(
     has one axis for all of them, needs some.
     """
     projected = any("projection" in part.roles for part in present.values())
-    equations: dict[tuple[int, str], list[Equation]] = defaultdict(list)
     flat = [(present[index], tensors[name]) for (index, *_), name in names.items() if present[index].parsed.sections]
     if flat:
         return _of_flats(layout, flat, told)
+    held: dict[tuple[int, str], list[tuple[int, StoredTensor]]] = defaultdict(list)
     for (index, layer, direction, _), name in names.items():
-        equations[layer, direction] += _equations(layout, present[index], tensors[name], projected)
+        held[layer, direction].append((index, tensors[name]))
+
+    def equations(place: tuple[int, str]) -> list[Equation]:
+        return [each for index, tensor in held[place] for each in _equations(layout, present[index], tensor, projected)]
+
+    ways = len({direction for _, direction in held})
+    alike: dict[object, dict[str, int]] = {}  # the layers of a deep stack are one system of equations over and over
     sizes: Sizes = {}
-    for place, system in equations.items():
-        found = solve(system, {"one": 1})
+    for place, stored in held.items():
+        key = tuple([(index, tensor.shape) for index, tensor in stored])
+        if key not in alike:
+            alike[key] = solve(equations(place), {"one": 1})
+        found = sizes[place] = dict(alike[key])
         found.setdefault("hidden", found.get("unit", 0))
-        found.setdefault("direction", len({direction for _, direction in equations}))
-        sizes[place] = found
+        found.setdefault("direction", ways)
     return _checked(sizes, equations, layout.meaning.merge)
 
 
@@ -110,6 +119,7 @@ class Untold(Unsolvable):
         Exception.__init__(self, message)
 
 
+@functools.cache
 def _tied(axis: tuple[tuple[str, ...], ...], projected: bool) -> tuple[tuple[str, ...], ...]:
     """Without a projection the hidden state is the unit's output."""
     if projected:
@@ -120,7 +130,7 @@ def _tied(axis: tuple[tuple[str, ...], ...], projected: bool) -> tuple[tuple[str
 def _checked(sizes: Sizes, equations: Equations, merge: str) -> Sizes:
     for place, found in sizes.items():
         if not {"unit", "feature"} <= set(found) or found["direction"] not in (1, 2):
-            raise Unsolvable(equations[place][0], None)
+            raise Unsolvable(equations(place)[0], None)
     if any(found["direction"] == 2 for found in sizes.values()):  # one tensor holds both directions
         for (layer, direction), found in list(sizes.items()):
             if direction == "forward":
@@ -128,7 +138,7 @@ def _checked(sizes: Sizes, equations: Equations, merge: str) -> Sizes:
     for (layer, direction), found in sizes.items():
         wanted = _features(sizes, layer, merge)
         if found["feature"] != wanted:
-            equation = _of_feature(equations.get((layer, direction), equations[layer, "forward"]))
+            equation = _of_feature(equations((layer, direction)) or equations((layer, "forward")))
             raise Unsolvable(equation, equation.total({**found, "feature": wanted}))
     return sizes
 

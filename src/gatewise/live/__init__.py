@@ -103,7 +103,7 @@ def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
         raise _misfit(holder, described_so)
     meaning = {**holder.meaning, **said}
     for match in found.matches:
-        yield Live(told(match, meaning) if meaning else match, holder, whole=len(found.matches) == 1)
+        yield Live(told(match, meaning) if meaning else match, holder, tensors, whole=len(found.matches) == 1)
 
 
 def _doubt(holders: Sequence[Holder]) -> GatewiseError | None:

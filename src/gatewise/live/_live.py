@@ -6,6 +6,7 @@ Names, sizes, gates and meaning come from the same tables as a file's; what is s
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from ..layouts import Match
 from ..layouts._code import Home, homes, stack_of
 from ..proof import Proof, compared, run_of, tolerance_of
 from ..selection import Selector
+from ..tensors import Tensors
 from ..weights import ROLE_AXES, Gates, Stack, Weights
 from ._calls import Way
 from ._custom import believed, stacked
@@ -64,13 +66,18 @@ class Live(Layer):
     framework's objects are never changed, ``live.result`` is the new one.
     """
 
-    def __init__(self, match: Match, holder: Holder, whole: bool = True):
-        super().__init__(match, holder.tensors(), holder.also_at)
+    def __init__(self, match: Match, holder: Holder, tensors: Tensors, whole: bool = True):
+        super().__init__(match, tensors, holder.also_at)
         self.holder = holder
         self.whole = whole  # is the layer all there is in its holder, so that calling the one calls the other?
-        self._homes = {(home.place, home.role, home.gate): home for home in homes(match)}
-        stack = stack_of(match, {home: self._reader(home) for home in self._homes.values()}, LiveGates)
-        self.cells = {place: self._writable(place, weights) for place, weights in stack.cells.items()}
+
+    @functools.cached_property
+    def _homes(self) -> dict[tuple[tuple[int, str], str, str], Home]:
+        return {(home.place, home.role, home.gate): home for home in homes(self.match)}
+
+    def _decoded(self) -> dict[tuple[int, str], Weights]:
+        stack = stack_of(self.match, {home: self._reader(home) for home in self._homes.values()}, LiveGates)
+        return {place: self._writable(place, weights) for place, weights in stack.cells.items()}
 
     @property
     def layers(self) -> list[Live]:

@@ -7,6 +7,7 @@ is what is read and written.  Not known here: how a weight that is computed anew
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,8 @@ class TorchWeight(Weight):
 
     def tensor(self) -> Any:
         """It as it is now, without its history.  The memory is the parameter's own, or where it is computed nobody's."""
+        if self.maker is None:  # nothing is computed, so nothing has to be kept quiet
+            return getattr(self.module, self.attribute).detach()
         with live.quiet(self.module):
             return self._whole().detach()
 
@@ -73,15 +76,15 @@ class TorchWeight(Weight):
 
     def data(self) -> Any:
         """The storage and the place in it, so that neighbours and shared weights can be told."""
-        tensor = self.tensor()
-        if not self.shared or not tensor.numel():
+        if self.maker is not None:
             return self.array
-        import torch
-
+        tensor = self.tensor()
+        if not in_reach(tensor) or not tensor.numel():
+            return self.array
         storage = storage_of(tensor)
-        whole: Any = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
         return Strided(
-            memoryview(whole), tensor.storage_offset(), tuple(tensor.stride()), storage=f"memory at {storage.data_ptr():#x}"
+            functools.partial(_bytes_of, storage), tensor.storage_offset(), tuple(tensor.stride()),
+            storage=f"memory at {storage.data_ptr():#x}",
         )  # fmt: skip
 
     def assign(self, array: Array) -> None:
@@ -169,6 +172,13 @@ def storage_of(tensor: Any) -> Any:
         return tensor.untyped_storage()
     typed = tensor.storage()
     return typed.untyped() if hasattr(typed, "untyped") else typed._untyped()
+
+
+def _bytes_of(storage: Any) -> memoryview:
+    import torch
+
+    whole: Any = torch.empty(0, dtype=torch.uint8).set_(storage).numpy()
+    return memoryview(whole)
 
 
 def in_reach(tensor: Any) -> bool:
