@@ -212,14 +212,14 @@ def maker_of(module: Any, attribute: str, around: Any = None) -> Maker | None:
     dropped = weight_drop(module, attribute, around)
     if dropped is not None:
         return dropped
-    held = attribute in parameters_of(module) or attribute in buffers_of(module)
+    held = _holds(module, "_parameters", attribute) or _holds(module, "_buffers", attribute)
     return None if held else _Unknown(module, attribute)
 
 
 def weight_drop(module: Any, attribute: str, around: Any = None) -> Maker | None:
     """The whole matrix of a weight that is dropped at every call; None where it is not."""
     for owner in (module, around):
-        if owner is not None and f"{attribute}_raw" in parameters_of(owner):
+        if owner is not None and _holds(owner, "_parameters", f"{attribute}_raw"):
             return _Dropped(module, attribute, owner)
     return None
 
@@ -253,12 +253,19 @@ def buffers_of(module: Any) -> Mapping[str, Any]:
     return {name: each for name, each in live.inside(module, "_buffers").items() if each is not None}
 
 
+def _holds(module: Any, kind: str, name: str) -> bool:
+    """Has a module a parameter (or another ``kind``) of this name?  Asked for every weight, again and again."""
+    held = live.inside(module, kind)
+    if isinstance(held, dict):
+        return held.get(name) is not None
+    return any(each == name and value is not None for each, value in held.items())
+
+
 def parametrized(module: Any) -> Iterable[str]:
     """The names of a module's parametrized weights."""
-    for name, child in live.children(module):
-        if name == "parametrizations":
-            return list(child)
-    return ()
+    if not _holds(module, "_modules", "parametrizations"):
+        return ()
+    return list(dict(live.children(module))["parametrizations"])
 
 
 def _coarser(value: Any) -> float:

@@ -218,7 +218,9 @@ def _names_by_memory(subject: Any) -> dict[Any, list[str]]:
 
 
 def _tied(holder: Holder, names: Mapping[Any, list[str]]) -> dict[str, tuple[str, ...]]:
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
+    if all(len(each) == 1 for each in names.values()):  # as nearly always
+        return found
     for name, weight in holder.weights.items():
         if isinstance(weight, TorchWeight) and weight.maker is None:
             others = tuple(other for other in names.get(weight.place, ()) if other != name)

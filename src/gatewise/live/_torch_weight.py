@@ -143,8 +143,10 @@ class TorchWeight(Weight):
     @property
     def place(self) -> Any:
         """Where it lies, or the parameters that it is made from do: the same for two names of one weight."""
-        found = tuple(live.place_of(parameter) for parameter in self.parameters())
-        return found[0] if self.maker is None else (found or (id(self.module), self.attribute))
+        maker = self.maker
+        if maker is None:
+            return live.place_of(getattr(self.module, self.attribute))
+        return tuple(live.place_of(each) for each in maker.parameters()) or (id(self.module), self.attribute)
 
     def parameters(self) -> list[Any]:
         """The parameters behind it: itself, or those that it is computed from."""
