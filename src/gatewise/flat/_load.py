@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ..conventions import express
 from ..errors import NotRepresentable, UsageError
 from ..live import Live
+from ..record import replace
+from ..weights import Stack
 
 if TYPE_CHECKING:
     from ._map import Flat
@@ -25,9 +27,19 @@ def load(flat: Flat, unpacked: Unpacked) -> Any:
     return live.result
 
 
+def _in_its_terms(stack: Stack, live: Live) -> Stack:
+    """The stack as the live layer's own layout stores it.  In which direction time is read and how two directions are
+    joined is the object's affair and in no number."""
+    plain = live.match.layout.meaning
+    timeless = replace(
+        stack.dialect, merge=plain.merge, go_backwards=plain.go_backwards, backwards_in_place=plain.backwards_in_place
+    )
+    return express(stack.replaced(dialect=timeless), live.match.layout).stack
+
+
 def _values(live: Live, unpacked: Unpacked) -> dict[Any, Any]:
     """Every gate of the live layer with its new number, in the layer's own terms."""
-    said = express(unpacked.stack, live.match.layout).stack if unpacked.stack.layout != live.layout else unpacked.stack
+    said = unpacked.stack if unpacked.stack.layout == live.layout else _in_its_terms(unpacked.stack, live)
     values = {}
     for place, weights in live:
         for role, gates in weights.roles.items():
