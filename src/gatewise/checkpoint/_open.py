@@ -49,9 +49,6 @@ class Layer(Stack):
     @functools.cached_property
     def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
         """Each layer and direction, made when it is first asked for."""
-        return self._decoded()
-
-    def _decoded(self) -> dict[tuple[int, str], Weights]:
         return decode(self.match, self.tensors).cells
 
     @property

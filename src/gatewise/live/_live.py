@@ -75,7 +75,8 @@ class Live(Layer):
     def _homes(self) -> dict[tuple[tuple[int, str], str, str], Home]:
         return {(home.place, home.role, home.gate): home for home in homes(self.match)}
 
-    def _decoded(self) -> dict[tuple[int, str], Weights]:
+    @functools.cached_property
+    def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
         stack = stack_of(self.match, {home: self._reader(home) for home in self._homes.values()}, LiveGates)
         return {place: self._writable(place, weights) for place, weights in stack.cells.items()}
 
