@@ -42,7 +42,8 @@ class KerasLayer(Holder):
         return self.keras.ops.sum(value)
 
     def regularize(self, masks: Mapping[str, Array], l1: float, l2: float) -> None:
-        """A regularizer that a variable has already stays, and is added."""
+        """A regularizer that a variable has already stays, and is added.  Compile the model afterwards: what was compiled
+        before trains on as before where the step is compiled (TensorFlow, jax)."""
         for name, mask in masks.items():
             weight = self.weights[name]
             penalty = Penalty(self.keras, mask, l1, l2)

@@ -44,7 +44,8 @@ class KerasWeight(Weight):
         return not self.variable.trainable
 
     def freeze(self, frozen: bool = True) -> None:
-        """A model that was compiled before trains as before until it is compiled again."""
+        """Compile the model afterwards, also one that was compiled before: measured with Keras 3.15, that one trains on as
+        before on TensorFlow and is refused by ``fit`` on jax; on torch it is frozen at once."""
         self.variable.trainable = not frozen
 
 
@@ -83,6 +84,13 @@ class TensorFlowWeight(KerasWeight):
     """A variable of Keras 3 on TensorFlow."""
 
     def array(self) -> Array:
+        import tensorflow as tf
+
+        if not tf.executing_eagerly():
+            raise UsageError(
+                f"{self.name} has no numbers here: TensorFlow is not executing eagerly.",
+                next="Read and write outside tf.function; within it gw.select(…) gives tensors.",
+            )
         array: Array = self._tf_variable().numpy()
         return array
 
