@@ -188,6 +188,39 @@ def test_an_optimizers_moments_are_no_layers() -> None:
     assert gw.of(tree).name == "params"
 
 
+@pytest.mark.framework("flax")
+def test_a_class_of_ones_own_that_jax_knows_as_a_tree_is_a_layer_once_it_agrees() -> None:
+    import dataclasses
+
+    import jax
+
+    @dataclasses.dataclass
+    class Own:
+        wx: Any
+        wh: Any
+        b: Any
+
+        def __call__(self, x: Any, state: Any) -> Any:
+            h, c = state
+            o, i, g, f = jax.numpy.split(x @ self.wx + h @ self.wh + self.b, 4, -1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jax.numpy.tanh(g)
+            return jax.nn.sigmoid(o) * jax.numpy.tanh(c), c
+
+    jax.tree_util.register_dataclass(Own, data_fields=["wx", "wh", "b"], meta_fields=[])
+    own = Own(**{name: jax.numpy.asarray(array) for name, array in my_tree()["cell"].items()})
+    with pytest.raises(UsageError, match="holds no recurrent layer"):
+        gw.of({"rnn": own})
+    live = gw.of(own, layout=mine("oigf"))
+    assert live.prove().max_abs_error < 1e-6
+    with pytest.raises(ProofFailed):
+        gw.of(own, layout=mine("iogf"))
+    gw.described_by(mine("oigf"))(Own)
+    made = gw.set_forget_bias({"rnn": [own]}, 2.0)
+    assert type(made["rnn"][0]) is Own
+    assert made["rnn"][0].b[-UNIT:].tolist() == [2.0] * UNIT
+    assert gw.of(made)[0, "forward"].bias["f"].tolist() == [2.0] * UNIT
+
+
 @pytest.mark.framework("torch")
 def test_a_state_dict_of_torchs_tensors_gives_a_new_one_that_torch_loads() -> None:
     import torch

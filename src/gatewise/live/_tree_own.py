@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from ..layouts import Layout, Match
 from ._calls import Way
 from ._own import Caller, around, matches_of, only, said, ways_of
-from ._trees import Path, Tree, TreeHolder, part_of
+from ._trees import Path, Tree, TreeHolder, node_of, part_of, walk
 
 
 class CalledTree(TreeHolder):
@@ -61,3 +63,28 @@ def owned(
         near = around(parts, match, matches, whole.joint)
         found = [each for path in near for each in callers(path)]
         yield TreeOwn(tree, layout, match, found, at, framework, separator)
+
+
+def is_layer(value: Any) -> bool:
+    """Is it a part of a tree that can be called?  A variable around an array, which has that array's shape, can be too, and
+    is none."""
+    return callable(value) and not hasattr(value, "shape") and node_of(value) is not None
+
+
+def called_parts(
+    tree: Tree, layout: Layout, at: Path = (), framework: str = "", separator: str | None = None
+) -> Iterator[TreeOwn]:
+    """The layers that a layout describes, called by the parts of the tree that can be: for one example, as modules on jax
+    usually are, or for whole batches."""
+    joint = tree.separator() if separator is None else separator
+    parts = {joint.join(path): path for path, each in walk(tree.given) if path[: len(at)] == at and is_layer(each)}
+
+    def callers(path: str) -> list[Caller]:
+        def part() -> Any:
+            return part_of(tree.now(), parts[path])
+
+        each, jax = path or "layer", sys.modules.get("jax")
+        vmapped = [Caller(f"jax.vmap({each})", lambda: jax.vmap(part()))] if jax is not None else []
+        return [*vmapped, Caller(each, part)]
+
+    yield from owned(tree, layout, callers, list(parts), at, framework, separator)

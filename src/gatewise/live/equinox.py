@@ -15,9 +15,8 @@ from ..layouts import Layout
 from ..layouts import layout as layout_called
 from ._custom import layout_of
 from ._jax import scanned, states
-from ._own import Caller
-from ._tree_own import owned
-from ._trees import Path, Tree, TreeHolder, part_of, walk
+from ._tree_own import called_parts
+from ._trees import Path, Tree, TreeHolder, walk
 from ._weight import Holder
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
         return
     if layout is not None:
         if isinstance(subject, equinox.Module):
-            yield from _own(Tree(subject), layout)
+            yield from called_parts(Tree(subject), layout, (), "equinox", ".")
         return
     found = [(path, each) for path, each in walk(subject, stop=_is_layer) if _is_layer(each)]
     tree = Tree(subject if found else ())
@@ -42,29 +41,7 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
         if described is None:
             yield EquinoxHolder(tree, path, _kind(each))
         else:
-            yield from _own(tree, described, path)
-
-
-def _own(tree: Tree, layout: Layout, at: Path = ()) -> Iterator[Holder]:
-    """Layers of the user's own; modules take one example, as Equinox's do, or whole batches."""
-    equinox = sys.modules["equinox"]
-    parts = {
-        ".".join(path): path
-        for path, each in walk(tree.given) if path[: len(at)] == at and isinstance(each, equinox.Module) and callable(each)
-    }  # fmt: skip
-
-    def callers(path: str) -> list[Caller]:
-        how = path or "layer"
-        return [
-            Caller(f"jax.vmap({how})", lambda: _vmapped(part_of(tree.now(), parts[path]))),
-            Caller(how, lambda: part_of(tree.now(), parts[path])),
-        ]
-
-    yield from owned(tree, layout, callers, list(parts), at=at, framework="equinox", separator=".")
-
-
-def _vmapped(function: Any) -> Any:
-    return sys.modules["jax"].vmap(function)
+            yield from called_parts(tree, described, path, "equinox", ".")
 
 
 def _kind(value: Any) -> str:
