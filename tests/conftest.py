@@ -1,6 +1,7 @@
 """What every test shares: frameworks that are not there are skipped loudly, with the reason, and listed at the end.
 
-A test that compares with real frameworks names them: ``@pytest.mark.framework("torch", "keras")``.
+A test that compares with real frameworks names them: ``@pytest.mark.framework("torch", "keras")``.  An audit hook watches
+every file that gatewise reads in any test (``auditing.py``): what has no place in reading fails the test.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 # The workers share the cores: a library that starts a thread for each of them, in every process, keeps others waiting.
@@ -20,11 +22,14 @@ for threads in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import hypothesis  # noqa: E402
 import pytest  # noqa: E402
+from auditing import Watch  # noqa: E402
 
 # How fast a shared machine happens to be decides on no test; what must be fast has a test of its own that says so.
 hypothesis.settings.register_profile("gatewise", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("gatewise")
 os.environ.setdefault("KERAS_BACKEND", "torch")
+WATCH = Watch()
+sys.addaudithook(WATCH)
 _ABSENT = "framework not installed: "
 
 
@@ -65,6 +70,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             reason = why_absent(framework)
             if reason is not None:
                 pytest.skip(f"{_ABSENT}{framework}: {reason}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_happens_while_a_file_is_read() -> Iterator[None]:
+    """A breach stops what would have happened; here it also fails the test, in case something swallowed it."""
+    WATCH.taken()
+    yield
+    breaches = WATCH.taken()
+    if breaches:
+        pytest.fail("\n".join(breaches), pytrace=False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -68,11 +68,19 @@ class UnknownContainer(ContainerError):
 
 
 class BrokenFile(ContainerError):
-    """The format is known; the file breaks its rules."""
+    """The format is known; the file breaks its rules.  Where nothing better is known, the next step is to fetch it again."""
+
+    def __init__(self, message: str, *, path: object = None, where: str | None = None, next: str | None = None):
+        super().__init__(message, path=path, where=where, next=next or "The file is cut or damaged; fetch it again.")
 
 
 class LimitExceeded(ContainerError):
     """A limit that no honest file meets was passed."""
+
+    def __init__(self, message: str, *, path: object = None, where: str | None = None, next: str | None = None):
+        super().__init__(
+            message, path=path, where=where, next=next or "The file is broken or hostile: no honest one asks for that."
+        )
 
 
 class LayoutError(GatewiseError):

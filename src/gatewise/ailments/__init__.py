@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..checkpoint import Checkpoint
+from ..errors import BrokenFile
 from ._versions import FRAMEWORKS, Target, contains, matters
 
 SEVERITIES = ("note", "slow", "breaks", "wrong-results", "unsafe")  # mildest first
@@ -134,10 +135,25 @@ def examine(patient: Patient) -> Iterator[Finding]:
 def cases(patient: Patient) -> Iterator[tuple[Ailment, Finding]]:
     """Every finding with the ailment that made it, in the order in which they are treated."""
     for ailment in ailments():
-        for finding in ailment.examine(patient):
+        for finding in _guarded(ailment, patient):
             told = finding if patient.target is None else finding.in_version(patient.target)
             if told is not None:
                 yield ailment, told
+
+
+def _guarded(ailment: Ailment, patient: Patient) -> Iterator[Finding]:
+    """What an ailment finds in a file whose objects are not what their classes' names say is a refusal that says so: the
+    doctor must not be blinded by a broken object, nor call a file healthy that it could not examine."""
+    try:
+        yield from ailment.examine(patient)
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        checkpoint = patient.checkpoint
+        if checkpoint is None:
+            raise
+        raise BrokenFile(
+            f"what it holds is not what its classes write ({type(error).__name__}: {str(error)[:80]}).",
+            path=checkpoint.path, where=f"looking for {ailment.title[:1].lower()}{ailment.title[1:]}",
+        ) from error  # fmt: skip
 
 
 def worst_first(finding: Finding) -> tuple[int, str, int, str]:

@@ -28,9 +28,10 @@ _HARMLESS = re.compile(
     | (copyreg|copy_reg)\.(_reconstructor|__newobj__|__newobj_ex__)
     | (builtins|__builtin__)\.(set|frozenset|list|dict|tuple|int|long|float|complex|str|unicode|bool|bytes|bytearray|slice
         |x?range|object|Ellipsis|NotImplemented|\w+Error|\w+Exception)
-    | datetime\.\w+ | decimal\.Decimal | fractions\.Fraction | uuid\.\w+ | pathlib\.\w+ | pathlib\._local\.\w+
+    | datetime\.\w+ | decimal\.Decimal | fractions\.Fraction | uuid\.(UUID|SafeUUID) | pathlib\.\w+ | pathlib\._local\.\w+
     | argparse\.Namespace | types\.SimpleNamespace | array\._array_reconstructor | array\.array | re\._compile | zoneinfo\.\w+
-    | functools\.partial | enum\.\w+ | ipaddress\.\w+ | random\.Random | inspect\.\w+ | typing\.\w+ | string\.Template
+    | functools\.partial | enum\.[A-Z]\w+ | ipaddress\.\w+ | random\.Random | inspect\.(Signature|_?Parameter\w*)
+    | typing\.[A-Z]\w* | string\.Template
     """,
     re.VERBOSE,
 )

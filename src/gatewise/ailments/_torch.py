@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from ..checkpoint import Checkpoint
 from ..containers._pickle import Record
 from ..containers._pickled import Stub
 from ..containers._torch_objects import Found, objects
@@ -13,6 +15,7 @@ from . import CALL, Outcome, Patient
 
 PICKLES = ("torch-zip", "torch-legacy", "torch-tar")
 TORCH_NN = "torch.nn.modules."
+_WALKED: WeakKeyDictionary[Checkpoint, tuple[Found, ...]] = WeakKeyDictionary()
 
 
 def tree(patient: Patient) -> Any:
@@ -29,9 +32,14 @@ def met(patient: Patient) -> Record | None:
 
 
 def found(patient: Patient) -> Iterator[Found]:
-    """Every object of the patient's tree, in the order in which torch.load makes them."""
-    root = tree(patient)
-    return objects(root) if root is not None else iter(())
+    """Every object of the patient's tree, in the order in which torch.load makes them.  Walked once for all ailments:
+    a file's tree does not change, treatments work on a draft's."""
+    root, checkpoint = tree(patient), patient.checkpoint
+    if root is None or checkpoint is None:
+        return iter(())
+    if checkpoint not in _WALKED:
+        _WALKED[checkpoint] = tuple(objects(root))
+    return iter(_WALKED[checkpoint])
 
 
 def recurrent(patient: Patient) -> Iterator[Found]:

@@ -145,8 +145,8 @@ def _explodes(checkpoint: Checkpoint, layer: Layer, index: int, direction: str, 
     import numpy as np
 
     del checkpoint
-    gate = {"lstm": "g", "gru": "n", "rnn": "h"}[layer.cell]
-    if weights.unit > _UNITS or weights.unit != weights.hidden:
+    gate = {"lstm": "g", "gru": "n", "rnn": "h"}.get(layer.cell)
+    if gate is None or gate not in weights.recurrent_kernel or weights.unit > _UNITS or weights.unit != weights.hidden:
         return
     matrix = np.asarray(weights.recurrent_kernel[gate], np.float64)
     if not np.isfinite(matrix).all() or np.abs(matrix).sum(axis=1).max(initial=0.0) <= _RADIUS:

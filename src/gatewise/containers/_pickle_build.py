@@ -41,13 +41,10 @@ def key_parts(value: object) -> int:
     return parts
 
 
-def cost(args: tuple[Any, ...]) -> int:
-    """How many objects a builder copies; the machine counts them as built."""
-    return sum(
-        len(arg) // 64 if isinstance(arg, str | bytes | memoryview) else len(arg)
-        for arg in args
-        if hasattr(arg, "__len__")
-    )
+def cost(args: tuple[Any, ...]) -> tuple[int, int]:
+    """How many objects a builder copies, 64 bytes counted as one; and how many objects and bytes."""
+    sizes = [(len(arg), isinstance(arg, str | bytes | memoryview)) for arg in args if hasattr(arg, "__len__")]
+    return sum(size // 64 if flat else size for size, flat in sizes), sum(size for size, _ in sizes)
 
 
 def _pairs(args: tuple[Any, ...]) -> list[tuple[Any, Any]] | None:

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..cursor import Cursor, Limits
-from ..errors import BrokenFile
+from ..errors import BrokenFile, LimitExceeded
 from ..record import field, record
 from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
 
 LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a dozen
 SEEN_AS_VIEW = 4096  # bytes
+_COPIES, _FEW = 4, 1 << 16
 _LONGEST_NAME = 4096  # characters of a class's full name
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
@@ -45,14 +46,24 @@ class Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
-        self.objects = 0
+        self.objects = self.copied = 0
         self.opcode, self.at = "", 0
 
     def count_objects(self, count: int) -> None:
-        """Every opcode counts as one, and so does every object that a builder copies: work is bounded with them."""
+        """Every opcode counts as one, and so does every part of a key: work is bounded with them."""
         self.objects += count
         if self.objects > self.limits.objects:
             self.limits.check("objects", self.objects, path=self.cursor.path, where=self.where)
+
+    def count_copies(self, objects: int, size: int) -> None:
+        """What an honest pickle has copied stands in it once: copies of many times its size are a bomb."""
+        self.count_objects(objects)
+        self.copied += size
+        if self.copied > _COPIES * len(self.cursor.data) + _FEW:
+            raise LimitExceeded(
+                f"a pickle of {len(self.cursor.data):,} bytes has more than {self.copied:,} of them copied.",
+                path=self.cursor.path, where=self.where,
+            )  # fmt: skip
 
     def result(self) -> Any:
         """What STOP leaves."""
@@ -170,7 +181,8 @@ class Machine:
         if not isinstance(cls, Global | Stub | Persistent):
             raise self.broken(f"calls a {type(cls).__name__}, which is no class")
         build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None
-        self.count_objects(cost(args) if build else 0)
+        if build:
+            self.count_copies(*cost(args))
         built = build(args) if build else NOT_PLAIN
         if built is NOT_PLAIN:
             built = Stub(cls, args, kwargs, how)

@@ -70,7 +70,7 @@ class _Walk:
         self._seen: set[int] = (
             set()
         )  # the first path to each container is its path: a cycle ends, sharing costs nothing
-        self._names: set[str] = set()
+        self._names: dict[str, int] = {}  # → how many asked for it
         self._visits = 0
 
     def visit(self, value: object, name: str, depth: int) -> Iterator[StoredTensor]:
@@ -88,13 +88,13 @@ class _Walk:
     def _new(self, tensor: StoredTensor) -> StoredTensor:
         """A flat dict may hold ``a/b`` beside a nested one's: the later gets a number, none is lost."""
         self._limits.check("tensors", len(self._names) + 1, path=self._path)
-        name, number = tensor.name, 1
+        name = tensor.name
         if len(name) > _LONGEST_NAME:
             raise BrokenFile(f"a name has {len(name):,} characters: {name[:60]} …", path=self._path)
         while name in self._names:
-            number += 1
+            self._names[tensor.name] = number = self._names.get(tensor.name, 1) + 1
             name = f"{tensor.name}#{number}"
-        self._names.add(name)
+        self._names[name] = 1
         return tensor if name == tensor.name else tensor.renamed(name)
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..errors import BrokenFile
+from ..errors import BrokenFile, LimitExceeded
 from ..record import record
 from ..tensors import Declared, StoredTensor
 from ._pickled import Global, Persistent, Stub
@@ -35,6 +35,7 @@ _TYPED = tuple(
 _NOT_PLAIN = object()
 _LONGEST_NAME = 10_000
 _PLAIN_DEPTH = 8
+_PATHS, _FEW = 10, 1_000  # paths of one module on average, which a shared backbone has, and of a few modules
 _PLAIN_PARTS = 10_000  # values in one setting: lists shared many times over would not end, a vocabulary is no setting
 
 
@@ -182,7 +183,7 @@ class Walk:
         self.tensors: dict[str, StoredTensor] = {}
         self.declared: list[Declared] = []
         self.modules: list[Module] = []
-        self._visits = 0
+        self._visits = self._repeats = 0
         self._seen: set[int] = set()  # plain containers and objects: the first path to each is its path
         self._inside: set[int] = set()  # modules on the way from the root: one may have two paths, but no cycle
         self._named: set[object] = set()  # identities of the tensors listed so far
@@ -239,6 +240,12 @@ class Walk:
         self._inside.add(id(stub))
         attributes, kind = stub.attributes, class_name(stub.cls)
         self._spend(len(attributes), path)
+        self._repeats += id(stub) in self._settings
+        if self._repeats > _PATHS * len(self._settings) + _FEW:
+            raise LimitExceeded(
+                f"its {len(self._settings)} modules hold each other so that they have {self._repeats:,} paths and more.",
+                path=self.path, where=path,
+            )  # fmt: skip
         if id(stub) not in self._settings:
             hooks = hooks_of(attributes)
             self._settings[id(stub)] = {**settings_of(attributes), **({"hooks": hooks} if hooks else {})}

@@ -41,7 +41,8 @@ def _by_library(raw: bytes, most: int) -> bytes | None:
     except ImportError:
         return None
     try:
-        found: bytes = library.ZstdDecompressor().decompressobj().decompress(raw)
+        with library.ZstdDecompressor().stream_reader(raw, read_across_frames=True) as stream:
+            found: bytes = stream.read(most + 1)
     except library.ZstdError as error:
         raise ValueError(str(error)) from None
     return found
@@ -83,7 +84,7 @@ def _frame(raw: bytes, at: int, most: int, where: str) -> tuple[bytes, int]:
         last, kind, size = bool(head & 1), head >> 1 & 3, head >> 3
         at += 3
         packed = raw[at : at + (1 if kind == 1 else size)]
-        if kind == 3 or len(packed) < (1 if kind == 1 else size):
+        if kind == 3 or at > len(raw) or len(packed) < (1 if kind == 1 else size):
             raise _broken("ends inside a block", where)
         at += len(packed)
         if kind == 0:
@@ -108,12 +109,14 @@ class _State:
     def block(self, raw: bytes, out: bytearray) -> None:
         literals, at = self._literals(raw)
         count, at = _sequence_count(raw, at)
-        used = 0
+        used, most = 0, len(out) + _LARGEST_BLOCK
         if count:
             for length, offset, match in self._sequences(raw, at, count):
                 out += literals[used : used + length]
                 used += length
                 _copy(out, offset, match)
+                if len(out) > most:  # a few bytes can ask for gigabytes
+                    raise ValueError("a block opens to more than blocks may")
         out += literals[used:]
 
     # Literals.

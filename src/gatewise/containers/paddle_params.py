@@ -72,9 +72,14 @@ class _Walk:
         self.tensors: dict[str, StoredTensor] = {}
         self.left_out: list[str] = []
         self.tabled = False
+        self._seen: set[int] = set()  # the first path to each container is its path: sharing costs nothing
 
     def visit(self, value: Any, name: str, depth: int) -> None:
         self.source.limits.check("nesting", depth, path=self.source.path, where="Paddle's pickle")
+        if isinstance(value, dict | list | tuple) and not _is_named(value):
+            if id(value) in self._seen:
+                return
+            self._seen.add(id(value))
         if isinstance(value, dict):
             self._dict(value, name, depth)
         elif isinstance(value, list | tuple) and not _is_named(value):

@@ -107,7 +107,9 @@ class Phrase:
         place: dict[str, int] = {**fixed, "one": 0}
         index_of: tuple[int | slice, ...] = tuple(place[atom] if atom in place else slice(None) for atom in atoms)
         left = [atom for atom in atoms if atom not in place]
-        view: Array = _turned(array[tuple(slices)].reshape(split)[index_of], [left.index(atom) for atom in order])
+        view: Array = _turned(
+            array[tuple(slices)].reshape(split)[index_of], [left.index(atom) for atom in order if atom in left]
+        )
         return view
 
 

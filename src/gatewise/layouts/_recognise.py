@@ -209,6 +209,9 @@ class _Finder:
         incomplete = "" if is_stream(group.naming) else _incomplete(layout, present, addresses, group.naming)
         if incomplete:
             return incomplete
+        lost = next((name for name in addresses.values() if name not in self.tensors), None)
+        if lost is not None:  # an operator's input that the file declares and does not have
+            return f"{layout.name} is given {lost!r} here, and the file has no such tensor."
         dtypes = {self.tensors[name].dtype for name in addresses.values()}
         if not dtypes <= FLOATS and not layout.outside:  # what is only named may be of whole numbers
             return f"{layout.name} holds floating-point weights, these are {', '.join(sorted(dtypes - FLOATS))}."

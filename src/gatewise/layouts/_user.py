@@ -38,6 +38,11 @@ def read_layout(path: str) -> Layout:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the layout file cannot be read: {error}.", path=path) from None
+    return layout_of_text(text, path)
+
+
+def layout_of_text(text: str, path: str) -> Layout:
+    """The layout that a TOML text describes; ``path`` is what messages call it.  Raises LayoutError."""
     import importlib
 
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")

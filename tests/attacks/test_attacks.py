@@ -1,0 +1,172 @@
+"""Every exhibit is refused in words that help, or lies there like a stone: quickly, in little memory, without consequences."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from museum import MEGABYTES, SECONDS, Attack, families
+
+EXHIBITS = [
+    pytest.param(attack, id=f"{family}: {attack.title}") for family, attacks in families().items() for attack in attacks
+]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forked, which Windows cannot")
+
+
+class Guard:
+    """The process of ``guard.py``; ``asked`` sends it one attack and gives its answer."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("guard.py"))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )  # fmt: skip
+        self._line()
+
+    def _line(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def asked(self, path: Path, deed: str, home: Path) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"path": str(path), "deed": deed, "home": str(home)}) + "\n")
+        self._process.stdin.flush()
+        return self._line()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def guard() -> Iterator[Guard]:
+    process = Guard()
+    yield process
+    process.close()
+
+
+def _everything_below(folder: Path) -> set[tuple[str, int, int]]:
+    found = set()
+    for place, _, files in os.walk(folder):
+        for file in files:
+            told = (Path(place) / file).lstat()
+            found.add((str(Path(place) / file), told.st_size, told.st_mtime_ns))
+    return found
+
+
+@pytest.mark.parametrize("attack", EXHIBITS)
+def test_an_attack_comes_to_nothing(attack: Attack, guard: Guard, tmp_path: Path) -> None:
+    path = attack.place(tmp_path / "attack")
+    before = _everything_below(tmp_path)
+    told = guard.asked(path, attack.deed, tmp_path / "attack")
+    if told["seconds"] > SECONDS:  # once more: the machine may have been busy with something else
+        told = guard.asked(path, attack.deed, tmp_path / "attack")
+    assert not told["breaches"], told["breaches"]
+    expected = attack.expected if isinstance(attack.expected, tuple) else (attack.expected,)
+    names = [each.__name__ if each else "opened" for each in expected]
+    assert set(names) & set(told["kinds"]), told["trace"] or told["message"] or told["outcome"]
+    assert told["seconds"] <= SECONDS, f"{told['seconds']:.2f} seconds of processor time"
+    assert told["bytes"] <= MEGABYTES << 20, f"{told['bytes'] >> 20} MB"
+    assert _everything_below(tmp_path) == before
+    if told["outcome"] != "opened":
+        _helps(told, path, attack)
+
+
+def _helps(told: dict[str, Any], path: Path, attack: Attack) -> None:
+    """The refusal names the file, and what to do next; it is a sentence and not a dump."""
+    assert attack.says in told["message"], told["message"]
+    if attack.deed == "read":
+        assert told["path"], told["message"]
+        assert str(path.parent) in told["path"] or told["path"] in str(path), told["path"]
+    assert told["next"], f"no next step: {told['message']}"
+    assert len(told["message"]) < 1_500, f"{len(told['message'])} characters"
+    assert told["message"].isprintable() or "\n" in told["message"], repr(told["message"])
+
+
+# Twins: the guard sees what it is there to see.
+
+
+class Deed:
+    """A pickle that makes a file; unpickled by Python itself, it does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return open, (str(self.path), "w")
+
+
+def test_the_guard_sees_what_an_attack_would_do(tmp_path: Path) -> None:
+    """The twin: the same hook over Python's own unpickler."""
+    program = (
+        "import sys, pickle, socket; sys.path[:0] = sys.argv[1:3]\n"
+        "from auditing import Watch, Breach\n"
+        "watch = Watch(); sys.addaudithook(watch); watch.whole = sys.argv[3]\n"
+        "import os, subprocess, importlib\n"
+        "deeds = {\n"
+        " 'unpickling': lambda: pickle.loads(b'cos\\nsystem\\n(S\"true\"\\ntR.'),\n"
+        " 'a shell': lambda: os.system('true'),\n"
+        " 'a process': lambda: subprocess.Popen(['true']),\n"
+        " 'writing': lambda: open(os.path.join(sys.argv[3], 'made'), 'w'),\n"
+        " 'reading elsewhere': lambda: open('/etc/hostname'),\n"
+        " 'listing elsewhere': lambda: os.listdir('/etc'),\n"
+        " 'connecting': lambda: socket.socket().connect(('127.0.0.1', 9)),\n"
+        " 'importing': lambda: importlib.import_module('pytest'),\n"
+        " 'evaluating': lambda: exec_here('1 + 1'),\n"
+        " 'renaming': lambda: os.rename('a', 'b'),\n"
+        "}\n"
+        "def exec_here(text): return eval(compile(text, 'x', 'eval'))\n"
+        "for what, deed in deeds.items():\n"
+        "    try: deed()\n"
+        "    except Breach: continue\n"
+        "    except Exception as error: print(what, repr(error))\n"
+        "    else: print(what)\n"
+    )
+    here = Path(__file__).resolve()
+    script = tmp_path / "deeds.py"
+    script.write_text(program)
+    ran = subprocess.run(
+        [sys.executable, str(script), str(here.parents[1]), str(here.parents[2] / "src"), str(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert ran.stdout == "", "these were not seen"
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("bytearray(200 << 20)", "bytes"),
+        ("sum(range(200_000_000))", "seconds"),
+        ("1 / 0", "outcome"),
+        ("__import__('os').kill(__import__('os').getpid(), 11)", "outcome"),
+        ("bytearray(4 << 30)", "outcome"),
+    ],
+    ids=["too much memory", "too much time", "another exception", "a crash", "memory without end"],
+)
+def test_the_guard_weighs_and_times(code: str, fault: str) -> None:
+    """The twin: what an attack may not cost is noticed."""
+    program = (
+        "import sys, json; sys.path.insert(0, sys.argv[1])\n"
+        "import guard\n"
+        f"guard.DEEDS['bad'] = lambda path, tick: {code}\n"
+        "print(json.dumps(guard._in_a_child({'deed': 'bad', 'path': 'x', 'home': '.'}, guard.Watch())))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program, str(Path(__file__).parent)], capture_output=True, text=True, check=True
+    )
+    told = json.loads(ran.stdout)
+    if fault == "bytes":
+        assert told["bytes"] > MEGABYTES << 20
+    elif fault == "seconds":
+        assert told["seconds"] > SECONDS
+    else:
+        assert told["outcome"] != "opened"

@@ -1,0 +1,162 @@
+"""An audit hook: while gatewise reads a file, nothing is executed, imported, written, connected to, or read elsewhere.
+
+Python announces what it does (PEP 578, ``sys.addaudithook``); an announcement that falls into gatewise's reading and is
+not on the short list below is a :class:`Breach`.  It stops the deed where it would happen, and is remembered, so that
+nothing between can swallow it.  Reading is told by the stack: a function of gatewise's that reads is on it.  That costs
+nothing while nothing of the kind is announced.  Not seen: what C code does without Python, as libhdf5's own files; that
+gatewise gives it bytes and no path is what keeps it from those.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import gatewise
+
+GATEWISE = str(Path(gatewise.__file__).resolve().parent) + os.sep
+_MAY_BE_IMPORTED = frozenset((*sys.stdlib_module_names, "gatewise", "numpy", "h5py", "ml_dtypes", "tomli", "zstandard"))
+_LIBRARIES = (GATEWISE, *{
+    os.path.realpath(place) + os.sep
+    for place in (*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix)
+    if place and place != os.sep
+})  # fmt: skip
+_CODE = ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__")
+_NEVER = frozenset((
+    "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.startfile", "os.kill", "os.killpg",
+    "os.putenv", "os.unsetenv", "os.chmod", "os.chown", "os.lchown", "os.link", "os.symlink", "os.rename", "os.remove", "os.rmdir",
+    "os.mkdir", "os.truncate", "os.utime", "os.setxattr", "os.removexattr", "os.chdir", "os.chroot", "subprocess.Popen", "pty.spawn",
+    "pickle.find_class", "sqlite3.connect", "sqlite3.load_extension", "webbrowser.open", "builtins.input", "resource.setrlimit",
+    "signal.pthread_kill", "sys.setprofile", "sys.settrace", "code.__new__", "mmap.flush",
+))  # fmt: skip
+_FAMILIES = ("ctypes", "socket", "shutil", "tempfile", "urllib", "http", "ftplib", "smtplib", "imaplib", "telnetlib", "nntplib",
+                   "poplib", "syslog", "winreg", "msvcrt", "fcntl", "ensurepip")  # fmt: skip
+_WATCHED = _NEVER | {"open", "import", "os.listdir", "os.scandir", *_CODE}
+_READERS = {
+    "containers/__init__.py": ("open_tensors", "open_draft", "_claimed", "_guarded", "_stands_for"),
+    "tensors.py": ("array",),
+    "source.py": ("__init__", "open", "names"),
+    "checkpoint/_open.py": ("open",),
+    "symptoms/__init__.py": ("explain",),
+    "layouts/_user.py": ("read_layout",),
+}
+_READING_NAMES = ("read", "claims", "stands_for")  # a container's own functions begin so
+
+
+class Breach(AssertionError):
+    """Something happened while a file was read that has no place there."""
+
+
+class Watch:
+    """The hook.  ``breaches``: the sentences since they were last taken.  ``whole``: a folder; then everything that
+    happens counts as reading a model in it."""
+
+    def __init__(self) -> None:
+        self.breaches: list[str] = []
+        self.whole: str | None = None
+        self._homes: set[str] = set()
+        self._judging = False
+
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in _WATCHED and event.partition(".")[0] not in _FAMILIES:
+            return
+        if self._judging:
+            return
+        self._judging = True
+        try:
+            told = self._judged(event, arguments, sys._getframe(1))
+        finally:
+            self._judging = False
+        if told:
+            self.breaches.append(told)
+            raise Breach(told)
+
+    def taken(self) -> list[str]:
+        found, self.breaches = self.breaches, []
+        return found
+
+    def _judged(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> str:
+        home = self.whole or self._home(frame)
+        homes = {each for each in (*self._homes, home) if each}
+        if home is None or _fits(event, arguments, frame.f_code.co_filename, homes):
+            return ""
+        return f"while a file was read: {event}{arguments!r:.300}"
+
+    def _home(self, frame: FrameType | None) -> str | None:
+        """The folder of the model that is being read; "" where that is not told; None where nothing is."""
+        outermost = None
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if file.startswith(GATEWISE):
+                if f"{os.sep}live{os.sep}" in file:
+                    return None  # objects in memory are their framework's, which may do what it likes
+                if _reads(file[len(GATEWISE) :], frame.f_code):
+                    outermost = frame
+                    if frame.f_code.co_name == "read_layout":  # the user named that file too
+                        self._homes.add(_named(frame))
+            frame = frame.f_back
+        if outermost is None:
+            return None
+        home = _named(outermost)
+        if home:
+            self._homes.add(home)
+        return home
+
+
+def _reads(module: str, code: CodeType) -> bool:
+    names = _READERS.get(module.replace(os.sep, "/"), ())
+    return code.co_name in names or (module.startswith("containers") and code.co_name.startswith(_READING_NAMES))
+
+
+def _named(frame: FrameType) -> str:
+    """The folder that the caller named: a file's own, or a directory."""
+    found = frame.f_locals.get("path") or getattr(frame.f_locals.get("source"), "path", None)
+    found = found or getattr(frame.f_locals.get("self"), "path", None)
+    if not isinstance(found, (str, os.PathLike)):
+        return ""
+    path = Path(found).resolve()
+    return str(path if path.is_dir() else path.parent)
+
+
+def _ours_or_python(file: str) -> bool:
+    """Code of the standard library and of the libraries that gatewise stands on, not gatewise's own."""
+    return file.startswith("<frozen") or (not file.startswith(GATEWISE) and _in(file, _LIBRARIES))
+
+
+def _in(path: str, folders: tuple[str, ...] | set[str]) -> bool:
+    real = os.path.realpath(path)
+    return any(real == folder.rstrip(os.sep) or real.startswith(folder.rstrip(os.sep) + os.sep) for folder in folders)
+
+
+def _fits(event: str, arguments: tuple[Any, ...], caller: str, homes: set[str]) -> bool:
+    """Is it one of the few things that reading a file is made of?"""
+    if event == "import":
+        return str(arguments[0]).partition(".")[0] in _MAY_BE_IMPORTED
+    if event in ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__"):
+        code = arguments[0]
+        if isinstance(code, CodeType) and _in(code.co_filename, _LIBRARIES):
+            return True  # the body of a module that is being imported
+        return _ours_or_python(caller)  # dataclasses and named tuples are made so; gatewise itself never does it
+    if event == "open":
+        return _may_be_opened(*arguments[:3], homes)
+    if event in ("os.listdir", "os.scandir"):
+        return caller.startswith("<frozen") or _in(os.fspath(arguments[0] or "."), homes | set(_LIBRARIES))
+    if event.startswith("ctypes."):
+        return _ours_or_python(caller)  # numpy.ctypeslib and the standard library's uuid look for libc
+    return False
+
+
+def _may_be_opened(path: Any, mode: Any, flags: Any, homes: set[str]) -> bool:
+    if isinstance(path, int):
+        return True
+    text = os.fsdecode(path)
+    writes = any(letter in (mode or "r") for letter in "wax+") or bool(
+        (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    )
+    if writes:
+        return "__pycache__" in text and _in(text, _LIBRARIES)  # Python keeps what it compiled
+    return _in(text, homes) or _in(text, _LIBRARIES)
