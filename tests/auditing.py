@@ -22,7 +22,7 @@ GATEWISE = str(Path(gatewise.__file__).resolve().parent) + os.sep
 _MAY_BE_IMPORTED = frozenset((*sys.stdlib_module_names, "gatewise", "numpy", "h5py", "ml_dtypes", "tomli", "zstandard"))
 _LIBRARIES = (GATEWISE, *{
     os.path.realpath(place) + os.sep
-    for place in (*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix)
+    for place in (*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix, sys.pycache_prefix)
     if place and place != os.sep
 })  # fmt: skip
 _CODE = ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__")
@@ -158,5 +158,5 @@ def _may_be_opened(path: Any, mode: Any, flags: Any, homes: set[str]) -> bool:
         (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     )
     if writes:
-        return "__pycache__" in text and _in(text, _LIBRARIES)  # Python keeps what it compiled
+        return ".pyc" in text and _in(text, _LIBRARIES)  # Python keeps what it compiled
     return _in(text, homes) or _in(text, _LIBRARIES)
