@@ -141,6 +141,8 @@ def _fits(event: str, arguments: tuple[Any, ...], caller: str, homes: set[str]) 
         if isinstance(code, CodeType) and _in(code.co_filename, _LIBRARIES):
             return True  # the body of a module that is being imported
         return _ours_or_python(caller)  # dataclasses and named tuples are made so; gatewise itself never does it
+    if event in ("os.rename", "os.mkdir") and caller.startswith("<frozen importlib"):
+        return _in(os.fspath(arguments[0]), _LIBRARIES)  # Python keeps what it compiled
     if event == "open":
         return _may_be_opened(*arguments[:3], homes)
     if event in ("os.listdir", "os.scandir"):

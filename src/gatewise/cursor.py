@@ -23,6 +23,7 @@ class Limits:
     objects: int = 5_000_000  # objects a pickle may build
     rank: int = 32  # axes of one tensor
     ratio: int = 1_100  # plain bytes per compressed byte (deflate cannot pass 1032)
+    large_ratio: int = 64  # the same of what opens to more than 64 MB: trained numbers hardly shrink
     plain_bytes: int = 64 << 30  # bytes that one compressed member may open to
 
     def check(self, what: str, found: int, *, path: object = None, where: str | None = None) -> int:
@@ -37,7 +38,19 @@ class Limits:
             )
         return found
 
+    def opens(self, packed: int, plain: int, *, path: object = None, where: str | None = None) -> None:
+        """Raises LimitExceeded where ``packed`` bytes would open to so many plain ones that they are a bomb."""
+        self.check("plain_bytes", plain, path=path, where=where)
+        allowed = max(_LARGE, self.large_ratio * packed) if plain > _LARGE else self.ratio * max(packed, 1)
+        if plain > max(allowed, _SMALL):
+            raise LimitExceeded(
+                f"{packed:,} packed bytes open to {plain:,} or more, and no model's numbers shrink so.",
+                path=path, where=where,
+                next="The file is broken or a bomb; if you trust it, pass larger Limits to gatewise.open.",
+            )  # fmt: skip
 
+
+_SMALL, _LARGE = 1 << 12, 64 << 20
 DEFAULT_LIMITS = Limits()
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from .cursor import DEFAULT_LIMITS, Cursor, Limits
-from .errors import BrokenFile, LimitExceeded, UsageError
+from .errors import BrokenFile, UsageError
 from .tar import members
 
 _GZIP = b"\x1f\x8b"
@@ -92,9 +92,7 @@ def _gunzipped(data: memoryview, path: Path, limits: Limits) -> bytes:
             rest = bytes(data[start : start + _PIECE])
             while rest:
                 plain += engine.decompress(rest, _PIECE)
-                limits.check("plain_bytes", len(plain), path=path, where="gzip")
-                if len(plain) > _PIECE and len(plain) > limits.ratio * len(data):
-                    raise LimitExceeded(f"opens to more than {limits.ratio} times its size.", path=path, where="gzip")
+                limits.opens(len(data), len(plain), path=path, where="gzip")
                 rest = engine.unconsumed_tail
                 if engine.eof:
                     rest = engine.unused_data

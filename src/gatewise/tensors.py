@@ -79,7 +79,12 @@ class Strided:
         dtype = numpy_dtype(tensor.dtype, self.big_endian)
         strides = contiguous_strides(tensor.shape) if self.strides is None else self.strides
         if 0 in tensor.shape:
-            empty: Array = np.empty(tensor.shape, dtype)
+            try:
+                empty: Array = np.empty(tensor.shape, dtype)
+            except ValueError:  # numpy counts the axes that are not 0
+                raise BrokenFile(
+                    f"tensor {tensor.name!r} has the shape {tensor.shape}, which numpy cannot say."
+                ) from None
             empty.flags.writeable = False
             return empty
         last = self.offset + sum((size - 1) * step for size, step in zip(tensor.shape, strides, strict=True))

@@ -22,7 +22,7 @@ REVERSE, PARALLEL, COMPILED, RAW, TWICE = "GW301", "GW303", "GW304", "GW306", "G
 _WRAPPERS = {"module.": (PARALLEL, "DataParallel"), "_orig_mod.": (COMPILED, "torch.compile")}
 _HOLDERS = re.compile(r"(model_?)?(state(_?dict)?|weights|params|net|model|ema)(_?dict|_state)?\.")
 _RAW = re.compile(r"(?P<path>(?:.*\.)?)(?P<base>weight_\w+_l\d+(?:_reverse)?)_raw")
-_KERNEL = re.compile(r"(?P<path>(?:.*\.)?)weight_ih_l(?P<layer>\d+)(?P<reverse>_reverse)?")
+_KERNEL = re.compile(r"(?P<path>(?:.*\.)?)weight_ih_l(?P<layer>\d{1,6})(?P<reverse>_reverse)?")
 _CONTAINERS = ("torch-zip", "torch-legacy", "torch-tar", "safetensors")
 
 

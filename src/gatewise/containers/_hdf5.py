@@ -301,11 +301,7 @@ class Dataset:
 
     def _plausible(self, needed: int, stored: int, where: str) -> None:
         limits, path = self.file.source.limits, self.file.source.path
-        limits.check("plain_bytes", needed, path=path, where=where)
-        if needed > limits.ratio * max(stored, 1):
-            raise LimitExceeded(
-                f"{stored:,} stored bytes claim to open to {needed:,}; deflate cannot do that.", path=path, where=where
-            )
+        limits.opens(stored, needed, path=path, where=where)
 
 
 @dataclass(frozen=True)

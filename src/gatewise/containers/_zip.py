@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO
 
 from ..cursor import Cursor
-from ..errors import BrokenFile, LimitExceeded
+from ..errors import BrokenFile
 from ..record import record
 from ..source import Source
 
@@ -86,13 +86,7 @@ class ZipFile:
 
     def _inflate(self, member: Member, raw: memoryview) -> memoryview:
         limits, where = self.source.limits, f"member {member.name}"
-        limits.check("plain_bytes", member.size, path=self.source.path, where=where)
-        if member.size > limits.ratio * max(member.packed, 1):
-            raise LimitExceeded(
-                f"{member.packed:,} bytes claim to open to {member.size:,}; deflate cannot do that.",
-                path=self.source.path,
-                where=where,
-            )
+        limits.opens(member.packed, member.size, path=self.source.path, where=where)
         machine = zlib.decompressobj(-15)
         try:
             data = machine.decompress(raw, member.size + 1)

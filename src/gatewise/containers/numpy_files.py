@@ -102,7 +102,10 @@ def _items(text: str, cursor: Cursor) -> dict[str, str]:
     found: dict[str, str] = {}
     at = 1
     while text[:1] == "{" and (item := _ITEM.match(text, at)):
-        found.update({key: value for key, value in item.groupdict().items() if value is not None})
+        said = {key: value for key, value in item.groupdict().items() if value is not None}
+        if found.keys() & said.keys():
+            raise cursor.fail(f"its header {text[:80]!r} says the same thing twice.", next=_FETCH_AGAIN)
+        found.update(said)
         at = item.end()
     if text[at:].strip() != "}" or found.keys() != {"descr", "fortran", "shape"}:
         raise cursor.fail(f"its header {text[:80]!r} is not what numpy writes.", next=_FETCH_AGAIN)

@@ -106,7 +106,7 @@ def _place(name: str, entry: Any, source: Source) -> tuple[str, tuple[int, ...],
         raise _broken(source, f"dtype {entry['dtype']!r} is not one of {', '.join(DTYPES)}.", where)
     shape, offsets = _naturals(entry["shape"]), _naturals(entry["data_offsets"])
     if shape is None or offsets is None or len(offsets) != 2:
-        raise _broken(source, "shape and data_offsets must be lists of non-negative integers.", where)
+        raise _broken(source, "shape and data_offsets must be lists of non-negative integers of 63 bits.", where)
     source.limits.check("rank", len(shape), path=source.path, where=where)
     begin, end = offsets
     needed = math.prod(shape) * ITEM_BYTES[dtype]
@@ -116,8 +116,8 @@ def _place(name: str, entry: Any, source: Source) -> tuple[str, tuple[int, ...],
 
 
 def _naturals(found: Any) -> tuple[int, ...] | None:
-    """The list as a tuple; None if it is not a list of non-negative integers (JSON's true is not one)."""
-    if isinstance(found, list) and all(type(value) is int and value >= 0 for value in found):
+    """The list as a tuple; None if it is not a list of integers from 0 to 2^63 (JSON's true is not one)."""
+    if isinstance(found, list) and all(type(value) is int and 0 <= value < 1 << 63 for value in found):
         return tuple(found)
     return None
 
