@@ -109,6 +109,8 @@ def _place(name: str, entry: Any, source: Source) -> tuple[str, tuple[int, ...],
         raise _broken(source, "shape and data_offsets must be lists of non-negative integers of 63 bits.", where)
     source.limits.check("rank", len(shape), path=source.path, where=where)
     begin, end = offsets
+    said = math.prod(size or 1 for size in shape)  # numpy counts the axes that are not 0
+    source.limits.check("plain_bytes", said * ITEM_BYTES[dtype], path=source.path, where=where)
     needed = math.prod(shape) * ITEM_BYTES[dtype]
     if end - begin != needed:
         raise _broken(source, f"its shape needs {needed:,} bytes, its offsets give {end - begin:,}.", where)
