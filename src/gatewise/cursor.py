@@ -44,7 +44,7 @@ class Limits:
         allowed = max(_LARGE, self.large_ratio * packed) if plain > _LARGE else self.ratio * max(packed, 1)
         if plain > max(allowed, _SMALL):
             raise LimitExceeded(
-                f"{packed:,} packed bytes open to {plain:,} or more, and no model's numbers shrink so.",
+                f"{packed:,} stored bytes open to {plain:,} or more, and no model's numbers shrink so.",
                 path=path, where=where,
                 next="The file is broken or a bomb; if you trust it, pass larger Limits to gatewise.open.",
             )  # fmt: skip

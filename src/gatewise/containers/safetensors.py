@@ -109,8 +109,8 @@ def _place(name: str, entry: Any, source: Source) -> tuple[str, tuple[int, ...],
         raise _broken(source, "shape and data_offsets must be lists of non-negative integers of 63 bits.", where)
     source.limits.check("rank", len(shape), path=source.path, where=where)
     begin, end = offsets
-    said = math.prod(size or 1 for size in shape)  # numpy counts the axes that are not 0
-    source.limits.check("plain_bytes", said * ITEM_BYTES[dtype], path=source.path, where=where)
+    if 0 in shape and math.prod(size or 1 for size in shape) >= 1 << 59:  # numpy counts the axes that are not 0
+        raise _broken(source, f"has the shape {list(shape)}, which no array of no elements can have.", where)
     needed = math.prod(shape) * ITEM_BYTES[dtype]
     if end - begin != needed:
         raise _broken(source, f"its shape needs {needed:,} bytes, its offsets give {end - begin:,}.", where)
