@@ -379,7 +379,8 @@ def test_growing_and_shrinking_again_is_where_one_was(
     src, dst = made(kind, feature, unit, **said), made(kind, feature + more[0], unit + more[1], seed=1, **said)
     gw.transfer(src, dst, grow=how)
     back = made(kind, feature + more[0], unit, seed=2, **said)
-    gw.transfer(dst, back, shrink=True, drop={layers - 1: range(unit, unit + more[1])})
+    named = {layers - 1: range(unit, unit + more[1])} if more[1] else None
+    gw.transfer(dst, back, shrink=True, drop=named)
     one, other = numbers(src), numbers(back)
     assert all(bool((one[name] == other[name][tuple(map(slice, one[name].shape))]).all()) for name in one)
 
@@ -468,6 +469,16 @@ def test_named_units_go_though_they_are_read_and_the_rest_is_as_if_they_gave_not
     assert difference(without.subject(x)[0][..., [1, 3, 4, 5]], dst(x)[0]) < 1e-6
 
 
+def test_what_dead_units_finds_may_be_named() -> None:
+    src, dst = made("LSTM", num_layers=2), made("LSTM", 4, 4, seed=1, num_layers=2)
+    gw.prune_units(src, [1, 4], layer=0)
+    gw.prune_units(src, [0, 5], layer=1)
+    moved = gw.transfer(src, dst, drop={(dead.layer, dead.direction): dead.units for dead in gw.dead_units(src)})
+    assert {change.exactness for change in moved.changes} == {"exact"}
+    x = random_x(6, 2, 4)
+    assert difference(src(x)[0][..., 1:5], dst(x)[0]) < 1e-6
+
+
 def test_an_unread_unit_of_the_last_layer_goes_exactly_when_it_is_named() -> None:
     src, dst = made("RNN"), made("RNN", 4, 5, seed=1)
     gw.of(src)[0, "forward"].recurrent_kernel["h"] = np.where(
@@ -494,7 +505,7 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a direction that is not there": (("LSTM",), ("LSTM",), {"direction": "reverse"}, "there is no direction 'reverse'"),
     "a direction that is none": (("LSTM",), ("LSTM",), {"direction": "backward"}, "there is no direction 'backward'. It is 'forward' or 'reverse'"),
     "a way to grow that is none": (("LSTM",), ("LSTM",), {"grow": "ones"}, "grow is 'ones'"),
-    "a unit that is not there": (("LSTM",), ("LSTM", 4, 5), {"drop": [6]}, "layer 0 has no unit 6. Its units are 0 to 5"),
+    "a unit that is not there": (("LSTM",), ("LSTM", 4, 5), {"drop": [6]}, "units .6. are not units of a cell that has 6.*They are 0 to 5"),
     "too few units named": (("LSTM",), ("LSTM", 4, 4), {"drop": [0]}, "has 5 units after the 1 named in drop, the destination 4"),
     "too many units named": (("LSTM",), ("LSTM", 4, 5), {"drop": [0, 1]}, "has 4 units, the destination 5"),
     "units of a layer that stays": (("LSTM",), ("LSTM",), {"drop": {2: [0]}}, "layer 2 of the source is not transferred. These are: 0"),
@@ -637,6 +648,31 @@ def test_a_layer_that_was_given_weights_is_still_torchs_own() -> None:
     twin = copy.deepcopy(dst)
     assert difference(twin(x)[0], dst(x)[0]) == 0
     assert gw.diagnose(dst) == []
+
+
+def test_a_run_that_proves_is_in_full_precision_and_then_all_is_as_it_was() -> None:
+    """cuDNN rounds an RNN in float32 to TF32 unless told otherwise; a proof would fail on every recent GPU."""
+    import torch
+
+    seen = []
+
+    def told() -> Any:
+        rnn = torch.backends.cudnn.rnn
+        return rnn.fp32_precision if hasattr(rnn, "fp32_precision") else torch.backends.cudnn.allow_tf32
+
+    class Watched(torch.nn.LSTM):
+        def forward(self, *given: Any) -> Any:
+            seen.append(told())
+            return super().forward(*given)
+
+    before = (told(), torch.get_float32_matmul_precision())
+    try:
+        torch.set_float32_matmul_precision("high")
+        gw.transfer(made("LSTM"), Watched(4, 6))
+        assert seen[-1] in ("ieee", False)
+        assert (told(), torch.get_float32_matmul_precision()) == (before[0], "high")
+    finally:
+        torch.set_float32_matmul_precision(before[1])
 
 
 @pytest.mark.parametrize("wrapped", ["weight norm", "data parallel", "a parametrization"])

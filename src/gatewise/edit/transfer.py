@@ -21,11 +21,12 @@ from ._layers import given_back
 from ._proved import compared, run_source, run_target
 from ._resize import Place, Resizing, Sizes, written
 from ._terms import in_terms_of
+from .prune import unit_numbers
 
 if TYPE_CHECKING:
     from ..tensors import Array
 
-Drop = Mapping[Any, Sequence[int]] | Sequence[int] | None
+Drop = Any  # units as prune_units takes them, or a mapping from layers, or (layer, direction), to such
 
 
 @dataclass(frozen=True)
@@ -175,13 +176,7 @@ def _named(pairs: Sequence[Pair], drop: Drop) -> dict[tuple[int, str], tuple[int
             )
         level = levels[number]
         for way in ways or level.stack.directions:
-            count = level.stack[level.layer, way].unit
-            wrong = [unit for unit in units if not (isinstance(unit, int) and 0 <= unit < count)]
-            if wrong:
-                raise UsageError(
-                    f"drop: layer {number} has no unit {wrong[0]!r}.", next=f"Its units are 0 to {count - 1}."
-                )
-            named[number, way] = tuple(sorted(set(units)))
+            named[number, way] = tuple(unit_numbers(units, level.stack[level.layer, way].unit))
     return named
 
 

@@ -165,7 +165,8 @@ def unmoved(layer: Any) -> Iterator[None]:
     numbers = [(each, each.detach().clone()) for _, held in objects for each in held.values() if each is not None]
     attributes = [(module, _kept_by_the_user(module)) for module in plain]
     try:
-        yield
+        with full_precision():
+            yield
     finally:
         for buffers, before in objects:
             buffers.clear()
@@ -178,6 +179,26 @@ def unmoved(layer: Any) -> Iterator[None]:
             for name in _kept_by_the_user(module).keys() - kept.keys():
                 del vars(module)[name]
             vars(module).update(kept)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """While open a GPU computes float32 in float32.  Unless told otherwise cuDNN rounds what an RNN multiplies to TF32, which
+    has 10 bits: a right layout would look like a wrong one.  Source: "CUDA semantics" in torch's documentation."""
+    import torch
+
+    matmul, rnn = torch.backends.cuda.matmul, getattr(torch.backends.cudnn, "rnn", None)
+    new = [place for place in (matmul, rnn) if hasattr(place, "fp32_precision")]  # since 2.9; the old words until then
+    places: list[tuple[Any, str, Any]] = [(place, "fp32_precision", "ieee") for place in new]
+    places = places or [(place, "allow_tf32", False) for place in (matmul, torch.backends.cudnn)]
+    before = [getattr(place, word) for place, word, _ in places]
+    try:
+        for place, word, value in places:
+            setattr(place, word, value)
+        yield
+    finally:
+        for (place, word, _), value in zip(places, before, strict=True):
+            setattr(place, word, value)
 
 
 def _kept_by_the_user(module: Any) -> dict[str, Any]:
