@@ -231,9 +231,7 @@ def _resized(sizes: Sizes, numbers: Sequence[int], old: Stack, grow: bool | str)
         for axis, word in (("unit", "units"), ("hidden", "projected outputs"), ("feature", "features")):
             fit = fits[axis]
             if fit.grown and (axis == "unit" or fit is not fits["unit"]) and not (axis == "feature" and layer):
-                what = (
-                    "weights of their own as they were, and no old unit reads them" if grow == "fresh" else "all zero"
-                )
+                what = "keep their own weights, and no old unit reads them" if grow == "fresh" else "are zero"
                 what = f"the new ones {what}" if axis != "feature" else "old units do not read the new ones"
                 changes.append(Change(f"{where}: {len(fit.put)} → {fit.size} {word}, {what}{_places(fit.put)}", EXACT))
         gone, missed = sizes.dropped[layer, direction], sizes.missed[layer, direction]
