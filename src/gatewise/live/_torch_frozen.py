@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import UsageError
 from . import torch as torch_live
 from ._torch_computed import assign, parameters_of, parametrized
+from ._torch_used import follow, renew
 
 
 def __getattr__(name: str) -> Any:
@@ -104,11 +105,14 @@ def _now(module: Any, attribute: str) -> Any:
 
 
 def _register(module: Any, attribute: str, frozen: Any) -> None:
+    import torch
     from torch.nn.utils import parametrize
 
     part = _kind()(frozen, _now(module, attribute), list(vars(module)["_parameters"]))
     parametrize.register_parametrization(module, attribute, part)
     _copied_without_history(module)
+    if isinstance(module, torch.nn.RNNBase) and not torch_live.keeps_references(module):
+        renew(module)  # before torch 2.0 their forward would not follow what is computed
 
 
 def _remove(module: Any, attribute: str, order: list[str]) -> None:
@@ -122,6 +126,9 @@ def _remove(module: Any, attribute: str, order: list[str]) -> None:
     names = [name for name in held if name != attribute]
     for name in [*names[:at], attribute, *names[at:]]:
         held[name] = held.pop(name)
+    hooks = vars(module)["_forward_pre_hooks"]
+    for key in [key for key, hook in hooks.items() if hook is follow and not torch_live.computed(module)]:
+        del hooks[key]
     setattr(module, attribute, held[attribute])  # torch's recurrent modules keep a list beside, which this renews
 
 
@@ -130,7 +137,7 @@ def _copied_without_history(module: Any) -> None:
     and a tensor with a history cannot be copied."""
     kind = type(module)  # of this module alone: parametrize makes a class for each
     before = getattr(kind, "__deepcopy__", _plain_copy)
-    if before.__module__ == __name__:
+    if getattr(before, "without_history", False):
         return
 
     def __deepcopy__(self: Any, memo: dict[int, Any]) -> Any:  # noqa: N807  (the name by which copy asks)
@@ -138,6 +145,7 @@ def _copied_without_history(module: Any) -> None:
             memo.setdefault(id(tensor), tensor.detach().clone())
         return before(self, memo)
 
+    __deepcopy__.without_history = True  # type: ignore[attr-defined]
     kind.__deepcopy__ = __deepcopy__
 
 
