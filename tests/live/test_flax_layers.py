@@ -150,9 +150,6 @@ def test_what_is_written_to_a_model_is_what_the_whole_model_computes() -> None:
     np.testing.assert_array_equal(module.apply(model.result[1], x), module.apply(by_hand, x))
 
 
-GRADIENTS = {"penalty": lambda p: gw.select(p, role="recurrent_kernel", gate="f").l2()}
-
-
 @pytest.mark.parametrize("jitted", [False, True], ids=["plain", "jitted"])
 @pytest.mark.parametrize("paired", [False, True], ids=["the tree alone", "with its module"])
 def test_the_gradient_of_a_penalty_hits_exactly_the_selected_elements(jitted: bool, paired: bool) -> None:
@@ -222,17 +219,13 @@ def test_writing_to_an_nnx_module_keeps_its_variables() -> None:
     assert variable[...].tolist() == [1.0] * makers.UNIT
 
 
-FILES = {
-    "linen": lambda: makers.linen_model()[1],
-    "train state": makers.train_state,
-    "nnx": lambda: __import__("flax.nnx", fromlist=["nnx"]).to_pure_dict(_nnx_state()),
-}
-
-
-def _nnx_state() -> Any:
+def _pure_nnx() -> Any:
     from flax import nnx
 
-    return nnx.state(makers.nnx_model(), nnx.Param)
+    return nnx.to_pure_dict(nnx.state(makers.nnx_model(), nnx.Param))
+
+
+FILES = {"linen": lambda: makers.linen_model()[1], "train state": makers.train_state, "nnx": _pure_nnx}
 
 
 @pytest.mark.parametrize("kind", FILES)
