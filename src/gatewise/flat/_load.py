@@ -8,11 +8,14 @@ from ..conventions import express
 from ..errors import NotRepresentable, UsageError
 from ..live import Live
 from ..record import replace
-from ..weights import Stack
+from ..weights import BIAS, PEEPHOLE, PEEPHOLE_KERNEL, RECURRENT_BIAS, Stack
 
 if TYPE_CHECKING:
     from ._map import Flat
     from ._unpacked import Unpacked
+
+
+_ADDED = (*BIAS, *RECURRENT_BIAS, *PEEPHOLE, *PEEPHOLE_KERNEL)  # what is only added: where it is missing, it is zero
 
 
 def load(flat: Flat, unpacked: Unpacked) -> Any:
@@ -40,10 +43,13 @@ def _in_its_terms(stack: Stack, live: Live) -> Stack:
 def _values(live: Live, unpacked: Unpacked) -> dict[Any, Any]:
     """Every gate of the live layer with its new number, in the layer's own terms."""
     said = unpacked.stack if unpacked.stack.layout == live.layout else _in_its_terms(unpacked.stack, live)
-    values = {}
+    values: dict[Any, Any] = {}
     for place, weights in live:
         for role, gates in weights.roles.items():
             for gate in gates:
+                if gate not in said[place].role(role) and role in _ADDED:
+                    values[live.home(*place, role, gate)] = 0.0
+                    continue
                 if gate not in said[place].role(role):
                     raise NotRepresentable(f"the vector's order has no {role} of gate {gate}, which the layer has.")
                 values[live.home(*place, role, gate)] = said[place].role(role)[gate]

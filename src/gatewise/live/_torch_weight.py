@@ -78,7 +78,7 @@ class TorchWeight(Weight):
         """The storage and the place in it, so that neighbours and shared weights can be told."""
         if self.maker is not None:
             return self.array
-        tensor = self.tensor()
+        tensor = getattr(self.module, self.attribute).detach()
         if not in_reach(tensor) or not tensor.numel():
             return self.array
         storage = storage_of(tensor)
