@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from test_architecture import FRAMEWORKS
 
+TESTS = Path(__file__).resolve().parent
 HEAVY = frozenset(
     ("numpy", "h5py", "ml_dtypes", "multiprocessing", "asyncio", "concurrent", "unittest", "email", "http")
 )
@@ -73,6 +75,26 @@ def test_inspect_of_a_file_imports_neither_numpy_nor_a_framework(tmp_path: Path)
         "import sys, gatewise.cli; assert gatewise.cli.main(['inspect', sys.argv[1]]) == 0", str(path)
     )
     assert _unwanted(modules) == [], f"gatewise inspect imported {modules}"
+
+
+def early_imports(text: str) -> list[str]:
+    """The frameworks that a test file imports when it is collected."""
+    frameworks = "|".join(sorted(FRAMEWORKS - {"safetensors"}))
+    imports = rf"^(?:from|import) +({frameworks})\b|^\w+ *=.*importorskip\(.({frameworks})\b"
+    return [one or other for one, other in re.findall(imports, text, re.MULTILINE)]
+
+
+def test_no_framework_is_imported_by_collecting_tests() -> None:
+    """Every worker collects every file, also those of which the quick part has no test: torch alone is seconds."""
+    files = [path for path in TESTS.rglob("*.py") if "fixtures" not in path.parts]
+    assert len(files) > 100
+    assert {str(path): found for path in files if (found := early_imports(path.read_text(encoding="utf-8")))} == {}
+
+
+def test_an_early_import_of_a_framework_is_seen() -> None:
+    for line in ("import torch", "from keras.layers import LSTM", 'torch = pytest.importorskip("torch")'):
+        assert len(early_imports(f"import pytest\n{line}\n")) == 1
+    assert early_imports("from torch_help import FILES\n\ndef test():\n    import torch\n") == []
 
 
 def test_the_probe_sees_what_is_imported() -> None:

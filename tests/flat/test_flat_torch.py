@@ -13,7 +13,6 @@ import gatewise as gw
 from gatewise.errors import UsageError
 
 pytestmark = pytest.mark.framework("torch")
-torch = pytest.importorskip("torch")
 
 MODULES = {
     f"{kind} of {layers} layer(s){' both ways' * both}{' without biases' * (not bias)}{' with a projection' * bool(proj)}": (
@@ -23,6 +22,13 @@ MODULES = {
     for proj in ((0, 2) if kind == "LSTM" else (0,))
 }  # fmt: skip
 each_module = pytest.mark.parametrize(("kind", "options"), MODULES.values(), ids=MODULES)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """When the first of these tests runs: the quick part, which has none of them, collects this file too."""
+    global torch
+    import torch
 
 
 def module_of(kind: str, options: dict[str, Any]) -> Any:
@@ -57,9 +63,10 @@ def test_cudnns_order_is_that_of_torchs_flattening(kind: str, options: dict[str,
     assert torch.equal(torch.from_numpy(gw.flat(module, "cudnn").pack()), laid_out(module))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="cuDNN's OWN BUFFER IS NOT COMPARED: there is no GPU here")
 @each_module
 def test_a_module_on_a_gpu_gives_exactly_cudnns_buffer(kind: str, options: dict[str, Any]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("cuDNN's OWN BUFFER IS NOT COMPARED: there is no GPU here")
     module = module_of(kind, options).cuda()
     module.flatten_parameters()
     first = module._flat_weights[0]
