@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,6 +31,12 @@ def environment(width: int | None = None) -> dict[str, str]:
     plain = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "GATEWISE_DEBUG", "NO_COLOR")}
     path = os.pathsep.join([str(SOURCE), *filter(None, [plain.get("PYTHONPATH")])])
     return {**plain, "PYTHONPATH": path, "PYTHONUTF8": "1", **({"COLUMNS": str(width)} if width else {})}
+
+
+def interruptible() -> None:
+    """For ``preexec_fn``: a shell starts what runs in its background, this test run perhaps, deaf to Ctrl-C, and
+    whatever that starts inherits it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def gatewise(

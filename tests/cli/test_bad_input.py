@@ -20,7 +20,7 @@ from clock import calls_of, seconds_of_children
 from filemakers import keras_arrays, keras_h5, npz, safetensors, torch_arrays, torch_legacy, torch_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from real_command import Ran, environment, gatewise
+from real_command import Ran, environment, gatewise, interruptible
 
 COMMANDS = {
     "inspect": lambda path: ["inspect", path],
@@ -301,7 +301,13 @@ def test_an_interrupt_inside_exec_ends_with_the_same_exit_code(tmp_path: Path) -
         "def parse(*words):\n    exec('raise KeyboardInterrupt')\n"
         "_parse.parse = parse\nsys.exit(_run.run(['inspect', 'model.pt']))\n"
     )
-    ran = subprocess.run([sys.executable, "-m", "interrupted"], cwd=tmp_path, env=environment(), capture_output=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        preexec_fn=interruptible,
+    )
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
 
 
@@ -314,7 +320,13 @@ def test_an_interrupt_that_a_library_makes_an_error_of_its_own_is_still_one(tmp_
         "    raise ImportError('numpy, interrupted while it is imported, says that it was imported from its own folder')\n"
         "_parse.parse = parse\nsys.exit(_run.run(['inspect', 'model.pt']))\n"
     )
-    ran = subprocess.run([sys.executable, "interrupted.py"], cwd=tmp_path, env=environment(), capture_output=True)
+    ran = subprocess.run(
+        [sys.executable, "interrupted.py"],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        preexec_fn=interruptible,
+    )
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
 
 
@@ -322,7 +334,7 @@ def _interrupted(tmp_path: Path, suffix: str) -> tuple[int, str, str]:
     """(exit code, output, errors) of a conversion that is sent Ctrl-C when its temporary file appears, or has gone."""
     process = subprocess.Popen(
         [sys.executable, "-m", "gatewise", "convert", "large.safetensors", "-o", f"out{suffix}"],
-        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible,
     )  # fmt: skip
     try:
         deadline = time.monotonic() + 600  # so that it ends at all
