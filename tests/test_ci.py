@@ -46,7 +46,8 @@ def test_ci_calls_the_words_of_the_readme() -> None:
 
 
 def test_a_framework_that_could_not_be_installed_is_a_loud_skip_with_its_reason(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "tests/conftest.py", tmp_path / "conftest.py")
+    for name in ("conftest.py", "auditing.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / name)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    framework: x\n")
     (tmp_path / "test_it.py").write_text(
         "import pytest\n"
