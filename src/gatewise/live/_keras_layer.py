@@ -41,6 +41,11 @@ class KerasLayer(Holder):
             return tf.reduce_sum(value)
         return self.keras.ops.sum(value)
 
+    def numpy(self, value: Any) -> Array:
+        """As everywhere; a single bfloat16 of TensorFlow cannot be asked for an array, only for its number."""
+        tensor = hasattr(value, "numpy") and not hasattr(value, "detach")
+        return super().numpy(value.numpy() if tensor else value)
+
     def regularize(self, masks: Mapping[str, Array], l1: float, l2: float) -> None:
         """A regularizer that a variable has already stays, and is added.  Compile the model afterwards: what was compiled
         before trains on as before where the step is compiled (TensorFlow, jax)."""
