@@ -42,7 +42,7 @@ class GatewiseError(Exception):
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.path, self.where) if part)
         text = f"{place}: {self.message}" if place else self.message
-        return f"{text} {self.next}" if self.next else text
+        return _shown(f"{text} {self.next}" if self.next else text)
 
     def as_dict(self) -> dict[str, str | None]:
         """The JSON form of the public contract: type, message, path, where, next."""
@@ -53,6 +53,13 @@ class GatewiseError(Exception):
             "where": self.where,
             "next": self.next,
         }
+
+
+def _shown(text: str) -> str:
+    """Names come from strangers' files: what would move a terminal's cursor is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 class UsageError(GatewiseError):
