@@ -55,8 +55,13 @@ class GatewiseError(Exception):
         }
 
 
+_LONGEST = 1_400  # characters
+
+
 def _shown(text: str) -> str:
-    """Names come from strangers' files: what would move a terminal's cursor is spelled out."""
+    """Names come from strangers' files: what would move a terminal's cursor is spelled out, and a megabyte is cut."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 2 :]}"
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -57,9 +57,9 @@ def read_whole(path: Path, tick: Callable[[], None] = lambda: None) -> None:
             except GatewiseError as error:
                 refused = error
             tick()
-    draft = open_draft(path)
-    for form in draft.forms:
-        with contextlib.suppress(NotRepresentable):  # what a repaired file could not hold
+    with contextlib.suppress(NotRepresentable):  # what a repaired file could not hold
+        draft = open_draft(path)
+        for form in draft.forms:
             draft.losses(form)
     if refused is not None:
         raise refused

@@ -108,8 +108,11 @@ def _declare(scope: _Scope, version: str | None) -> Iterator[Declared]:
         if layer.name in scope.nested:
             yield from _declare(scope.nested[layer.name], version)
             continue
+        parts = unwrap(layer, scope.place[layer.name], scope.names)
+        if not any(scope.names.has(part.path) for part in parts):
+            continue  # where its input comes from is looked for no further than anybody asks: graphs can be long
         after = scope.after(layer)
-        for part in unwrap(layer, scope.place[layer.name], scope.names):
+        for part in parts:
             if scope.names.has(part.path):
                 name = "/".join((*scope.names_above, layer.name, *_cell_name(part)))
                 settings = {**scope.extra, **part.settings}

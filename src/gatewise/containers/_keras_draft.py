@@ -249,7 +249,11 @@ def draft_of_zip(source: Source) -> KerasDraft:
     old = dict(_old_places(config, names, "", limits))
     claimed: set[str] = set()
     for leaf in leaves:
-        stem = max((new for new in old if f"{leaf.path}/".startswith(f"{new}/")), key=len)
+        stem = leaf.path
+        while stem not in old:  # the longest beginning of its path that is a layer of the config
+            stem = stem.rpartition("/")[0]
+            if not stem:
+                raise NotRepresentable(f"{leaf.path} lies in no layer of the config.")
         where = old[stem] + leaf.path.removeprefix(stem)
         leaf.tensors = [tensors[name] for name in sorted(_below(tensors, where, leaf.known), key=natural)]
         claimed |= {tensor.name for tensor in leaf.tensors}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import NotRepresentable
+from ..errors import BrokenFile, NotRepresentable
 from ..tensors import StoredTensor
 from ._keras_config import references
 from ._keras_names import numbered, snake_case
@@ -102,6 +102,8 @@ def _leaves(node: Node, path: str, owner: str, trainable: bool) -> Iterator[Leaf
     wrapped = next((config[key] for key in ("layer", "cell") if isinstance(config.get(key), dict)), None)
     if kind == "Bidirectional" and wrapped is not None:
         backward = config.get("backward_layer")
+        if "/forward_layer" in path or "/backward_layer" in path:  # 100 of them would be 2^100 leaves
+            raise BrokenFile(f"{owner} is a Bidirectional within a Bidirectional, which Keras cannot build.")
         yield from _leaves(wrapped, f"{path}/forward_layer", owner, trainable)
         yield from _leaves(
             backward if isinstance(backward, dict) else wrapped, f"{path}/backward_layer", owner, trainable

@@ -57,12 +57,17 @@ def _walk(root: Group, notes: list[str]) -> Iterator[Dataset]:
 
     todo: list[Group | Dataset] = [root]
     seen = 0
+    walked: dict[int, str] = {}  # the first path to each group is its path: sharing costs nothing
     while todo:
         here = todo.pop()
         seen += 1
         root.file.source.limits.check("members", seen, path=root.file.source.path, where="HDF5")
         if isinstance(here, Dataset):
             yield here
+            continue
+        first = walked.setdefault(here.address, here.path)
+        if first != here.path:
+            notes.append(f"{here.path} is the group {first} by another name.")
             continue
         members = []
         for name in sorted(here.names(), key=natural):
