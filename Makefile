@@ -5,6 +5,7 @@ VENV   := .venv
 DEMO   := .venv-demo
 BIN    := $(VENV)/bin
 SETUP  := tools/setup_env.py
+SECONDS_ ?= 600
 SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
@@ -43,6 +44,9 @@ docs: $(VENV)/.frameworks  ## runs the documentation's examples and renews their
 
 bench: $(VENV)/.frameworks  ## measures what is claimed of speed and memory, as ratios, in one run
 	@for each in benchmarks/*.py; do PYTHONPATH=src $(BIN)/python $$each || exit 1; done
+
+fuzz: $(VENV)/.ready  ## runs gatewise over damaged files, coverage-guided; SECONDS_=600, findings in fuzz-findings/
+	$(BIN)/python tools/fuzz.py --seconds $(SECONDS_)
 
 clean:  ## removes what these words made
 	rm -rf $(VENV) .venv-* demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

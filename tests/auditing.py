@@ -25,6 +25,7 @@ _LIBRARIES = (GATEWISE, *{
     for place in (*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix, sys.pycache_prefix)
     if place and place != os.sep
 })  # fmt: skip
+_PACKAGES = tuple(sysconfig.get_path(key) + os.sep for key in ("purelib", "platlib"))  # below the standard library's
 _CODE = ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__")
 _NEVER = frozenset((
     "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "os.startfile", "os.kill", "os.killpg",
@@ -80,6 +81,8 @@ class Watch:
         return found
 
     def _judged(self, event: str, arguments: tuple[Any, ...], frame: FrameType) -> str:
+        if _while_importing(frame):
+            return ""
         home = self.whole or self._home(frame)
         homes = {each for each in (*self._homes, home) if each}
         if home is None or _fits(event, arguments, frame.f_code.co_filename, homes):
@@ -105,6 +108,16 @@ class Watch:
         if home:
             self._homes.add(home)
         return home
+
+
+def _while_importing(frame: FrameType | None) -> bool:
+    """Is it a library that is being imported?  Numpy sets variables then.  Which libraries may be, is judged by itself."""
+    while frame is not None and not frame.f_code.co_filename.startswith(GATEWISE):
+        above = frame.f_back
+        if frame.f_code.co_name == "<module>" and above and above.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = above
+    return False
 
 
 def _reads(module: str, code: CodeType) -> bool:
@@ -139,7 +152,7 @@ def _fits(event: str, arguments: tuple[Any, ...], caller: str, homes: set[str]) 
     if event in ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__"):
         code = arguments[0]
         if isinstance(code, CodeType) and _in(code.co_filename, _LIBRARIES):
-            return True  # the body of a module that is being imported
+            return _may_be_run(code.co_filename)  # the body of a module that is being imported
         return _ours_or_python(caller)  # dataclasses and named tuples are made so; gatewise itself never does it
     if event in ("os.rename", "os.mkdir") and caller.startswith("<frozen importlib"):
         return _in(os.fspath(arguments[0]), _LIBRARIES)  # Python keeps what it compiled
@@ -150,6 +163,14 @@ def _fits(event: str, arguments: tuple[Any, ...], caller: str, homes: set[str]) 
     if event.startswith("ctypes."):
         return _ours_or_python(caller)  # numpy.ctypeslib and the standard library's uuid look for libc
     return False
+
+
+def _may_be_run(file: str) -> bool:
+    """Is it one of the libraries that may be imported?  importlib.import_module announces no import, only this."""
+    for folder in _PACKAGES:
+        if file.startswith(folder):
+            return file[len(folder) :].partition(os.sep)[0].partition(".")[0] in _MAY_BE_IMPORTED
+    return True
 
 
 def _may_be_opened(path: Any, mode: Any, flags: Any, homes: set[str]) -> bool:
