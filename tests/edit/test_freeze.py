@@ -288,3 +288,84 @@ def test_what_was_written_through_a_parametrization_is_not_left_behind_in_torchs
     assert not gw.diagnose(module)
     _train(module, torch.optim.SGD(module.parameters(), lr=0.1))
     assert gw.of(module).prove().same
+
+
+def _own_lstm() -> Any:
+    import torch
+
+    class Own(torch.nn.LSTM):
+        def __init__(self) -> None:
+            super().__init__(3, 4, bidirectional=True, proj_size=2)
+            self.gain = torch.nn.Parameter(torch.ones(2))
+            self.head = torch.nn.Linear(4, 1)
+
+    return Own()
+
+
+def _stacks() -> dict[str, Callable[[], Any]]:
+    import torch
+
+    return {
+        "an LSTM": lambda: torch.nn.LSTM(4, 4),
+        "two layers of a GRU": lambda: torch.nn.GRU(4, 4, 2),
+        "a projected LSTM of both directions with a gain of the user's own": _own_lstm,
+        "a cell": lambda: torch.nn.LSTMCell(4, 4),
+    }
+
+
+_WAYS: dict[str, Callable[[Any, str], Any]] = {
+    "at once": lambda m, gate: gw.unfreeze(gw.freeze(m, gate=gate)),
+    "kernels before biases, back in the same order": lambda m, gate: _one_by_one(m, gate, ("kernel", "recurrent_kernel", "bias"), 1),
+    "kernels before biases, back the other way round": lambda m, gate: _one_by_one(m, gate, ("kernel", "recurrent_kernel", "bias"), -1),
+    "biases before kernels": lambda m, gate: _one_by_one(m, gate, ("recurrent_bias", "recurrent_kernel", "kernel"), 1),
+    "one role twice": lambda m, gate: _one_by_one(m, gate, ("kernel", "recurrent_kernel", "kernel"), 1),
+}  # fmt: skip
+
+
+def _one_by_one(module: Any, gate: str, roles: tuple[str, ...], step: int) -> None:
+    for role in roles:
+        gw.freeze(module, role=role, gate=gate)
+    for role in roles[::step]:
+        gw.unfreeze(module, role=role)
+
+
+@torch_only
+@pytest.mark.parametrize("way", list(_WAYS))
+@pytest.mark.parametrize("kind", ["an LSTM", "two layers of a GRU", "a projected LSTM of both directions with a gain of the user's own", "a cell"])  # fmt: skip
+def test_parts_of_several_tensors_thaw_into_the_order_that_the_parameters_had(kind: str, way: str) -> None:
+    module = _stacks()[kind]()
+    before = dict(module.named_parameters())
+    _WAYS[way](module, "f" if "LSTM" in kind or kind == "a cell" else "z")
+    assert list(dict(module.named_parameters())) == list(before)
+    assert all(each is before[name] for name, each in module.named_parameters())
+
+
+@torch_only
+def test_one_of_two_parts_thawed_stands_where_it_stood_and_a_later_parameter_behind() -> None:
+    import torch
+
+    module = torch.nn.LSTM(4, 4)
+    gw.freeze(module, role=["kernel", "recurrent_kernel"], gate="f")
+    module.gain = torch.nn.Parameter(torch.ones(2))
+    gw.unfreeze(module, role="kernel")
+    plain = ["weight_ih_l0", "bias_ih_l0", "bias_hh_l0", "gain"]
+    assert [name for name, _ in module.named_parameters()] == [*plain, "parametrizations.weight_hh_l0.original"]
+    gw.freeze(module, role="bias", gate="i")
+    gw.unfreeze(module)
+    assert [name for name, _ in module.named_parameters()] == ["weight_ih_l0", "weight_hh_l0", *plain[1:]]
+
+
+@torch_only
+def test_an_optimizers_state_of_before_lands_on_the_same_parameters_after_thawing() -> None:
+    import torch
+
+    module = torch.nn.LSTM(4, 4)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    module(torch.ones(2, 1, 4))[0].sum().backward()
+    optimizer.step()
+    kept = [optimizer.state[each]["momentum_buffer"].clone() for each in module.parameters()]
+    gw.unfreeze(gw.freeze(module, gate="f"))
+    other = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    other.load_state_dict(optimizer.state_dict())
+    for each, momentum in zip(module._parameters.values(), kept, strict=True):
+        assert torch.equal(other.state[each]["momentum_buffer"], momentum)

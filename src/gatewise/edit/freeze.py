@@ -25,7 +25,9 @@ def freeze(
     parametrization: neither gradients nor momentum nor weight decay move it, and copies, ``state_dict`` and
     ``functional_call`` keep it.  Until :func:`unfreeze` the module's state dict then has
     ``parametrizations.weight_hh_l0.original``, ``….0.frozen`` and ``….0.held`` for ``weight_hh_l0`` (``gw.open`` reads both),
-    and torch pickles a module with a parametrization by its state dict only.  Writing by name (``live[…].bias["f"] = 1.0``)
+    and torch pickles a module with a parametrization by its state dict only.  ``parameters()`` lists ``….original`` after the
+    module's plain parameters, so while a part is frozen their order is another: make the optimizer, and load its state, on
+    the same side of :func:`freeze`.  :func:`unfreeze` gives back the old order.  Writing by name (``live[…].bias["f"] = 1.0``)
     writes frozen gates too.
     Gives the object back.  Raises UsageError where the framework cannot, and freezes nothing then.
     """

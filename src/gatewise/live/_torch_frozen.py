@@ -42,7 +42,9 @@ def _kind() -> Any:
             super().__init__()
             self.register_buffer("frozen", frozen)
             self.register_buffer("held", held)
-            self.order = order  # of the module's parameters, for when the part is taken out again
+            self.order = (
+                order  # of the module's parameters before any of them was held, for when the part is taken out again
+            )
 
         def forward(self, original: Any) -> Any:
             return torch.where(self.frozen, self.held, original)
@@ -108,11 +110,19 @@ def _register(module: Any, attribute: str, frozen: Any) -> None:
     import torch
     from torch.nn.utils import parametrize
 
-    part = _kind()(frozen, _now(module, attribute), list(vars(module)["_parameters"]))
+    part = _kind()(frozen, _now(module, attribute), _order(module))
     parametrize.register_parametrization(module, attribute, part)
     _copied_without_history(module)
     if isinstance(module, torch.nn.RNNBase) and not torch_live.keeps_references(module):
         renew(module)  # before torch 2.0 their forward would not follow what is computed
+
+
+def _order(module: Any) -> list[str]:
+    """The order of a module's parameters, those that are held in parts already in the places that they had before."""
+    held = list(vars(module)["_parameters"])
+    parts = (frozen_part(module, each) for each in parametrized(module))
+    order: list[str] = next((list(part.order) for part in parts if part is not None), held)
+    return order + [name for name in held if name not in order]
 
 
 def _remove(module: Any, attribute: str, order: list[str]) -> None:
@@ -121,10 +131,8 @@ def _remove(module: Any, attribute: str, order: list[str]) -> None:
 
     parametrize.remove_parametrizations(module, attribute)
     held = vars(module)["_parameters"]
-    before = order[: order.index(attribute)] if attribute in order else list(held)
-    at = 1 + max((index for index, name in enumerate(held) if name in before), default=-1)
-    names = [name for name in held if name != attribute]
-    for name in [*names[:at], attribute, *names[at:]]:
+    places = {name: place for place, name in enumerate(order)}
+    for name in sorted(held, key=lambda name: places.get(name, len(places))):  # what came later stays behind
         held[name] = held.pop(name)
     hooks = vars(module)["_forward_pre_hooks"]
     for key in [key for key, hook in hooks.items() if hook is follow and not torch_live.computed(module)]:
