@@ -48,13 +48,7 @@ def _explain(path: Path, _tick: Tick) -> None:
 
 
 def _layout(path: Path, _tick: Tick) -> None:
-    """A user's own layout, put to use on an honest file."""
-    gw.open(FIXTURES / "torch/2.13.0/rnn_tanh.state.pt", layout=str(path))
-
-
-def _with_layout(path: Path, _tick: Tick) -> None:
-    """The same on a file that lies beside it."""
-    read_whole(path.with_name("model.npz"))
+    """A layout of a user's own, put to use on the honest file that lies beside it."""
     gw.open(path.with_name("model.npz"), layout=str(path)).gates()
 
 
@@ -63,7 +57,6 @@ DEEDS: dict[str, Callable[[Path, Tick], None]] = {
     "unsafe": _unsafe,
     "explain": _explain,
     "layout": _layout,
-    "with layout": _with_layout,
 }
 
 

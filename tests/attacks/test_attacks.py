@@ -86,7 +86,7 @@ def _helps(told: dict[str, Any], path: Path, attack: Attack) -> None:
     if attack.deed == "read":
         assert told["path"], told["message"]
         assert str(path.parent) in told["path"] or told["path"] in str(path), told["path"]
-    assert told["next"], f"no next step: {told['message']}"
+        assert told["next"], f"no next step: {told['message']}"
     assert len(told["message"]) < 1_500, f"{len(told['message'])} characters"
     assert told["message"].isprintable() or "\n" in told["message"], repr(told["message"])
 

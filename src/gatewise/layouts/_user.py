@@ -28,6 +28,7 @@ from ..errors import GatewiseError, LayoutError, UsageError
 from ..weights import CELLS_OF, GATES, PLAIN, Dialect
 from ._layout import Layout, Part
 
+_DOTS = 1_000  # of one line
 _PART_KEYS = {"name", "role", "phrase", "optional", "gates", "relabel"}
 _KEYS = {"name", "cell", "gates", "parts", "source", "spelled"}
 
@@ -45,10 +46,16 @@ def layout_of_text(text: str, path: str) -> Layout:
     """The layout that a TOML text describes; ``path`` is what messages call it.  Raises LayoutError."""
     import importlib
 
+    if any(
+        line.count(".") > _DOTS for line in text.splitlines()
+    ):  # a parser's work grows as the square of a key's parts
+        raise LayoutError("has a line with more dots than any key has parts.", path=path)
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         return layout_from(toml.loads(text), path)
-    except toml.TOMLDecodeError as error:
+    except RecursionError:
+        raise LayoutError("nests its values deeper than any layout does.", path=path) from None
+    except ValueError as error:  # TOMLDecodeError is one, and a number of too many digits another
         raise LayoutError(f"is not TOML: {error}.", path=path) from None
     except GatewiseError as error:
         raise error.at(path) from None
