@@ -140,3 +140,63 @@ def test_a_coupled_forget_gate_is_reached_through_the_input_gate() -> None:
     assert gw.set_forget_bias(gw.of(module, check=False), 1.5) is module
     assert (module.b[:5] == -1.5).all()  # 1 - s(-1.5) = s(1.5)
     assert (module.b[5:] == kept[5:]).all()
+
+
+def _unequal() -> Any:
+    import torch
+
+    return torch.nn.ModuleDict({
+        "deep": torch.nn.LSTM(3, 4, 3), "both": torch.nn.LSTM(3, 4, bidirectional=True), "gru": torch.nn.GRU(3, 4, 3),
+    })  # fmt: skip
+
+
+def _biases(model: Any, name: str) -> Any:
+    return {at: cell.bias["f"].copy() for at, cell in gw.of(model)[name]}
+
+
+@pytest.mark.framework("torch")
+@pytest.mark.parametrize(
+    ("said", "changed"),
+    [({"layer": 2}, {("deep", 2, "forward")}), ({"direction": "reverse"}, {("both", 0, "reverse")})],
+    ids=["a layer that one stack has", "a direction that one stack has"],
+)
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda model, **said: gw.set_forget_bias(model, 7.0, **said),
+        lambda model, **said: gw.initialise(model, "chrono", max_length=90, **said),
+        lambda model, **said: gw.split_biases(model, 0.9, **said),
+    ],
+    ids=["forget bias", "chrono", "split"],
+)
+def test_of_unequal_stacks_those_without_the_place_are_left_as_they_are(deed: Any, said: Any, changed: Any) -> None:
+    model = _unequal()
+    before = {name: _biases(model, name) for name in ("deep", "both")}
+    deed(model, **said)
+    now = {name: _biases(model, name) for name in ("deep", "both")}
+    assert {(n, *at) for n in now for at in now[n] if (now[n][at] != before[n][at]).any()} == changed
+
+
+@pytest.mark.framework("torch")
+def test_a_place_that_no_stack_has_is_refused_and_a_stack_named() -> None:
+    with pytest.raises(UsageError, match="deep") as caught:
+        gw.set_forget_bias(_unequal(), 1.0, layer=5)
+    assert "layer" in str(caught.value)
+
+
+@pytest.mark.framework("torch")
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda module: gw.initialise(module, None),  # type: ignore[arg-type]
+        lambda module: gw.split_biases(module, share="x"),  # type: ignore[arg-type]
+        lambda module: gw.split_biases(module, share=None),  # type: ignore[arg-type]
+    ],
+    ids=["initialise with nothing", "a share that is a word", "no share"],
+)
+def test_what_is_no_number_and_no_name_is_told(deed: Any) -> None:
+    import torch
+
+    with pytest.raises(UsageError) as caught:
+        deed(torch.nn.LSTM(3, 4))
+    assert caught.value.next

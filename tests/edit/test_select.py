@@ -133,3 +133,26 @@ def test_what_torch_does_not_have_is_told_with_what_it_has() -> None:
         selection.regularize(l2=0.1)
     with pytest.raises(UsageError, match=r"the parameters of torch are no tree\. Use \.masks"):
         selection.mask_tree()
+
+
+@pytest.mark.framework("torch")
+def test_of_tied_weights_each_element_is_chosen_once() -> None:
+    import torch
+
+    one, other = torch.nn.LSTM(3, 4), torch.nn.LSTM(3, 4)
+    other.weight_hh_l0 = one.weight_hh_l0
+    model = torch.nn.ModuleList([one, other])
+    chosen = gw.select(model, role="recurrent_kernel")
+    assert (len(chosen), chosen.count, len(list(chosen)), len(chosen.numpy())) == (4, 64, 4, 4)
+    assert [name for name, _ in chosen.items()] == [f"0.weight_hh_l0[{gate}]" for gate in "ifgo"]
+    torch.testing.assert_close(chosen.l2(), one.weight_hh_l0.square().sum())
+    assert set(chosen.masks()) == {"0.weight_hh_l0", "1.weight_hh_l0"}
+    assert gw.select(model, role="kernel").count == 2 * 48
+
+
+@pytest.mark.framework("torch")
+def test_a_regularizer_of_nothing_is_refused() -> None:
+    import torch
+
+    with pytest.raises(UsageError, match="both 0"):
+        gw.select(torch.nn.LSTM(3, 4)).regularize()

@@ -170,3 +170,63 @@ def test_a_flat_map_survives_the_copy_of_its_module() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_array_equal(flat.vector, twin.vector)
+
+
+def _pruned_for_good(module: Any) -> None:
+    torch.nn.utils.prune.random_unstructured(module, "weight_ih_l0", 0.5)
+    torch.nn.utils.prune.remove(module, "weight_ih_l0")
+
+
+def _normed_for_a_while(module: Any) -> None:
+    torch.nn.utils.weight_norm(module, "weight_ih_l0")
+    torch.nn.utils.remove_weight_norm(module, "weight_ih_l0")
+
+
+def _parametrized_for_a_while(module: Any) -> None:
+    torch.nn.utils.parametrize.register_parametrization(module, "weight_ih_l0", torch.nn.Identity())
+    torch.nn.utils.parametrize.remove_parametrizations(module, "weight_ih_l0")
+
+
+def _by_hand(module: Any) -> None:
+    held = module._parameters
+    held["weight_ih_l0"] = held.pop("weight_ih_l0")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("change", [_pruned_for_good, _normed_for_a_while, _parametrized_for_a_while, _by_hand])
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "in a model"])
+def test_parameters_to_vector_is_torchs_own_whatever_order_the_module_has_now(change: Any, inside: bool) -> None:
+    import torch.nn.utils.prune
+
+    module = module_of("LSTM", {"num_layers": 2})
+    model = torch.nn.Sequential(module) if inside else module
+    change(module)
+    flat, listed = gw.flat(model, "parameters_to_vector"), torch.nn.utils.parameters_to_vector(module.parameters())
+    np.testing.assert_array_equal(flat.pack(), listed.detach().numpy())
+    assert flat.names[-1].endswith("weight_ih_l0")
+    assert gw.flat(model, "torch").names[0].endswith("weight_ih_l0")
+    flat.load(torch.arange(float(flat.size)))
+    assert torch.equal(torch.nn.utils.parameters_to_vector(module.parameters()), torch.arange(float(flat.size)))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("why", ["weight norm", "a part is frozen", "a parameter more", "tied"])
+def test_where_the_parameters_are_another_vector_that_order_is_refused(why: str) -> None:
+    module = torch.nn.LSTM(4, 4)
+    if why == "weight norm":
+        torch.nn.utils.weight_norm(module, "weight_hh_l0")
+    elif why == "a part is frozen":
+        gw.freeze(module, role="recurrent_kernel", gate="f")
+    elif why == "tied":
+        module.weight_hh_l0 = module.weight_ih_l0
+    else:
+        module.gain = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(UsageError, match="another vector") as caught:
+        gw.flat(module, "parameters_to_vector")
+    assert 'order="torch"' in str(caught.value.next)
+    assert gw.flat(module, "torch").size == 160
+
+
+def test_an_order_that_is_no_order_is_told() -> None:
+    with pytest.raises(UsageError, match="order is 3"):
+        gw.flat(module_of("LSTM", {}), order=3)  # type: ignore[arg-type]

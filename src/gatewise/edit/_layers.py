@@ -31,10 +31,16 @@ def chosen_in(layers: Sequence[Live], selector: Selector) -> Chosen:
         try:
             found.append((live, live.chosen(selector)))
         except UsageError as error:
+            error.where = live.name if len(layers) > 1 else None
             refused.append(error)
     if not found:
         raise refused[0]
     return found
+
+
+def reached(layers: Sequence[Live], selector: Selector) -> set[int]:
+    """The layers in which a selector chooses something, by identity.  Raises UsageError where there is none."""
+    return {id(live) for live, _ in chosen_in(layers, selector)}
 
 
 def parted(live: Live, homes: Sequence[Home]) -> dict[str, list[Home]]:

@@ -15,7 +15,7 @@ from ..layouts._code import Home
 from ..live import Live
 from ..selection import Numbers, Selector, Words
 from ..tensors import numpy_dtype
-from ._layers import called, layers_of, written
+from ._layers import called, layers_of, reached, written
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -56,6 +56,11 @@ def split_biases(
     moves the sum of two biases twice as fast as a single one; that, and nothing else, is what they are for.
     """
 
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise UsageError(
+            f"share is {share!r:.60}.", next="It is a number: the part of the sum that the input side gets."
+        )
+
     def parted(bias: Array, recurrent: Array, dtype: Any) -> tuple[Any, Any]:
         total = bias + recurrent
         mine = (share * total).astype(dtype).astype(total.dtype)
@@ -69,10 +74,15 @@ def _changed(subject: Any, selector: Selector, parts: Parts) -> Any:
     double = [live for live in layers if live.spec.bias == "double"]
     if not double:
         raise UsageError(
-            f"{called(layers[0])} has {layers[0].spec.bias.replace('none', 'no')} bias, not two.",
+            f"{called(layers[0])} has {_biases(layers[0])}, not two.",
             next="Two become one, and one two, when it is converted: gw.convert, gw.transfer.",
         )
-    return written(subject, layers, [(live, _plan(live, selector, parts)) for live in double])
+    within = reached(double, selector)
+    return written(subject, layers, [(live, _plan(live, selector, parts)) for live in double if id(live) in within])
+
+
+def _biases(live: Live) -> str:
+    return "no bias" if live.spec.bias == "none" else "one bias for each gate"
 
 
 def _plan(live: Live, selector: Selector, parts: Parts) -> Mapping[Home, Any]:

@@ -17,7 +17,7 @@ from ..live import Live
 from ..record import record
 from ..selection import Numbers, Selector, Words
 from ..weights import Dialect, Weights, hard_sigmoid_slope
-from ._layers import called, layers_of, place, written
+from ._layers import called, layers_of, place, reached, written
 
 _GATES = {"lstm": "f", "slstm": "f", "ugrnn": "z"}  # cell → the gate that keeps the old state, where one does only that
 _BIASES = ("bias", "recurrent_bias")
@@ -67,7 +67,8 @@ def set_forget_bias(subject: Any, value: Any = 1.0, layer: Numbers = None, direc
     ``layer``, ``direction``  counted within each stack: 0, -1, [0, 2]; "forward", "reverse"
 
     Of two biases the first becomes the value and the second zero; what is added at run time is subtracted first, which may
-    round once.  Peepholes stay.  In a model, layers without a forget gate are left as they are.
+    round once.  Peepholes stay.  In a model, layers without a forget gate are left as they are, and so are those that have no such layer
+    or direction.
     Gives the object back, or the new one of a framework whose objects never change.  Raises UsageError where there is no
     forget gate or no bias, and changes nothing then.
     """
@@ -76,7 +77,8 @@ def set_forget_bias(subject: Any, value: Any = 1.0, layer: Numbers = None, direc
     if not able:
         raise _no_forget_gate(layers[0])
     selector = Selector(layer=layer, direction=direction)
-    plans = [(live, dict(_plan(live, found, value, selector))) for live, found in able]
+    within = reached([live for live, _ in able], selector)
+    plans = [(live, dict(_plan(live, found, value, selector))) for live, found in able if id(live) in within]
     return written(subject, layers, plans)
 
 

@@ -20,7 +20,7 @@ from ..errors import UsageError, nearest
 from ..layouts._code import Home
 from ..live import Live
 from ..selection import Numbers, Selector, Words
-from ._layers import called, chosen_in, layers_of, place, written
+from ._layers import called, chosen_in, layers_of, place, reached, written
 from .forget_bias import forgetting
 
 if TYPE_CHECKING:
@@ -117,15 +117,18 @@ def initialise(
     which all gates lie, so Keras's "recurrent kernel" is one orthogonal matrix and not four.
     Gives the object back, or the new one of a framework whose objects never change.  Raises UsageError, and changes nothing.
     """
+    if not (isinstance(how, str | float | int) or callable(how)):
+        raise UsageError(
+            f"how is {how!r:.60}.", next=f"It is a name ({', '.join(_known())}), a number, or a function of the shape."
+        )
     layers, selector = layers_of(subject), Selector(role, gate, layer, direction)
     if how == "chrono":
         if role is not None or gate is not None:
             raise UsageError("chrono sets the biases of the forget and input gates.", next="Leave role and gate out.")
-        return written(
-            subject,
-            layers,
-            [(live, _chrono(live, selector, seeded, max_length)) for live, seeded in _able(layers, seed)],
-        )
+        able = _able(layers, seed)
+        within = reached([live for live, _ in able], selector)
+        plans = [(live, _chrono(live, selector, seeded, max_length)) for live, seeded in able if id(live) in within]
+        return written(subject, layers, plans)
     recipe = _RECIPES.get(how) if isinstance(how, str) else None
     seeds = {id(live): seeded for live, seeded in _seeded(layers, seed)}
     return written(subject, layers, [
@@ -163,9 +166,13 @@ def _rule(how: How, gain: float) -> Rule:
         return lambda _, shape: np.full(shape, float(how))
     name = _ALSO.get(how, how)
     if name not in HOWS:
-        known = [*HOWS, *_RECIPES, "chrono"]
+        known = _known()
         raise UsageError(f"no way of initialising is called {how!r}.", next=f"{nearest(how, known)} Known: {', '.join(known)}, a number, or a function of the shape.".strip())  # fmt: skip
     return lambda random, shape: gain * HOWS[name](random, shape)
+
+
+def _known() -> list[str]:
+    return [*HOWS, *_RECIPES, "chrono"]
 
 
 # Recipes: a rule for each role.

@@ -36,36 +36,53 @@ def select(
     return Selection(subject, selector, chosen_in(layers, selector))
 
 
+def _each_once(chosen: Chosen) -> list[tuple[Live, Home]]:
+    """The gates one by one; of those that tied weights hold, which are one tensor under several names, the first."""
+    found: dict[Any, tuple[Live, Home]] = {}
+    for live, homes in chosen:
+        for home in homes:
+            others = live.tied.get(home.name, ())
+            one = (min((home.name, *others)), _elements(live, home)) if others else (id(live), home)
+            found.setdefault(one, (live, home))
+    return list(found.values())
+
+
+def _elements(live: Live, home: Home) -> bytes:
+    """Which elements of its tensor a gate is."""
+    return masks(live, [home])[home.name].tobytes()
+
+
 class Selection:
     """Chosen gates.  Iterating gives the framework's tensors, in canonical axes, with their history: gradients go through
-    them to the parameters.  They are read anew each time, so a penalty belongs into the training step."""
+    them to the parameters.  Of tied weights each element is there once.  They are read anew each time, so a penalty belongs into the training step."""
 
     def __init__(self, subject: Any, selector: Selector, chosen: Chosen):
         self.subject = subject
         self.selector = selector
         self._chosen = chosen
+        self._once = _each_once(chosen)
 
     def __len__(self) -> int:
         """How many gates."""
-        return sum(len(homes) for _, homes in self._chosen)
+        return len(self._once)
 
     def __iter__(self) -> Iterator[Any]:
-        for live, home in self._homes():
+        for live, home in self._once:
             yield live.native(home.layer, home.direction, home.role, home.gate)
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """(name, tensor): ``weight_hh_l0[f]``."""
-        for (_, home), tensor in zip(self._homes(), self, strict=True):
+        for (_, home), tensor in zip(self._once, self, strict=True):
             yield f"{home.name}[{home.gate}]" if home.gate else home.name, tensor
 
     def numpy(self) -> list[Array]:
         """The numbers, gate by gate; in the framework's own memory where that is possible."""
-        return [live[home.place].roles[home.role][home.gate] for live, home in self._homes()]
+        return [live[home.place].roles[home.role][home.gate] for live, home in self._once]
 
     @property
     def count(self) -> int:
         """How many elements."""
-        return sum(math.prod(live.shape(home)) for live, home in self._homes())
+        return sum(math.prod(live.shape(home)) for live, home in self._once)
 
     def __repr__(self) -> str:
         return f"<Selection {self.selector}: {len(self)} gates, {self.count} elements>"
@@ -76,7 +93,7 @@ class Selection:
         """``function`` of each tensor, summed over all elements and tensors: a scalar of the framework, with gradients
         to exactly the chosen elements (as far as the function has them)."""
         total: Any = None
-        for (live, _), tensor in zip(self._homes(), self, strict=True):
+        for (live, _), tensor in zip(self._once, self, strict=True):
             part = live.holder.total(function(tensor))
             total = part if total is None else total + part
         return total
@@ -91,7 +108,10 @@ class Selection:
 
     def regularize(self, l1: float = 0.0, l2: float = 0.0) -> Any:
         """Give the layers a regularizer of the framework's own (Keras), so that training adds l1·Σ|w| + l2·Σw² of the
-        chosen elements by itself.  Raises UsageError where the framework has none."""
+        chosen elements by itself.  It is not saved with the model: give it anew after loading one.
+        Raises UsageError where the framework has none, and where both factors are zero."""
+        if not l1 and not l2:
+            raise UsageError("l1 and l2 are both 0, which adds nothing.", next="Say regularize(l2=1e-4), or so.")
         for holder, found in self._by_holder():
             holder.regularize(found, l1, l2)
         return self.subject
@@ -133,11 +153,6 @@ class Selection:
         if whole:
             self.weights()  # raises for parts
         return self._chosen[0][0].holder.mask_tree(self.masks(), whole)
-
-    def _homes(self) -> Iterator[tuple[Live, Home]]:
-        for live, homes in self._chosen:
-            for home in homes:
-                yield live, home
 
     def _by_holder(self) -> Iterator[tuple[Holder, dict[str, Array]]]:
         for live, homes in self._chosen:

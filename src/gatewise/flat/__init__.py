@@ -33,6 +33,10 @@ def flat(subject: Any, order: str | os.PathLike[str] | Layout | None = None, *, 
     Raises UsageError (the call), NotRepresentable (the order's layout cannot say what the layer computes), and what
     ``gw.open`` and ``gw.of`` raise.
     """
+    if not isinstance(order, str | os.PathLike | Layout | None):
+        raise UsageError(
+            f"order is {order!r:.60}.", next=f"It is the name of one ({', '.join(ORDERS)} …), a Layout, or a TOML file."
+        )
     stack = _stack(subject, layer)
     wanted = os.fspath(order) if isinstance(order, os.PathLike) else order
     if not isinstance(stack, Layer):

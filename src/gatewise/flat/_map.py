@@ -45,7 +45,7 @@ class Flat:
         self.changes: tuple[Change, ...] = chosen.said.changes
         self.stack = chosen.said.stack
         self._source = Source(subject, chosen.own)
-        position = self._source.position if chosen.own and chosen.sequence is None else None
+        position = self._source.position(chosen.listed) if chosen.own and chosen.sequence is None else None
         self.tensors: tuple[FlatTensor, ...] = tuple(end_to_end(pieces, chosen.sequence or by_table, position))
         self.dtype: str = pieces[0].match.dtype
 

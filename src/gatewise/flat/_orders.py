@@ -14,7 +14,7 @@ from ..conventions import Expressed, express
 from ..errors import NotRepresentable, UnknownLayout, UsageError, nearest
 from ..layouts import Layout, layout, layouts
 from ..layouts._match import Address
-from ..record import record
+from ..record import record, replace
 from ..weights import ROLE_AXES, Stack
 
 Key = Callable[[Layout, Address, str], Any]  # a layout, where a tensor belongs in it, its name → what to sort by
@@ -57,18 +57,20 @@ class Order:
     """``frameworks``  whose layouts: the subject's own where it is one of theirs, else the first that can say it
     ``layouts``     instead: these, by name; the first that can say the subject
     ``sequence``    of the tensors, where it is not the layout's own
+    ``listed``      of an object in memory: as it lists its parameters itself, whatever order that is now
     """
 
     of: str
     frameworks: tuple[str, ...] = ()
     layouts: tuple[str, ...] = ()
     sequence: Key | None = None
+    listed: bool = False
 
 
 _TORCH = ("torch.LSTM", "torch.GRU", "torch.RNN")
 ORDERS = {
     "torch": Order("torch's _flat_weights: layer by layer, w_ih w_hh b_ih b_hh w_hr", ("torch",)),
-    "parameters_to_vector": Order("torch.nn.utils.parameters_to_vector(layer.parameters())", ("torch",)),
+    "parameters_to_vector": Order("torch.nn.utils.parameters_to_vector(layer.parameters())", ("torch",), listed=True),
     "cudnn": Order("cuDNN's buffer: every matrix, then every bias", layouts=_TORCH, sequence=matrices_first),
     "keras": Order("Keras' get_weights()", ("keras",)),
     "tf1_cudnn": Order(
@@ -85,12 +87,13 @@ ORDERS = {
 @record
 class Chosen:
     """An order for one stack: its ``name``, the stack in the layout's terms; ``own``: the stack's tensors as they are.
-    ``sequence`` of the tensors, None where the framework lists them as the layout's table does."""
+    ``sequence`` of the tensors, None where the framework lists them as the layout's table does; ``listed`` as an order's."""
 
     name: str
     said: Expressed
     own: bool
     sequence: Key | None
+    listed: bool = False
 
 
 def choose(order: str | Layout | None, stack: Stack, own: Layout | None, framework: str) -> Chosen:
@@ -104,7 +107,7 @@ def choose(order: str | Layout | None, stack: Stack, own: Layout | None, framewo
         return _as(found.name if isinstance(order, Layout) else order, found, stack, found is own)
     row = ORDERS.get(order) or _of_framework(order)
     if own is not None and framework in row.frameworks:
-        return _as(order, own, stack, True, row.sequence)
+        return replace(_as(order, own, stack, True, row.sequence), listed=row.listed)
     return _first(order, row, stack, own)
 
 

@@ -27,12 +27,13 @@ class Source:
         """The subject, where its gates lie in stored tensors."""
         return self.subject if isinstance(self.subject, Layer) else None
 
-    @property
-    def position(self) -> Mapping[str, int] | None:
-        """Of an object in memory, where its framework has each weight when it lists them; None for a file."""
+    def position(self, listed: bool) -> Mapping[str, int] | None:
+        """Of an object in memory, where its framework has each weight; ``listed``: where the object itself has it among its
+        parameters now.  None for a file.  Raises UsageError where its parameters are others."""
         if not isinstance(self.subject, Live):
             return None
-        return {name: number for number, name in enumerate(self.subject.holder.weights)}
+        holder = self.subject.holder
+        return {name: number for number, name in enumerate(holder.listed() if listed else holder.weights)}
 
     def _weight(self, name: str) -> Any:
         """What has ``array()``: a live layer's weight as it now is, a file's tensor."""

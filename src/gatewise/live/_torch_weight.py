@@ -159,6 +159,26 @@ class TorchParameters(Holder):
 
     framework = "torch"
 
+    def listed(self) -> Sequence[str]:
+        """As ``subject.parameters()`` has them now: who registers one anew (prune.remove, weight norm) puts it last."""
+        prefix = f"{self.path}." if self.path else ""
+        found = [prefix + name for name, _ in self.subject.named_parameters()]
+        if sorted(found) != sorted(self.weights):
+            raise self._another_list(found)
+        return found
+
+    def _another_list(self, found: Sequence[str]) -> UsageError:
+        missing = [name for name in self.weights if name not in found]
+        more = [name for name in found if name not in self.weights]
+        told = [
+            f"{', '.join(names[:4])}{' …' if len(names) > 4 else ''} {word}" for names, word in
+            ((missing, "not in it (computed from other parameters, or tied)"), (more, "more in it")) if names
+        ]  # fmt: skip
+        return UsageError(
+            f"the parameters of {self.path or type(self.subject).__name__} are another vector than its weights: {'; '.join(told)}.",
+            next='Say order="torch" for the weights themselves, or make them plain parameters first.',
+        )
+
     def param_groups(
         self, whole: Any, chosen: Sequence[Any], selected: Mapping[str, Any], rest: Mapping[str, Any]
     ) -> list[dict[str, Any]]:  # fmt: skip

@@ -172,6 +172,11 @@ class Holder:
         itself tells how (:meth:`run`).  ``letters`` of the cell's states; ``cells``: layers times directions."""
         yield from ()
 
+    def listed(self) -> Sequence[str]:
+        """The names of the weights in the order in which the object itself now lists its parameters.  Raises UsageError
+        where that list is of other tensors."""
+        return list(self.weights)
+
     # What gw.select asks for, and only some frameworks have.
 
     def total(self, value: Any) -> Any:
