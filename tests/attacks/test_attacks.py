@@ -84,8 +84,9 @@ def _helps(told: dict[str, Any], path: Path, attack: Attack) -> None:
     """The refusal names the file, and what to do next; it is a sentence and not a dump."""
     assert attack.says in told["message"], told["message"]
     if attack.deed == "read":
-        assert told["path"], told["message"]
-        assert str(path.parent) in told["path"] or told["path"] in str(path), told["path"]
+        assert told["path"] or told["where"], told["message"]  # an element that is read later knows its tensor alone
+        said = told["path"] or str(path)
+        assert str(path.parent) in said or said in str(path), said
         assert told["next"], f"no next step: {told['message']}"
     assert len(told["message"]) < 1_500, f"{len(told['message'])} characters"
     assert told["message"].isprintable() or "\n" in told["message"], repr(told["message"])
