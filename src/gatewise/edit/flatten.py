@@ -53,7 +53,7 @@ def flatten_parameters(subject: Any, order: str | None = None) -> Flattened:
     Parameters stay the objects that they are: optimizers, ``state_dict`` and gradients go on.  Whoever holds another view of
     the old memory no longer sees the weights.  A layer with a weight that is computed anew at every call stays as it is, and
     the report says so.  Raises UsageError where there is no torch layer, for weights of several dtypes or devices, in shared
-    memory, or without memory.
+    memory, or without memory, and for a module that runs with other tensors than its names give (GW404).
     """
     layers = layers_of(subject)
     done = tuple(_flattened(live, order) for live in layers)
@@ -61,6 +61,7 @@ def flatten_parameters(subject: Any, order: str | None = None) -> Flattened:
 
 
 def _flattened(live: Live, order: str | None) -> Chunks:
+    live.require_writing()
     names = _names(live, order)
     before = live.holder.chunks(names)
     how = live.holder.flatten(names, by_framework=order is None) if before > 1 else "as they were"

@@ -46,6 +46,7 @@ def _changed(subject: Any, selector: Selector, frozen: bool) -> Any:
     layers = layers_of(subject)
     plan: list[tuple[Weight, Array]] = []
     for live, homes in chosen_in(layers, selector):
+        live.require_writing()
         for name, mask in masks(live, homes).items():
             weight = live.holder.weights[name]
             now = weight.frozen_elements()

@@ -153,13 +153,24 @@ class Live(Layer):
         """Values as arrays that :meth:`write` takes.  Raises UsageError for one that does not fit, and writes nothing."""
         return {home: self._fitting(home, value) for home, value in values.items()}
 
+    def require_writing(self) -> None:
+        """Raises UsageError where what is written to the weights reaches no output."""
+        error = self.holder.writing_refused()
+        if error is not None:
+            raise error
+
+    def _told(self, weight: Weight) -> None:
+        """After a change in place, which the framework did not see."""
+        weight.assign(weight.array())
+        self.require_writing()
+
     def _reader(self, home: Home) -> Callable[[], Array]:
         def read() -> Array:
             weight = self.weight_of(home)
             slot = home.slot(self.match, weight.array())
             view: Array = slot.read()
             if weight.shared and not slot.relabel:
-                return watched(view, lambda: weight.assign(weight.array()))
+                return watched(view, lambda: self._told(weight))
             view.flags.writeable = False  # writing here would change a copy
             return view
 
@@ -249,6 +260,8 @@ class Live(Layer):
 def write_all(values: Sequence[tuple[Live, Mapping[Home, Any]]]) -> None:
     """Write gates of several layers: all of them, or where one value does not fit or is refused none.  Raises UsageError."""
     checked = [(live, live.fitting(of_live)) for live, of_live in values]
+    for live, _ in checked:
+        live.require_writing()
     _refuse_two_values(checked)
     todo = [
         (live, live.holder.weights[name], of_live)

@@ -46,6 +46,23 @@ def parted(layer: Any) -> Parted | None:
         return None  # it does not run as it is: another ailment's matter
 
 
+def stale(layer: Any) -> tuple[str, ...]:
+    """Names whose tensors forward does not use, so that writing to them changes no output.  Costs next to nothing where the
+    list is of the module's own parameters, or where torch renews it at the next call."""
+    flat, held = vars(layer).get("_flat_weights"), live.inside(layer, "_parameters")
+    if flat is None or _are(flat, held, vars(layer).get("_flat_weights_names", ())):
+        return ()
+    with live.quiet(layer):
+        if live.keeps_references(layer) and "_flat_weight_refs" in vars(layer) and layer._weights_have_changed():
+            return ()
+    found = parted(layer)
+    return () if found is None else found.stale
+
+
+def _are(flat: Any, held: Any, names: Any) -> bool:
+    return len(flat) == len(names) and all(held.get(name) is each for name, each in zip(names, flat, strict=True))
+
+
 def _suspicious(layer: Any) -> bool:
     flat, now = vars(layer).get("_flat_weights"), live.weights(layer)
     return flat is not None and (

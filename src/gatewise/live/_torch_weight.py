@@ -16,6 +16,7 @@ from ..tensors import Strided
 from . import torch as live
 from ._torch_computed import Kept, Maker, all_or_nothing, maker_of
 from ._torch_frozen import frozen_part, hold, refused
+from ._torch_used import stale
 from ._weight import Holder, Weight
 
 if TYPE_CHECKING:
@@ -158,6 +159,20 @@ class TorchParameters(Holder):
     """What every holder of a torch module's parameters can."""
 
     framework = "torch"
+
+    def writing_refused(self) -> UsageError | None:
+        import torch
+
+        modules = {id(each.module): each.module for each in self.weights.values() if isinstance(each, TorchWeight)}
+        for module in modules.values():
+            names = stale(module) if isinstance(module, torch.nn.RNNBase) else ()
+            if names:
+                return UsageError(
+                    f"{self.path or type(self.subject).__name__} runs with other tensors than its names give (GW404: "
+                    f"{', '.join(names)}), so what is written there changes no output.",
+                    next="Call gw.repair(module, in_place=True) first: then its forward uses what the names give.",
+                )
+        return None
 
     def listed(self) -> Sequence[str]:
         """As ``subject.parameters()`` has them now: who registers one anew (prune.remove, weight norm) puts it last."""

@@ -172,6 +172,10 @@ class Holder:
         itself tells how (:meth:`run`).  ``letters`` of the cell's states; ``cells``: layers times directions."""
         yield from ()
 
+    def writing_refused(self) -> UsageError | None:
+        """Why what is written to the weights would reach no output; None where it does."""
+        return None
+
     def listed(self) -> Sequence[str]:
         """The names of the weights in the order in which the object itself now lists its parameters.  Raises UsageError
         where that list is of other tensors."""
