@@ -272,7 +272,7 @@ def _coarser(value: Any) -> float:
     """How much coarser than float32 a tensor's numbers are."""
     import torch
 
-    return max(1.0, torch.finfo(value.dtype).eps / 1.2e-7)
+    return max(1.0, float(torch.finfo(value.dtype).eps) / 1.2e-7)
 
 
 class Kept:

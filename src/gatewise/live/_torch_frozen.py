@@ -32,7 +32,9 @@ def _kind() -> Any:
     """The class, made when torch is at hand."""
     import torch
 
-    class FrozenPart(torch.nn.Module):
+    module: Any = torch.nn.Module
+
+    class FrozenPart(module):  # type: ignore[misc]
         """Holds the elements where ``frozen`` is true.  Assigning to the weight changes them too: only training does not."""
 
         frozen: Any
