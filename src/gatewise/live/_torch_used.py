@@ -50,10 +50,11 @@ def stale(layer: Any) -> tuple[str, ...]:
     """Names whose tensors forward does not use, so that writing to them changes no output.  Costs next to nothing where the
     list is of the module's own parameters, or where torch renews it at the next call."""
     flat, held = vars(layer).get("_flat_weights"), live.inside(layer, "_parameters")
-    if flat is None or _are(flat, held, vars(layer).get("_flat_weights_names", ())):
+    names = vars(layer).get("_flat_weights_names")
+    if flat is None or _are(flat, held, live.weights(layer) if names is None else names):
         return ()
-    with live.quiet(layer):
-        if live.keeps_references(layer) and "_flat_weight_refs" in vars(layer) and layer._weights_have_changed():
+    with live.quiet(layer), live.completed(layer):
+        if live.keeps_references(layer) and layer._weights_have_changed():
             return ()
     found = parted(layer)
     return () if found is None else found.stale
