@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import NotRepresentable, UsageError
-from .weights import STATES, Dialect, Stack, Weights, hard_sigmoid_slope
+from .weights import ACTIVATIONS, STATES, Dialect, Stack, Weights, hard_sigmoid_slope
 
 if TYPE_CHECKING:
     from .tensors import Array
@@ -53,12 +53,6 @@ def _table() -> dict[str, Callable[[Array], Array]]:
         "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),
         "selu": lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0.0))),
     }
-
-
-ACTIVATIONS = (
-    "sigmoid", "tanh", "relu", "linear", "softsign", "softplus", "exponential", "silu", "elu", "selu",
-    "hard_sigmoid(0.2)", "hard_sigmoid(1/6)",
-)  # fmt: skip
 
 
 def activation(name: str | None) -> Callable[[Array], Array]:

@@ -70,6 +70,13 @@ GATELESS = frozenset(PROJECTION + INITIAL_HIDDEN + INITIAL_CELL)
 DIRECTIONS = ("forward", "reverse")
 
 
+# What gatewise can compute (``cell``).
+ACTIVATIONS = (
+    "sigmoid", "tanh", "relu", "linear", "softsign", "softplus", "exponential", "silu", "elu", "selu",
+    "hard_sigmoid(0.2)", "hard_sigmoid(1/6)",
+)  # fmt: skip
+
+
 def hard_sigmoid_slope(name: str) -> float | None:
     """The slope in ``hard_sigmoid(0.2)`` or ``hard_sigmoid(1/6)``; None for any other activation."""
     if not (name.startswith("hard_sigmoid(") and name.endswith(")")):

@@ -176,7 +176,7 @@ MISTAKES = {
     "a truth where a number is wanted": ("cell_clip = true\n" + GOOD, LayoutError, "cell_clip is True; it must be a num"),
     "an activation that is no text": ("activation = 3\n" + GOOD, LayoutError, "activation is 3; it must be a text"),
     "hard_sigmoid without its slope": (
-        'recurrent_activation = "hard_sigmoid"\n' + GOOD, LayoutError, "recurrent_activation is 'hard_sigmoid', and there are two. Say hard_sigmoid(0.2)",
+        'recurrent_activation = "hard_sigmoid"\n' + GOOD, LayoutError, "recurrent_activation is 'hard_sigmoid', and there are two hard sigmoids. Say hard_sigmoid(0.2)",
     ),
     "go_backwards that is no truth": ("go_backwards = 1\n" + GOOD, LayoutError, "go_backwards is 1; it must be one of True"),
     "a merge nobody knows": ('merge = "max"\n' + GOOD, LayoutError, "merge is 'max'; it must be one of concat, sum, ave"),

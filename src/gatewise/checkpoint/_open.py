@@ -15,6 +15,7 @@ from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, ne
 from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, layouts_for, recognise
 from ..layouts._code import decode
 from ..layouts._sizes import SAY_SIZES
+from ..layouts._words import check_said
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
 from ..weights import CELLS_OF, GATELESS, Dialect, Stack, Weights, joined
@@ -350,9 +351,7 @@ def open(
                 proj_clip (inf: never clipped), merge; of a flat buffer units, layers, directions
     Raises ContainerError (the file), LayoutError (its tensors), UsageError (the call).
     """
-    unknown = [name for name in said if name not in (*OVERRIDES, *SIZES)]
-    if unknown:
-        raise UsageError(f"open takes no {unknown[0]!r}.", next=nearest(unknown[0], (*OVERRIDES, *SIZES)))
+    check_said(said, (*OVERRIDES, *SIZES), "open")
     tensors = resolve(open_tensors(path, limits))
     try:
         checkpoint = Checkpoint(tensors, _recognised(tensors, layout, said))
@@ -378,12 +377,6 @@ def told(match: Match, said: Mapping[str, Any]) -> Match:
     fields: dict[str, Any] = dict(said)
     if "activation" in fields and match.dialect.output_activation is not None:
         fields["output_activation"] = fields["activation"]
-    for name in ("activation", "output_activation", "recurrent_activation"):
-        if fields.get(name) == "hard_sigmoid":
-            raise UsageError(
-                "there are two hard sigmoids.",
-                next="Say hard_sigmoid(0.2) (Keras 1 and 2) or hard_sigmoid(1/6) (Keras 3).",
-            )
     dialect: Dialect = replace(match.dialect, **{k: v for k, v in fields.items() if _applies(match, k)})
     kept = tuple(text for text in match.assumed if not any(text.startswith(f"{name} =") for name in fields))
     doubts = tuple(doubt for doubt in match.doubts if doubt[0] not in fields)

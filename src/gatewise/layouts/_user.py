@@ -27,6 +27,7 @@ from typing import Any
 from ..errors import GatewiseError, LayoutError, UsageError
 from ..weights import CELLS_OF, GATES, PLAIN, Dialect
 from ._layout import Layout, Part
+from ._words import hard_sigmoids, why_wrong
 
 _DOTS = 1_000  # of one line
 _PART_KEYS = {"name", "role", "phrase", "optional", "gates", "relabel"}
@@ -87,27 +88,16 @@ def layout_from(table: dict[str, Any], source: str = "given by the user") -> Lay
     )
 
 
-_WORDS_OF = {"reset": ("after", "before"), "update": ("keeps", "writes"),
-             "coupled": ("i", "f"), "merge": ("concat", "sum", "ave", "mul", "apart"), "go_backwards": (True, False),
-             "backwards_in_place": (True, False)}  # fmt: skip
-_NUMBERS = ("forget_bias", "cell_clip", "proj_clip", "input_clip")
-
-
 def _dialect(said: dict[str, Any], cell: str) -> Dialect:
     for key, value in said.items():
         if cell not in CELLS_OF.get(key, (cell,)):
             raise LayoutError(f"{key} says something of a {' or '.join(CELLS_OF[key])}, and this is a {cell}.")
-        if key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, (int, float))):
-            raise LayoutError(f"{key} is {value!r}; it must be a number.")
-        if key in _WORDS_OF and (value not in _WORDS_OF[key] or isinstance(value, bool) != (True in _WORDS_OF[key])):
-            raise LayoutError(f"{key} is {value!r}; it must be one of {', '.join(map(str, _WORDS_OF[key]))}.")
+        wrong = why_wrong(key, value)
         if key.endswith("activation"):
             _text(said, key)
-            if value == "hard_sigmoid":
-                raise LayoutError(
-                    f"{key} is 'hard_sigmoid', and there are two.",
-                    next="Say hard_sigmoid(0.2) (Keras 1 and 2) or hard_sigmoid(1/6) (Keras 3).",
-                )
+            wrong = hard_sigmoids(key) if value == "hard_sigmoid" else None
+        if wrong is not None:
+            raise LayoutError(wrong[0], next=wrong[1])
     return replace(PLAIN[cell], **said)
 
 

@@ -16,11 +16,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..checkpoint import Checkpoint
+from ..checkpoint._open import told
 from ..errors import AmbiguousLayout, GatewiseError, UsageError
 from ..layouts import Layout, layouts_for, recognise
 from ..layouts import layout as layout_called
+from ..layouts._words import check_said
+from ..record import names
+from ..weights import Dialect
 from ._custom import Run, described_by, layout_of
 from ._live import Live, LiveModel
+from ._said import check_applies, meant
 from ._weight import Holder, described
 
 __all__ = ["Live", "LiveModel", "described_by", "duplicate", "of", "of_several"]
@@ -68,11 +73,13 @@ def of_several(
     """Every recurrent layer of an object in memory.  As :func:`of`."""
     if isinstance(subject, Live | LiveModel):
         return subject.layers
+    check_said(said, names(Dialect), "gw.of")
     chosen = None if layout is None else layout_called(layout)
     holders = list(_holders(subject, chosen, run))
-    found = [live for holder in holders for live in _lives(holder, said)]
+    found = [live for holder in holders for live in _lives(holder, said, chosen)]
     if not found:
         raise _nothing(subject, chosen, holders)
+    check_applies(found, said)
     if check:
         for live in found:
             if live.holder.unproved:
@@ -91,9 +98,7 @@ def _holders(subject: Any, layout: Layout | None, run: Run | None) -> Iterator[H
             return
 
 
-def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
-    from ..checkpoint._open import told
-
+def _lives(holder: Holder, said: dict[str, Any], given: Layout | None) -> Iterator[Live]:
     tensors = holder.tensors()
     chosen = holder.layouts is not None
     candidates = holder.layouts if holder.layouts is not None else layouts_for(tensors)
@@ -101,9 +106,10 @@ def _lives(holder: Holder, said: dict[str, Any]) -> Iterator[Live]:
     described_so = layout_of(holder.subject)
     if not found.matches and described_so in candidates and described_so is not None:
         raise _misfit(holder, described_so)
-    meaning = {**holder.meaning, **said}
+    own = given is not None or described_so is not None
     for match in found.matches:
-        yield Live(told(match, meaning) if meaning else match, holder, tensors, whole=len(found.matches) == 1)
+        known = told(match, holder.meaning) if holder.meaning else match
+        yield Live(meant(holder, known, said, own), holder, tensors, whole=len(found.matches) == 1)
 
 
 def _doubt(holders: Sequence[Holder]) -> GatewiseError | None:

@@ -10,7 +10,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..cell import ACTIVATIONS, activation
+from ..cell import activation
+from ..weights import ACTIVATIONS
 
 if TYPE_CHECKING:
     from ..tensors import Array
