@@ -90,7 +90,7 @@ def test_a_value_for_each_unit() -> None:
 def test_a_gru_is_told_why_and_what_would_do() -> None:
     import torch
 
-    with pytest.raises(UsageError, match="is a GRU and has no forget gate: its update gate z keeps") as caught:
+    with pytest.raises(UsageError, match="the GRU has no forget gate: its update gate z keeps") as caught:
         gw.set_forget_bias(torch.nn.GRU(3, 5))
     assert 'bias["z"] = 1.0' in str(caught.value)
 
@@ -200,3 +200,9 @@ def test_what_is_no_number_and_no_name_is_told(deed: Any) -> None:
     with pytest.raises(UsageError) as caught:
         deed(torch.nn.LSTM(3, 4))
     assert caught.value.next
+
+
+@pytest.mark.framework("torch")
+def test_a_value_that_does_not_fit_names_the_stack() -> None:
+    with pytest.raises(UsageError, match=r"of layer 0 \(forward\) of deep has shape \[4\]"):
+        gw.set_forget_bias(_unequal(), np.arange(6.0))

@@ -493,7 +493,8 @@ def test_an_unread_unit_of_the_last_layer_goes_exactly_when_it_is_named() -> Non
 # Refusals: the destination is as it was.
 
 REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
-    "another cell": (("LSTM",), ("GRU",), {}, "the destination: torch.GRU cannot say this: it stores gru cells, and this is a lstm"),
+    "another cell": (("LSTM",), ("GRU",), {}, "the destination: torch.GRU cannot say this: it stores GRU cells, and this is an LSTM"),
+    "a smaller layer, without shrinking": (("LSTM", 4, 6, 0, 2), ("LSTM", 4, 5, 0, 2), {}, "shrink=True"),
     "a larger layer": (("LSTM",), ("LSTM", 4, 8), {}, "layer 0 of the source has 6 units, the destination 8. grow=True"),
     "more features": (("LSTM",), ("LSTM", 5), {}, "has 4 features, the destination 5. grow=True"),
     "both larger": (("LSTM",), ("LSTM", 5, 9), {}, "has 6 units and 4 features, the destination 9 and 5"),
@@ -508,6 +509,7 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a unit that is not there": (("LSTM",), ("LSTM", 4, 5), {"drop": [6]}, "units .6. are not units of a cell that has 6.*They are 0 to 5"),
     "too few units named": (("LSTM",), ("LSTM", 4, 4), {"drop": [0]}, "has 5 units after the 1 named in drop, the destination 4"),
     "too many units named": (("LSTM",), ("LSTM", 4, 5), {"drop": [0, 1]}, "has 4 units, the destination 5"),
+    "no units but a word": (("LSTM",), ("LSTM", 4, 5), {"drop": "x"}, "drop is 'x'. Say drop="),
     "units of a layer that stays": (("LSTM",), ("LSTM",), {"drop": {2: [0]}}, "layer 2 of the source is not transferred. These are: 0"),
 }  # fmt: skip
 
@@ -708,3 +710,16 @@ def _twice() -> Any:
 
 def _Twice() -> Any:  # noqa: N802  (a class that is made where torch is)
     return _twice()()
+
+
+def test_a_stack_and_another_number_of_cells_are_told_apart_by_their_number() -> None:
+    cells = [made("GRUCell", seed=seed) for seed in range(2)]
+    with pytest.raises(UsageError, match=r"3 layers of the source cannot go to 2 of the destination. The source is"):
+        gw.transfer(made("GRU", num_layers=3), cells)
+
+
+def test_a_files_layer_of_another_name_is_asked_for_by_the_argument_and_not_by_a_flag() -> None:
+    file = next(path for path in sorted((FIXTURES / "torch" / "2.13.0").glob("*.pt")) if len(gw.open(path).layers) == 1)
+    with pytest.raises(UsageError) as caught:
+        gw.transfer(file, made("LSTM"), src_name="no such layer")
+    assert "--layer" not in str(caught.value)

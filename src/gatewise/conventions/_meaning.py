@@ -13,7 +13,10 @@ from ._terms import listed, refuse
 
 def cell(stack: Stack, layout: Layout) -> tuple[Stack, None]:
     if stack.cell != layout.cell:
-        raise refuse(layout, f"it stores {layout.cell} cells, and this is a {stack.cell}.")
+        raise refuse(
+            layout,
+            f"it stores {layout.cell.upper()} cells, and this is {'an' if stack.cell[0] in 'lmrs' else 'a'} {stack.cell.upper()}.",
+        )
     if layout.outside:
         raise refuse(layout, f"such layers are only named, since {layout.outside}.")
     if len(stack.directions) not in layout.ways:

@@ -130,13 +130,22 @@ def sources(src: Any, names: Names) -> list[Stack]:
         src = opened(src)
     if isinstance(src, Checkpoint):
         if names is not None:
-            return [src[name] for name in _listed(names)]
+            return [_of_file(src, name) for name in _listed(names)]
         src.require_layers()
         averages = averaged(src)
         return [layer for layer in src.layers if layer.name not in averages]
     if isinstance(src, Stack):
         return [src]
     return [*_named(src, names)]
+
+
+def _of_file(file: Checkpoint, name: str) -> Stack:
+    try:
+        return file[name]
+    except UsageError as error:
+        if error.next is not None:  # which speaks of the command line
+            error.next = error.next.replace("--layer", "src_name=")
+        raise
 
 
 def destinations(dst: Any, names: Names) -> list[Live]:
@@ -245,16 +254,27 @@ def _counts_differ(
     source: Sequence[Stack], target: Sequence[Stack], mine: int, theirs: int, *, given: bool
 ) -> UsageError:
     several = next((stacks for stacks in (source, target) if len(stacks) > 1), None)
-    if several is not None and not given:
+    if several is not None and not given and not _a_run(source, target) and not _a_run(target, source):
         side, word = ("source", "src_name") if several is source else ("destination", "dst_name")
         return UsageError(
             f"the {side} has {len(several)} recurrent layers and none was named.",
             next=f"Name one with {word}=, or several in order as a list: {', '.join(map(_told, several))}.",
         )
     return UsageError(
-        f"{mine} layer{'s' * (mine != 1)} of the source cannot go to {theirs} of the destination.",
+        f"{mine} layer{'s' * (mine != 1)} of the source cannot go to {theirs} of the destination.{_each_told(source, target)}",
         next="Say which with layers=[…] and to_layers=[…]; they count from 0.",
     )
+
+
+def _a_run(stacked: Sequence[Stack], cells: Sequence[Stack]) -> bool:
+    """Is the one side a stack of layers and the other one of single ones, so that their number is what does not fit?"""
+    return len(stacked) == 1 and stacked[0].num_layers > 1 and all(each.num_layers == 1 for each in cells)
+
+
+def _each_told(source: Sequence[Stack], target: Sequence[Stack]) -> str:
+    if len(source) == len(target) == 1:
+        return ""
+    return f" The source is {', '.join(map(_told, source))}; the destination {', '.join(map(_told, target))}."
 
 
 def _told(stack: Stack) -> str:

@@ -285,8 +285,11 @@ class Resizing:
             told = "none of them is dead: something reads each"
         return UsageError(
             f"{self._where(place)} has {kept} units{after}, the destination {size}: {kept - size} would have to go, and {told}.",
-            next=f"{able}Name the units that may go: drop={{{self.numbers[layer]}: [{_listed(dead) or '…'}]}}.",
+            next=f"{able or _SHRINK[self.shrink]}Name the units that may go: drop={{{self.numbers[layer]}: [{_listed(dead) or '…'}]}}.",
         )
+
+
+_SHRINK = {True: "", False: "shrink=True leaves out units that nothing reads, and there are not enough. "}
 
 
 def _listed(units: Sequence[int]) -> str:

@@ -98,6 +98,12 @@ def _plan(live: Live, found: Forgetting, value: Any, selector: Selector) -> Iter
         yield from ((home, 0.0) for home in others)
 
 
+def _who(live: Live) -> str:
+    """``encoder, a GRU,`` or ``the GRU``."""
+    article = "an" if live.cell[0] in "lmrs" else "a"  # as the letters are said: an LSTM, an RNN
+    return f"{live.name}, {article} {live.cell.upper()}," if live.name else f"the {live.cell.upper()}"
+
+
 def _no_forget_gate(live: Live) -> UsageError:
     if live.dialect.coupled == "f":
         return UsageError(
@@ -113,6 +119,6 @@ def _no_forget_gate(live: Live) -> UsageError:
     keeps = live.dialect.update == "keeps" and live.cell == "gru"
     sign = "1.0" if keeps else "-1.0"
     return UsageError(
-        f"{called(live)} is a {live.cell.upper()} and has no forget gate: {told.get(live.cell, 'nothing in it forgets')}.",
+        f"{_who(live)} has no forget gate: {told.get(live.cell, 'nothing in it forgets')}.",
         next=f'To make it remember longer, set that one: gw.of(…)[0, "forward"].bias["z"] = {sign}.' if live.cell == "gru" else None,
     )  # fmt: skip

@@ -85,7 +85,7 @@ class Selection:
         return sum(math.prod(live.shape(home)) for live, home in self._once)
 
     def __repr__(self) -> str:
-        return f"<Selection {self.selector}: {len(self)} gates, {self.count} elements>"
+        return f"<Selection {self.selector}: {len(self)} gate{'s' * (len(self) != 1)}, {self.count} elements>"
 
     # Penalties.
 

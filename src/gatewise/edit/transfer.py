@@ -162,9 +162,13 @@ def _named(pairs: Sequence[Pair], drop: Drop) -> dict[tuple[int, str], tuple[int
     levels = {pair.source.number: pair.source for pair in pairs}
     if drop is None:
         return {}
+    if isinstance(drop, str | bytes | bool | float):
+        raise UsageError(f"drop is {drop!r:.60}.", next="Say drop=[units], or drop={layer: [units]}.")
     if not isinstance(drop, Mapping):
         if len(levels) > 1:
-            raise UsageError(f"drop is a list, and there are {len(levels)} layers.", next="Say drop={layer: [units]}.")
+            raise UsageError(
+                f"drop names units and no layer, and there are {len(levels)} layers.", next="Say drop={layer: [units]}."
+            )
         drop = dict.fromkeys(levels, drop)
     named: dict[tuple[int, str], tuple[int, ...]] = {}
     for key, units in drop.items():

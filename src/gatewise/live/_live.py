@@ -184,7 +184,8 @@ class Live(Layer):
         import numpy as np
 
         axes, wanted = ROLE_AXES[home.role], self.shape(home)
-        what = f"{home.role}{f'[{home.gate!r}]' if home.gate else ''} of layer {home.layer} ({home.direction})"
+        within = f" of {self.name}" if self.name else ""
+        what = f"{home.role}{f'[{home.gate!r}]' if home.gate else ''} of layer {home.layer} ({home.direction}){within}"
         try:
             array = self.holder.numpy(value)
             number = array.dtype.kind in "fiub" or "float" in array.dtype.name

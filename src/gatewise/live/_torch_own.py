@@ -67,7 +67,9 @@ def calls(
     """Every way of calling modules (with their paths), numpy in and out."""
     tools = _tools()
     for path, module in callers:
-        for way in ways(module, letters, cells, tools, path or "layer"):
+        spoken = all(part.isidentifier() for part in path.split("."))
+        name = path if spoken else f'get_submodule("{path}")' if path else "layer"
+        for way in ways(module, letters, cells, tools, name):
             yield _in_numpy(way, module, weights)
 
 
