@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import NotRepresentable, UsageError
-from .weights import ACTIVATIONS, STATES, Dialect, Stack, Weights, hard_sigmoid_slope
+from .weights import ACTIVATIONS, STATES, Dialect, Stack, Weights, hard_sigmoid_slope, require_stacks
 
 if TYPE_CHECKING:
     from .tensors import Array
@@ -250,12 +250,8 @@ def _kept(kind: str, w: _Cell, x: Array, h: Array, c: Array | float = 0.0, *_: A
 def _run(stack: Stack, x: Any, state: Any, watch: Watch | None) -> tuple[Array, tuple[Array, ...]]:
     import numpy as np
 
-    value = np.asarray(x, np.float64)
-    if value.ndim != 3:
-        raise UsageError(f"x has shape {list(value.shape)}; a batch of sequences is [batch, time, feature].")
-    features = stack[0, "forward"].feature
-    if value.shape[2] != features:
-        raise UsageError(f"x has {value.shape[2]} features; the layer takes {features}.")
+    require_stacks([stack], "gw.run", "gw.run(gw.of(object), x)")
+    value = _input(stack, x)
     start = _states(stack, state, value.shape[0])
     last: list[tuple[Array, ...]] = []
     with np.errstate(over="ignore", invalid="ignore"):  # a NaN in the weights shows in what is returned
@@ -267,6 +263,31 @@ def _run(stack: Stack, x: Any, state: Any, watch: Watch | None) -> tuple[Array, 
                 last.append(final)
             value = joined_outputs(outputs, stack.dialect.merge)
     return value, tuple(_stacked([final[index] for final in last]) for index in range(len(states_of(stack.cell))))
+
+
+def _input(stack: Stack, x: Any) -> Array:
+    """x in float64.  Raises UsageError for what is no batch of sequences of the layer's features."""
+    import numpy as np
+
+    try:
+        value = np.asarray(x, np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"x is {x!r:.60}; a batch of sequences is numbers, [batch, time, feature].") from None
+    if value.ndim != 3:
+        raise UsageError(f"x has shape {list(value.shape)}; a batch of sequences is [batch, time, feature].")
+    features = stack[0, "forward"].feature
+    if value.shape[2] != features:
+        raise UsageError(f"x has {value.shape[2]} features; the layer takes {features}.")
+    return value
+
+
+def checked(stack: Stack, x: Any, state: Any) -> tuple[Array, tuple[Array, ...] | None]:
+    """What :func:`run` takes: x, and each state of all cells, or None.  Raises UsageError as it does."""
+    value = _input(stack, x)
+    if state is None:
+        return value, None
+    start = _states(stack, state, len(value))
+    return value, tuple(_stacked([cell[index] for cell in start]) for index in range(len(states_of(stack.cell))))
 
 
 def states_of(cell: str) -> str:

@@ -232,7 +232,7 @@ def repair(
         return _repair_object(subject, dry_run, in_place)
     path = subject.path if isinstance(subject, Checkpoint) else os.fspath(subject)
     if out is None and not dry_run:
-        raise UsageError("a repaired file is a new file.", path=path, next="Name it: -o OUT.")
+        raise UsageError("a repaired file is a new file.", path=path, next='Name it: out="NEW.pt".')
     if as_ is not None and as_ not in FORMS:
         raise UsageError(f"nothing can be written as {as_!r}.", path=path, next=f"Say one of {', '.join(FORMS)}.")
     if out is not None and Path(out).exists() and Path(out).samefile(path):

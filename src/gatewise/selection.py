@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import UsageError, nearest
 from .record import record
-from .weights import GATE_TITLES, GATELESS, ROLE_AXES, Stack
+from .weights import GATE_TITLES, GATELESS, ROLE_AXES, Stack, index_of, letter_of
 
 Words = str | Sequence[str] | None
 Numbers = int | Sequence[int] | None
@@ -58,7 +58,7 @@ class Selector:
         return ", ".join(f"{word}={value!r}" for word, value in said.items() if value is not None) or "everything"
 
     def _roles(self, stack: Stack) -> frozenset[str] | None:
-        roles = _several(self.role)
+        roles = _several("role", self.role)
         for role in roles or ():
             if role not in ROLE_AXES:
                 raise UsageError(
@@ -67,7 +67,7 @@ class Selector:
         return None if roles is None else frozenset(roles)
 
     def _gates(self, stack: Stack) -> frozenset[str] | None:
-        gates = _several(self.gate)
+        gates = _several("gate", self.gate)
         if gates is None:
             return None
         known = {gate for _, weights in stack for held in weights.roles.values() for gate in held} - {""}
@@ -78,23 +78,41 @@ class Selector:
         return frozenset(letters)
 
     def _places(self, stack: Stack) -> set[tuple[int, str]]:
-        directions = _several(self.direction)
-        layers = [self.layer] if isinstance(self.layer, int) else self.layer
+        directions = _several("direction", self.direction)
+        layers = _numbers(self.layer)
         wanted_layers = range(stack.num_layers) if layers is None else [_layer(each, stack) for each in layers]
         for direction in directions or ():
             stack[0, direction]  # raises for a direction that is not there
         return {(layer, direction) for layer in wanted_layers for direction in directions or stack.directions}
 
 
-def _several(words: Words) -> Sequence[str] | None:
-    return [words] if isinstance(words, str) else words
+def _several(what: str, words: Any) -> list[str] | None:
+    if words is None or isinstance(words, str):
+        return None if words is None else [words]
+    found = list(words) if isinstance(words, Iterable) else [words]
+    for word in found:
+        if not isinstance(word, str):
+            raise UsageError(
+                f"{what}={words!r:.60} is no word.", next=f"Say {what} as a text, several as a list of texts."
+            )
+    return found
+
+
+def _numbers(layers: Any) -> list[Any] | None:
+    if layers is None or index_of(layers) is not None:
+        return None if layers is None else [layers]
+    try:
+        if not isinstance(layers, str):
+            return list(layers)
+    except TypeError:
+        pass
+    raise UsageError(f"layer={layers!r:.60} is no number of a layer.", next="Say a whole number, or a list of them.")
 
 
 def _letters(gate: str, known: Iterable[str]) -> Iterator[str]:
     """``forget`` is f, ``if`` is i and f; a word that is neither is told as it stands."""
-    titled = {title: letter for letter, title in GATE_TITLES.items()}
-    if gate in titled:
-        yield titled[gate]
+    if letter_of(gate) != gate:
+        yield letter_of(gate)
     elif gate and set(gate) <= set(known):
         yield from gate
     else:

@@ -16,15 +16,17 @@ Canonical axes (what every view that gatewise hands out has):
 
 Gates are ``i f g o`` (LSTM: input, forget, cell candidate, output), ``r z n`` (GRU: reset, update, new), ``h`` (RNN),
 ``f n`` (MGU, the minimal gated unit), ``z n`` (UGRNN).  sLSTM has an LSTM's gates and exponential i and f.
-What the numbers *mean* beside where they lie is the :class:`Dialect`.
+What the numbers *mean* beside where they lie is the :class:`Dialect`.  This file is longer than 400 lines: these
+are the words that everything else is said in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .errors import UsageError
+from .errors import UsageError, nearest
 from .record import field, names, record, replace
 from .tensors import ITEM_BYTES
 
@@ -141,6 +143,19 @@ CELLS_OF = {
 }  # fields of a dialect that say something of some cells only  # fmt: skip
 
 
+def letter_of(gate: Any) -> Any:
+    """``f`` of ``forget``; anything else as it is."""
+    return next((letter for letter, title in GATE_TITLES.items() if title == gate), gate)
+
+
+def index_of(layer: Any) -> int | None:
+    """A layer's number, also one of numpy's; None for what is no whole number."""
+    try:
+        return None if isinstance(layer, bool) else operator.index(layer)
+    except TypeError:
+        return None
+
+
 class Gates(Mapping[str, "Array"]):
     """Gate name → array, made when asked for.  Empty where the layer has no such role."""
 
@@ -151,17 +166,28 @@ class Gates(Mapping[str, "Array"]):
         self._make = dict(make or {})
 
     def __getitem__(self, gate: str) -> Array:
-        try:
-            make = self._make[gate]
-        except KeyError:
-            raise self._unknown(gate) from None
-        return make()
+        make = self._make.get(gate) if isinstance(gate, str) else None
+        return self._make[self._known(gate)]() if make is None else make()
+
+    def __setitem__(self, gate: str, value: Any) -> None:
+        """Refused: only what is in memory is written (``gw.of``).  Raises UsageError."""
+        raise UsageError(
+            f"{self.role}[{gate!r}] cannot be written here: what is read from a file is only read.",
+            next="Write to an object in memory (gw.of(module)), or change the file's layer and save a new one (gw.save, gw.convert).",
+        )
+
+    def _known(self, gate: Any) -> str:
+        """The letter of a gate, or of its title.  Raises UsageError for one that is not there."""
+        letter: str = letter_of(gate) if isinstance(gate, str) else ""
+        if letter not in self._make or not isinstance(gate, str):
+            raise self._unknown(gate)
+        return letter
 
     def __contains__(self, gate: object) -> bool:
-        return gate in self._make
+        return isinstance(gate, str) and (gate in self._make or letter_of(gate) in self._make)
 
     def get(self, gate: str, default: Any = None) -> Any:  # Mapping's own would wait for a KeyError
-        return self[gate] if gate in self._make else default
+        return self[self._known(gate)] if gate in self else default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._make)
@@ -176,7 +202,9 @@ class Gates(Mapping[str, "Array"]):
         if not self._make:
             return UsageError(f"this layer has no {self.role}.")
         known = ", ".join(f"{name} ({GATE_TITLES.get(name, name)})" for name in self)
-        return UsageError(f"{self.role} has no gate {gate!r}.", next=f"Its gates are {known}.")
+        titles = [*self, *(GATE_TITLES.get(name, name) for name in self)]
+        near = nearest(gate.lower(), titles, 1) if isinstance(gate, str) else ""
+        return UsageError(f"{self.role} has no gate {gate!r}.", next=f"{near} Its gates are {known}.".strip())
 
     def mapped(self, change: Callable[[str, Array], Array]) -> Gates:
         """The same gates with ``change(gate, array)`` applied when each is asked for."""
@@ -332,13 +360,20 @@ class Stack:
         return sum(weights.parameters * ITEM_BYTES[weights.dtype] for weights in self.cells.values())
 
     def __getitem__(self, place: tuple[int, str]) -> Weights:
-        layer, direction = place if isinstance(place, tuple) else (place, "forward")
-        count = self.num_layers
-        if not isinstance(layer, int) or not -count <= layer < count:
+        layer, direction, *more = (
+            (*place, *("forward",) * (len(place) == 1)) if isinstance(place, tuple) and place else (place, "forward")
+        )
+        if more:
+            raise UsageError(f"{place!r} names no layer.", next='Say the layer and the direction: [0, "forward"].')
+        count, number = self.num_layers, index_of(layer)
+        if number is None or not -count <= number < count:
             raise UsageError(f"there is no layer {layer!r}.", next=f"Layers are 0 to {count - 1}.")
         if direction not in self.directions:
-            raise UsageError(f"there is no direction {direction!r}.", next=f"It has {', '.join(self.directions)}.")
-        return self.cells[layer % count, direction]
+            near = nearest(direction, self.directions, 1) if isinstance(direction, str) else ""
+            raise UsageError(
+                f"there is no direction {direction!r}.", next=f"{near} It has {', '.join(self.directions)}.".strip()
+            )
+        return self.cells[number % count, direction]
 
     def __iter__(self) -> Iterator[tuple[tuple[int, str], Weights]]:
         """((layer, direction), weights), layer by layer, forward before reverse."""
@@ -367,6 +402,16 @@ class Stack:
         """One layer of the stack as a stack of its own."""
         cells = {(0, direction): self.cells[index, direction] for direction in self.directions}
         return Stack(self.cell, cells, self.dialect, name=self.name if name is None else name, layout=self.layout)
+
+
+def require_stacks(given: Iterable[Any], what: str, instead: str) -> None:
+    """Raises UsageError for what is no layer by names."""
+    for each in given:
+        if not isinstance(each, Stack):
+            raise UsageError(
+                f"{what} takes layers by names, not an object of {type(each).__module__}.{type(each).__qualname__}.",
+                next=f"Of an object in memory: {instead}.",
+            )
 
 
 def joined(stacks: list[Stack], name: str = "") -> Stack:

@@ -17,7 +17,7 @@ from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since, is_stream
 from ..proof import TOLERANCE, Proof, prove
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
-from ..weights import Stack, joined
+from ..weights import Stack, joined, require_stacks
 from ._open import Checkpoint, Layer, open
 from ._unit import Unit, holds, layout_framework, unit_of
 from .loading import load_code
@@ -108,7 +108,8 @@ def save(
 ) -> Proof:  # fmt: skip
     """Write one stack, or several (what :func:`gw.of` gives for a model, a Checkpoint), into a new file, in ``layout`` (or
     their own; a framework's name: in that framework's for each), proved.  Raises as :func:`convert`."""
-    stacks = [stack] if isinstance(stack, Stack) else list(stack)
+    stacks = [stack] if isinstance(stack, Stack) else list(stack) if isinstance(stack, Iterable) else [stack]
+    require_stacks(stacks, "gw.save", "gw.save(gw.of(object), out)")
     if not stacks:
         raise UsageError("there is no layer to save.", path=out)
     chosen = container_for_writing(out, framework=_framework_of(layout or stacks[0].layout))

@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> Answer:
 
     if arguments.output == "-":
         raise UsageError("a checkpoint is written to a file, not to a pipe.", where="repair", next="Name it: -o OUT.")
+    if arguments.output is None and not arguments.dry_run:
+        raise UsageError("a repaired file is a new file.", path=arguments.file, next="Name it: -o OUT.")
     done = repair(arguments.file, arguments.output, arguments.form, dry_run=arguments.dry_run, force=arguments.force)
     document: dict[str, Any] = done.as_dict()
     return Answer(document, lambda screen: _lines(screen, document))

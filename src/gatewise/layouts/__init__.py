@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import pkgutil
 
-from ..errors import UnknownLayout, nearest
+from ..errors import UnknownLayout, UsageError, nearest
 from ..tensors import Tensors
 from ._clues import Names, may_hold
 from ._index import ROWS
@@ -56,6 +57,12 @@ def layout(name: str | Layout) -> Layout:
     """The layout called ``name``, or the one that a ``.toml`` file describes.  Raises UnknownLayout, PhraseError."""
     if isinstance(name, Layout):
         return name
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
+    if not isinstance(name, str):
+        raise UsageError(
+            f"layout is {name!r:.60}; it must be a gw.Layout, a layout's name, or the path of a TOML file.",
+            next="gw.layouts() lists them all.",
+        )
     home = next((row.module for row in ROWS if name in row.layouts), None)
     for known in _tables(home) if home in _modules() else layouts():
         if known.name == name:

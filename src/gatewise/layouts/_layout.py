@@ -63,6 +63,11 @@ class Part:
         said: Any = self.roles
         if isinstance(said, str):  # as people write one, or several
             vars(self)["roles"] = tuple(role.strip() for role in said.split("+"))
+        phrased: Any = self.phrase
+        if not isinstance(phrased, str):
+            raise PhraseError(
+                f"the phrase of {said!r} is {phrased!r}; it must be a text.", next="Such as '(gate unit) feature'."
+            )
 
     @functools.cached_property
     def parsed(self) -> Phrase:
@@ -116,7 +121,7 @@ class Layout:
     name: str
     cell: str
     gates: str
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...] = ()
     source: str = "given by the user"
     dialect: Dialect | None = None
     settings: tuple[Setting, ...] = ()
@@ -147,6 +152,14 @@ class Layout:
         if sorted(self.gates) != sorted(set(GATES[self.cell]) - set(self.without)):
             raise PhraseError(
                 f"{self.name}: gates {self.gates!r} are not those of {self.cell}, {' '.join(GATES[self.cell])}."
+            )
+        parts: Any = self.parts
+        if isinstance(parts, Part):
+            vars(self)["parts"] = (parts,)
+        elif not isinstance(parts, tuple | list) or not all(isinstance(part, Part) for part in parts) or not parts:
+            raise PhraseError(
+                f"{self.name}: parts is {parts!r:.60}; it must be one or more gw.Part.",
+                next='Such as (gw.Part("w", "kernel", "(gate unit) feature"), …).',
             )
         for part in self.parts:
             self._check(part)

@@ -23,6 +23,7 @@ from ..layouts import layout as layout_called
 from ..layouts._words import check_said
 from ..record import names
 from ..weights import Dialect
+from ._arrays import is_array
 from ._custom import Run, described_by, layout_of
 from ._live import Live, LiveModel
 from ._said import check_applies, meant
@@ -57,7 +58,10 @@ def of(
     ``layout``   of a layer of the user's own: its :class:`Layout`, or a TOML file.  It is believed once the real layer's
                  forward run agrees with it (``check=False``: at once)
     ``run``      how a layer of the user's own is called: ``run(layer, x, state)``, x [batch, time, feature]
-    ``said``     what the object does not tell, as in :func:`gw.open`: reset, forget_bias, activation …
+    ``said``     what the object does not tell, as in :func:`gw.open`: reset, forget_bias, activation …  What its class
+                 tells is not said otherwise, and where the object can be run, a run proves what was said
+    A tree of parameters (a state dict too) never changes: what was written is in ``.result``, a new tree, which goes back
+    with ``module.load_state_dict(live.result)``.
     Raises UsageError for what holds no recurrent layer, ProofFailed where the layout is not what the layer computes.
     """
     found = of_several(subject, layout=layout, run=run, check=check, **said)
@@ -133,6 +137,9 @@ def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> 
         return UsageError(
             "a file is no object in memory.", path=getattr(subject, "path", subject), next="Open it with gw.open(...)."
         )
+    whole = _not_whole(subject)
+    if whole is not None:
+        return whole
     what = described(subject)
     for holder in holders:
         for each in holder.layouts or ():
@@ -148,6 +155,25 @@ def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> 
         next="It takes modules, layers, models and parameter trees of torch, Keras, Flax, Haiku, Equinox and MLX; describe a layer of your own "
         "with layout=.",
     )
+
+
+def _not_whole(subject: Any) -> UsageError | None:
+    """What people hand over for the object itself: its class, its parameters without their names, one of them, nothing."""
+    give = "Give the module, layer or model itself: gw.of(model)."
+    if subject is None:
+        return UsageError("None holds no recurrent layer.", next=give)
+    if isinstance(subject, type):
+        return UsageError(
+            f"{subject.__module__}.{subject.__qualname__} is a class, not a layer.",
+            next="Make one of it first, and give that.",
+        )
+    if is_array(subject):
+        return UsageError(
+            f"{described(subject)} is one array of numbers, and a layer is several by their names.", next=give
+        )
+    if isinstance(subject, list | tuple) and subject and all(is_array(each) for each in subject):
+        return UsageError("a list of arrays has no names by which a layer could be told.", next=give)
+    return None
 
 
 def _misfit(holder: Holder, layout: Layout) -> UsageError:

@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..cell import states_of
+from ..cell import checked, states_of
 from ..checkpoint import Layer
 from ..errors import ProofFailed, UsageError, nearest
 from ..layouts import Match
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 
+_BELIEVED = (
+    "the layout is believed as it was given: there is nothing to call; gw.of((function, params), layout=…) proves it"
+)
+# From here on a number is rounded to infinity in each floating dtype (IEEE 754: half a last place above the largest).
+_TOO_LARGE = {"float16": 65520.0, "bfloat16": 3.3961775292304957e38, "float32": 3.4028235677973366e38}
+
+
 class LiveGates(Gates):
     """Gate → array of a live layer.  Assigning to a gate writes the framework's own weight."""
 
@@ -37,9 +44,7 @@ class LiveGates(Gates):
 
     def __setitem__(self, gate: str, value: Any) -> None:
         """Write one gate: a number for all of it, or an array of its shape.  Raises UsageError."""
-        if gate not in self._make:
-            raise self._unknown(gate)
-        self.writers[gate](value)
+        self.writers[self._known(gate)](value)
 
 
 class LiveWeights(Weights):
@@ -88,7 +93,8 @@ class Live(Layer):
     @property
     def assumed(self) -> tuple[str, ...]:
         """What the object does not tell and was taken for granted."""
-        return tuple(each.replace("the file ", "the object ") for each in super().assumed)
+        taken = tuple(each.replace("the file ", "the object ") for each in super().assumed)
+        return (*taken, _BELIEVED) if self.holder.believed and self.holder.way is None else taken
 
     @property
     def subject(self) -> Any:
@@ -119,8 +125,15 @@ class Live(Layer):
         return tuple(sizes[axis] for axis in ROLE_AXES[home.role])
 
     def native(self, layer: int, direction: str, role: str, gate: str = "") -> Any:
-        """One gate as the framework's own tensor, in canonical axes, with its history: gradients go through it."""
-        home = self.home(layer, direction, role, gate)
+        """One gate as the framework's own tensor, in canonical axes, with its history: gradients go through it.  Raises
+        UsageError for what is not there."""
+        weights = self[layer, direction]
+        if role not in weights.roles:
+            near = nearest(role, weights.roles, 1) if isinstance(role, str) else ""
+            raise UsageError(
+                f"this layer has no role {role!r}.", next=f"{near} It has {', '.join(weights.roles)}.".strip()
+            )
+        home = self.home(int(layer) % self.num_layers, direction, role, weights.roles[role]._known(gate))
         return self.weight_of(home).native_cut(lambda tensor: home.slot(self.match, tensor).read())
 
     def chosen(self, selector: Selector) -> list[Home]:
@@ -151,6 +164,11 @@ class Live(Layer):
 
     def fitting(self, values: Mapping[Home, Any]) -> dict[Home, Array]:
         """Values as arrays that :meth:`write` takes.  Raises UsageError for one that does not fit, and writes nothing."""
+        for home in values:
+            if not isinstance(home, Home):
+                raise UsageError(
+                    f"{home!r} is no place of a gate.", next='Write by name: live[0, "forward"].bias["f"] = value.'
+                )
         return {home: self._fitting(home, value) for home, value in values.items()}
 
     def require_writing(self) -> None:
@@ -199,9 +217,22 @@ class Live(Layer):
                 f"{what} has shape {list(wanted)} ({told}); the value has {list(array.shape)}.",
                 next=_transposed(array.shape, wanted),
             )
+        self._check_room(what, array)
         # The array may be a view of what is about to be written (b["f"] = b["i"]): it is read before anything changes.
         fitting: Array = np.broadcast_to(array, wanted).copy()
         return fitting
+
+    def _check_room(self, what: str, array: Array) -> None:
+        """A finite number that would become infinite in the layer's dtype is refused; infinite ones are as they were asked."""
+        import numpy as np
+
+        if self.match.dtype in _TOO_LARGE and array.dtype.kind in "fiu":
+            finite = np.abs(array[np.isfinite(array)].astype(np.float64))
+            largest = float(finite.max(initial=0.0))
+            if largest >= _TOO_LARGE[self.match.dtype]:
+                raise UsageError(
+                    f"{what} is {self.match.dtype}, which cannot hold {largest:g}: it would become infinite."
+                )
 
     # The framework beside the reference.
 
@@ -209,7 +240,7 @@ class Live(Layer):
         """The framework's own forward run (``gw.run`` is the reference's).  x [batch, time, feature]."""
         if not self.whole:
             raise UsageError(f"{self.name} is part of a larger object, which cannot be called for it alone.")
-        given = None if state is None else tuple(stacked(each) for each in state)
+        x, given = checked(self, x, state)
         if next(self._ways(), None) is None:
             return self.holder.run(x, given)
         if self.holder.way is None:

@@ -39,6 +39,10 @@ class TreeOwn(CalledTree):
         self._proved = False
 
     @property
+    def believed(self) -> bool:  # type: ignore[override]
+        return not (self.callers or self.called)
+
+    @property
     def unproved(self) -> bool:
         return not self._proved and bool(self.callers or self.called)
 

@@ -138,6 +138,7 @@ class Holder:
     called: Run | None = None  # how the user says that it is called
     precision: str = ""
     unproved: bool = False  # a layout of the user's own, not yet held against a run
+    believed: bool = False  # a layout of the user's own, with nothing to call that could prove it
     also_at: tuple[str, ...] = ()  # other paths at which the very same object is
     tied: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # a weight's name → others of the very same tensor
     way: Way | None = None  # of calling a layer of the user's own: the one that was found right
