@@ -70,9 +70,9 @@ OFF: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a layer that is a fraction": (lambda live: gw.select(live, layer=1.0), "whole number"),  # type: ignore[arg-type]
     "a layer that is a slice": (lambda live: gw.select(live, layer=slice(0, 1)), "whole number"),  # type: ignore[arg-type]
     "a role that is a number": (lambda live: gw.select(live, role=3), "role=3"),  # type: ignore[arg-type]
-    "a run of the object itself": (lambda live: gw.run(object(), np.zeros((1, 1, 3))), "gw.of"),  # type: ignore[arg-type]
+    "a run of the object itself": (lambda _live: gw.run(object(), np.zeros((1, 1, 3))), "gw.of"),  # type: ignore[arg-type]
     "a run of a text": (lambda live: gw.run(live, "abc"), "numbers"),
-    "saving the object itself": (lambda live: gw.save(object(), "x.pt"), "gw.of"),  # type: ignore[call-overload]
+    "saving the object itself": (lambda _live: gw.save(object(), "x.pt"), "gw.of"),  # type: ignore[call-overload]
     "a native role that is misspelled": (lambda live: live.native(0, "forward", "bia", "f"), "Did you mean bias"),
     "a native layer that is not there": (lambda live: live.native(7, "forward", "bias", "f"), "Layers are 0 to 0"),
     "a gate that is misspelled": (lambda live: live[0, "forward"].bias["forgt"], "Did you mean forget"),
@@ -81,13 +81,13 @@ OFF: dict[str, tuple[Callable[[Any], Any], str]] = {
     "writing to a text": (lambda live: live.write({"x": 1}), "no place"),
     "running with other features": (lambda live: live.run(np.zeros((1, 2, 9))), "the layer takes 3"),
     "running with a state too few": (lambda live: live.run(np.zeros((1, 2, 3)), [np.zeros((1, 1, 3))]), "2 initial"),
-    "a layout that is a number": (lambda live: gw.of(tree(), layout=3), "layout is 3"),  # type: ignore[arg-type]
-    "a layout that is a dict": (lambda live: gw.of(tree(), layout={}), "layout is {}"),  # type: ignore[arg-type]
-    "a class described by a number": (lambda live: gw.described_by(3), "layout is 3"),  # type: ignore[arg-type]
-    "a class": (lambda live: gw.of(dict), "is a class"),
-    "nothing": (lambda live: gw.of(None), "gw.of\\(model\\)"),
-    "one array": (lambda live: gw.of(np.zeros(3)), "one array"),
-    "a list of arrays": (lambda live: gw.of(list(tree().values())), "no names"),
+    "a layout that is a number": (lambda _live: gw.of(tree(), layout=3), "layout is 3"),  # type: ignore[arg-type]
+    "a layout that is a dict": (lambda _live: gw.of(tree(), layout={}), "layout is {}"),  # type: ignore[arg-type]
+    "a class described by a number": (lambda _live: gw.described_by(3), "layout is 3"),  # type: ignore[arg-type]
+    "a class": (lambda _live: gw.of(dict), "is a class"),
+    "nothing": (lambda _live: gw.of(None), "gw.of\\(model\\)"),
+    "one array": (lambda _live: gw.of(np.zeros(3)), "one array"),
+    "a list of arrays": (lambda _live: gw.of(list(tree().values())), "no names"),
 }  # fmt: skip
 
 
