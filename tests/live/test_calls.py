@@ -100,7 +100,7 @@ def test_a_call_that_is_off_is_told(case: str) -> None:
 
 @pytest.mark.parametrize("parts", ["w", (), (3,), None])
 def test_a_layout_without_parts_is_told(parts: Any) -> None:
-    with pytest.raises(PhraseError, match="gw.Part"):
+    with pytest.raises(PhraseError, match=r"gw\.Part"):
         gw.Layout("mine", "lstm", "ifgo", parts=parts)
 
 
