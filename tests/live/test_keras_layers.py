@@ -471,4 +471,4 @@ def test_all_of_this_on_another_backend(backend: str) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     passed = [int(count) for count in re.findall(r"(\d+) passed", done.stdout)]
-    assert sum(passed) > 80, done.stdout[-500:]
+    assert sum(passed) > 60, done.stdout[-500:]
