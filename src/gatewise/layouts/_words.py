@@ -65,7 +65,10 @@ def hard_sigmoids(field: str) -> tuple[str, str]:
 def _number(field: str, value: Any) -> tuple[str, str | None] | None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return f"{field} is {value!r}; it must be a number.", None
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of a whole number, which may have any number of digits
+        return f"{field} is larger than any number that a computer calculates with.", None
     if field in _CLIPS:
         return None if number > 0 else (f"{field} is {value!r}; it must be above 0.", "inf: never clipped.")
     finite = float("-inf") < number < float("inf")
