@@ -7,6 +7,7 @@ package with every sin in it and checks that each is reported, so that a green t
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,3 +248,10 @@ def test_the_twin(tmp_path: Path, files: dict[str, str], reported: str) -> None:
 @pytest.mark.parametrize("files", VIRTUES.values(), ids=VIRTUES)
 def test_the_plan_allows(tmp_path: Path, files: dict[str, str]) -> None:
     assert sins(_build(tmp_path, files)) == []
+
+
+def test_the_tests_files_have_names_of_their_own() -> None:
+    """Folders of tests are no packages, so that two files of one name are one module to pytest, which then runs nothing."""
+    files = Path(__file__).parent.rglob("*.py")
+    names = Counter(path.name for path in files if "fixtures" not in path.parts and path.name != "conftest.py")
+    assert [name for name, count in names.items() if count > 1] == []

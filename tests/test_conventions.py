@@ -143,7 +143,7 @@ def names_of_the_thing(stack: Stack, target: Layout) -> list[str]:
     """Why a pair cannot be the same function, from the facts alone; [] where it can."""
     dialect, why = stack.dialect, []
     if stack.cell != target.cell:
-        return [f"this is a {stack.cell}"]
+        return [{"lstm": "this is an LSTM", "gru": "this is a GRU", "rnn": "this is an RNN"}[stack.cell]]
     if target.outside:
         return ["only named"]
     roles = {role for form in target.forms for role in target.roles_given(form)}

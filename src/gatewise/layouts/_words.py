@@ -63,6 +63,8 @@ def hard_sigmoids(field: str) -> tuple[str, str]:
 
 
 def _number(field: str, value: Any) -> tuple[str, str | None] | None:
+    if field in _CLIPS and value is None:  # never clipped, as a dialect says it
+        return None
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return f"{field} is {value!r}; it must be a number.", None
     try:
