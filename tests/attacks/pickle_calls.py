@@ -49,7 +49,7 @@ FUNCTIONS = (
     "_osx_support._read_output", "_aix_support._read_cmd_output", "_pyrepl.pager.pipe_pager", "test.support.script_helper.assert_python_ok",
     "imaplib.IMAP4_stream", "logging.config.listen", "logging.FileHandler", "ctypes.CDLL", "_ctypes.dlopen", "cffi.FFI",
     "socket.create_connection", "urllib.request.urlopen", "urllib.request.urlretrieve", "http.client.HTTPSConnection", "requests.get",
-    "ftplib.FTP", "smtplib.SMTP", "telnetlib.Telnet", "xmlrpc.client.ServerProxy", "webbrowser.open", "ssl.get_server_certificate",
+    "ftplib.FTP", "smtplib.SMTP", "xmlrpc.client.ServerProxy", "webbrowser.open", "ssl.get_server_certificate",
     "shutil.rmtree", "shutil.move", "os.remove", "os.rename", "os.chmod", "tempfile.mktemp", "io.FileIO", "io.open_code", "_io.open",
     "linecache.getlines", "fileinput.input", "zipfile.ZipFile", "tarfile.open", "sqlite3.connect", "sys.exit", "sys.settrace",
     "signal.signal", "threading.Thread", "_thread.start_new_thread", "atexit.register", "gc.get_objects", "site.main",
@@ -63,7 +63,7 @@ FUNCTIONS = (
     "numpy.f2py.crackfortran.getlincoef", "numpy.f2py.crackfortran._eval_length", "numpy.f2py.crackfortran.myeval",
     "numpy.distutils.exec_command.exec_command", "pandas.read_pickle", "pandas.eval", "tensorflow.io.read_file", "keras.models.load_model",
     "nose.tools.nontrivial.check", "IPython.get_ipython", "PIL.ImageMath.eval", "django.core.management.call_command",
-    "cgitb.lookup", "smtpd.SMTPServer", "gatewise.open",
+    "cgitb.lookup", "smtpd.SMTPServer", "asyncore.dispatcher", "telnetlib.Telnet", "SocketServer.TCPServer", "gatewise.open",
 )  # fmt: skip
 
 
