@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from .cell import run
     from .checkpoint import Checkpoint, Conversion, Layer, Proof, convert, diff, open, save, verify
@@ -92,9 +92,9 @@ def __getattr__(name: str) -> object:
     """Public names are imported when they are first used: ``import gatewise`` costs nothing."""
     if name not in _HOME:
         raise AttributeError(f"module 'gatewise' has no attribute {name!r}")
-    import importlib
+    from .folders import module
 
-    value: object = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    value: object = getattr(module(f"{__name__}.{_HOME[name]}"), name)
     globals()[name] = value
     return value
 

@@ -8,11 +8,14 @@ and where in them a gate lies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from .errors import UsageError, nearest
 from .record import record
 from .weights import GATE_TITLES, GATELESS, ROLE_AXES, Stack, index_of, letter_of
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 Words = str | Sequence[str] | None
 Numbers = int | Sequence[int] | None

@@ -9,15 +9,20 @@ are relative, never climb, and a link that leads out is refused.  Not known here
 from __future__ import annotations
 
 import abc
+import functools
 import mmap
 import os
+import stat
 import zlib
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
 
 from .cursor import DEFAULT_LIMITS, Cursor, Limits
 from .errors import BrokenFile, UsageError
 from .tar import members
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
@@ -26,19 +31,19 @@ _PIECE = 1 << 20
 class Source:
     """Bytes, mapped read-only.  ``data`` is a memoryview of the whole; nothing is read until it is looked at.
 
-    ``path``    the file's, or the directory's
+    ``name``    the path of the file or the directory, as text
+    ``path``    the same as a Path, made when asked for: most files are opened without importing pathlib
     ``folder``  what lies beside a file; what lies in a directory or in a packed archive, whose ``data`` is empty
     ``whole``   was a directory or an archive named, rather than a file?
     An empty file has empty ``data``.  The map lives as long as anything that was cut from it.
     """
 
     def __init__(self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS):
-        self.path = Path(path)
+        self.name = _as_text(path)
         self.limits = limits
-        self.whole = self.path.is_dir()
-        self.data = memoryview(b"" if self.whole else _mapped(self.path))
+        self.whole = _is_directory(self.name)
+        self.data = memoryview(b"" if self.whole else _mapped(self.name))
         self.size = len(self.data)
-        self.folder: Folder = _Directory(self.path if self.whole else self.path.parent, limits)
         if self.data[:2] == _GZIP:
             self._unpack()
 
@@ -46,13 +51,23 @@ class Source:
     def of(cls, data: memoryview, path: Path, folder: Folder, limits: Limits) -> Source:
         """Bytes that are already there: a member of an archive."""
         made = cls.__new__(cls)
-        made.path, made.limits, made.whole, made.data, made.folder = path, limits, False, data, folder
+        made.name, made.limits, made.whole, made.data, made.folder = str(path), limits, False, data, folder
         made.size = len(data)
         return made
 
+    @functools.cached_property
+    def path(self) -> Path:
+        from pathlib import Path
+
+        return Path(self.name)
+
+    @functools.cached_property
+    def folder(self) -> Folder:
+        return _Directory(self.path if self.whole else self.path.parent, self.limits)
+
     def _unpack(self) -> None:
         """What gzip packed as a whole is opened: a tar archive as the folder that it is, else the one file in it."""
-        plain = memoryview(_gunzipped(self.data, self.path, self.limits))
+        plain = memoryview(_gunzipped(self.data, self.name, self.limits))
         if bytes(plain[257:262]) == b"ustar":
             self.folder, self.whole, self.data = _Archive(plain, self.path, self.limits), True, memoryview(b"")
         else:
@@ -62,13 +77,30 @@ class Source:
     def cursor(self, start: int = 0, end: int | None = None, where: str = "") -> Cursor:
         """A cursor over bytes ``start`` to ``end`` of the file."""
         return Cursor(
-            self.data[start : len(self.data) if end is None else end], path=self.path, where=where, base=start
+            self.data[start : len(self.data) if end is None else end], path=self.name, where=where, base=start
         )
 
 
-def _mapped(path: Path) -> mmap.mmap | bytes:
+def _as_text(path: str | os.PathLike[str]) -> str:
+    """What ``str(Path(path))`` gives; for a path that this leaves as it is, without pathlib."""
+    text = os.fspath(path)
+    if os.sep == "/" and isinstance(text, str) and text and not ("//" in text or "./" in text or text[-1] in "/."):
+        return text
+    from pathlib import Path
+
+    return str(Path(path))
+
+
+def _is_directory(path: str) -> bool:
     try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait, a device has no end
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  # a Path would cost the import
+    except (OSError, ValueError):  # no such file; no name that a file can have
+        return False
+
+
+def _mapped(path: str) -> mmap.mmap | bytes:
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116  # opening a pipe would wait, a device has no end
             raise UsageError(
                 "is a pipe or a device, not a file.", path=path, next="Pipe it in and name it -, or save it first."
             )
@@ -83,7 +115,7 @@ def _mapped(path: Path) -> mmap.mmap | bytes:
         ) from None
 
 
-def _gunzipped(data: memoryview, path: Path, limits: Limits) -> bytes:
+def _gunzipped(data: memoryview, path: str, limits: Limits) -> bytes:
     """The plain bytes of a gzip file, held against the limits while they grow.  A second member behind is read too."""
     plain = bytearray()
     engine = zlib.decompressobj(31)
@@ -136,6 +168,8 @@ class Folder(abc.ABC):
 
 def _safe(name: str, path: Path) -> str:
     """A name that cannot leave its folder.  Raises UsageError for one that would."""
+    from pathlib import PurePosixPath
+
     clean = PurePosixPath(name.replace("\\", "/"))
     if clean.is_absolute() or ".." in clean.parts or ":" in name[:2] or "\0" in name:
         raise UsageError(
@@ -150,6 +184,8 @@ class _Directory(Folder):
         return sorted(self._walk())
 
     def _walk(self) -> Iterator[str]:
+        from pathlib import Path
+
         count = 0
         for folder, folders, files in os.walk(self.path):
             folders.sort()
@@ -175,6 +211,8 @@ class _Archive(Folder):
     """The regular members of an unpacked tar."""
 
     def __init__(self, plain: memoryview, path: Path, limits: Limits):
+        from pathlib import PurePosixPath
+
         super().__init__(path, limits)
         self._plain = plain
         self._places: dict[str, tuple[int, int]] = {}
@@ -185,12 +223,16 @@ class _Archive(Folder):
         return sorted(self._places)
 
     def __contains__(self, name: str) -> bool:
+        from pathlib import PurePosixPath
+
         return PurePosixPath(name).as_posix() in self._places
 
     def open(self, name: str) -> Source:
         clean = _safe(name, self.path)
         if clean not in self._places:
             raise UsageError(f"the archive has no member {name!r}.", path=self.path)
+        from pathlib import PurePosixPath
+
         start, end = self._places[clean]
         parent = PurePosixPath(clean).parent.as_posix()
         return Source.of(self._plain[start:end], self.path / clean, self.below(parent), self.limits)

@@ -7,10 +7,13 @@ repairs what it can; here a header is right or the file is refused.  Not known: 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from .cursor import Limits
 from .errors import BrokenFile
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    pass
 
 _BLOCK = 512
 _REGULAR = (b"0", b"\0")  # anything else (folders, links, pax headers) is skipped by its size
@@ -20,7 +23,7 @@ def looks_like_tar(data: memoryview) -> bool:
     return bytes(data[257:262]) == b"ustar"
 
 
-def members(data: memoryview, path: Path, limits: Limits) -> dict[str, tuple[int, int]]:
+def members(data: memoryview, path: object, limits: Limits) -> dict[str, tuple[int, int]]:
     """(start, end) of each regular member by name.  Raises BrokenFile, LimitExceeded."""
     found: dict[str, tuple[int, int]] = {}
     for name, start, end in walk(data, path):
@@ -31,7 +34,7 @@ def members(data: memoryview, path: Path, limits: Limits) -> dict[str, tuple[int
     return found
 
 
-def walk(data: memoryview, path: Path) -> Iterator[tuple[str, int, int]]:
+def walk(data: memoryview, path: object) -> Iterator[tuple[str, int, int]]:
     """Name, start and end of each regular member, one after another."""
     at = 0
     while at + _BLOCK <= len(data):
@@ -51,12 +54,12 @@ def walk(data: memoryview, path: Path) -> Iterator[tuple[str, int, int]]:
     raise _broken(path, at, "the tar archive has no end.")
 
 
-def _octal(path: Path, at: int, field: bytes) -> int:
+def _octal(path: object, at: int, field: bytes) -> int:
     digits = field.strip(b" \0")
     if not digits.isdigit() or set(digits) & set(b"89"):
         raise _broken(path, at, "a number in a tar header is not octal.")
     return int(digits, 8)
 
 
-def _broken(path: Path, at: int, message: str) -> BrokenFile:
+def _broken(path: object, at: int, message: str) -> BrokenFile:
     return BrokenFile(message, path=path, where=f"byte {at}", next="The file is cut or damaged; fetch it again.")

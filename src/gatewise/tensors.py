@@ -12,12 +12,14 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
 
 from .errors import BrokenFile
 from .record import field, record, replace
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     import numpy as np
 
     Array = np.ndarray[Any, Any]

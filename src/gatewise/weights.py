@@ -24,13 +24,15 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, nearest
 from .record import field, names, record, replace
 from .tensors import ITEM_BYTES
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .tensors import Array
 
 GATES = {"lstm": "ifgo", "gru": "rzn", "rnn": "h", "slstm": "ifgo", "mgu": "fn", "ugrnn": "zn"}

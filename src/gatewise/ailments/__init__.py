@@ -7,12 +7,11 @@ walked: adding an ailment is adding a file, and its test, whose first cases are 
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .. import folders
 from ..checkpoint import Checkpoint
 from ..errors import BrokenFile
 from ._versions import FRAMEWORKS, Target, contains, matters
@@ -123,8 +122,7 @@ class Ailment:
 @functools.cache
 def ailments() -> tuple[Ailment, ...]:
     """Every known ailment."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    return tuple(importlib.import_module(f"{__name__}.{name}").AILMENT for name in names)
+    return tuple(folders.module(f"{__name__}.{name}").AILMENT for name in folders.modules(__name__))
 
 
 def examine(patient: Patient) -> Iterator[Finding]:

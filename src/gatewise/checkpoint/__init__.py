@@ -9,8 +9,7 @@ save      one layer into a new file
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from ..proof import Proof
     from ._compare import diff, verify
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
     from ._open import Checkpoint, Layer, open
 
 _HOME = {
-    "Proof": "..proof", "diff": "._compare", "verify": "._compare",
-    "Conversion": "._convert", "convert": "._convert", "save": "._convert",
-    "Checkpoint": "._open", "Layer": "._open", "open": "._open",
+    "Proof": "proof", "diff": "checkpoint._compare", "verify": "checkpoint._compare",
+    "Conversion": "checkpoint._convert", "convert": "checkpoint._convert", "save": "checkpoint._convert",
+    "Checkpoint": "checkpoint._open", "Layer": "checkpoint._open", "open": "checkpoint._open",
 }  # fmt: skip
 
 __all__ = ["Checkpoint", "Conversion", "Layer", "Proof", "convert", "diff", "open", "save", "verify"]
@@ -30,8 +29,8 @@ def __getattr__(name: str) -> object:
     """Each name when it is first used: who inspects a file does not pay for converting one."""
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    from ..folders import module
 
-    value: object = getattr(importlib.import_module(_HOME[name], __name__), name)
+    value: object = getattr(module(f"gatewise.{_HOME[name]}"), name)
     globals()[name] = value
     return value

@@ -6,7 +6,6 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..containers import open_tensors
 from ..cursor import DEFAULT_LIMITS, Limits
@@ -20,7 +19,10 @@ from ..record import replace
 from ..tensors import Tensors, WrittenBy
 from ..weights import CELLS_OF, GATELESS, Dialect, Stack, Weights, joined
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 # What a user may say that a file does not: option → field of the dialect.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from .. import folders
 from ..record import record
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._screen import Screen
 
 DONE, DIFFERS, REFUSED = 0, 1, 2
@@ -42,10 +42,10 @@ class Command:
 
 def command_names() -> list[str]:
     """The commands there are: the files of this folder without a leading underscore.  Imports none of them."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name[0] != "_")
+    return list(folders.modules(__package__))
 
 
 def command(name: str) -> Command:
     """Import one command's file."""
-    found: Command = importlib.import_module(f".{name}", __package__).COMMAND
+    found: Command = folders.module(f"{__package__}.{name}").COMMAND
     return found

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from ._screen import Column, Screen, shape, table, visible
 
-Row = Mapping[str, Any]
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
+
+Row = Mapping[str, "Any"]
 BARE = "(bare)"  # a layer that is the whole file has no name
 COLUMNS = (Column("layer"), Column("role", gives=True), Column("gate"), Column("shape", right=True))
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
 from ..errors import UsageError, nearest
 from ._command import Command, command, command_names
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 USAGE = "gatewise COMMAND ... [--json]"
 DESCRIPTION = (

@@ -9,11 +9,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from .. import __version__
 from ..errors import GatewiseError, UsageError
 from ._command import DONE, REFUSED, Answer
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 

@@ -9,9 +9,12 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TextIO
 
 from ..record import record
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import TextIO
 
 GAP = "  "
 ENDLESS = 1_000_000  # columns of a pipe

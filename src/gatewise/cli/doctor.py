@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ._command import DIFFERS, DONE, Answer, Command
 from ._parse import add_file
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._screen import Screen
 
 

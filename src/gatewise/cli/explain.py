@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ._command import DIFFERS, DONE, Answer, Command
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ._command import Answer, Command
 from ._parse import add_dialect, add_file, assumption, dialect
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._screen import Screen
 
 SELECTORS = {"role": "role", "gate": "gate", "layer_index": "layer", "direction": "direction"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from ._command import Answer, Command
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._screen import Screen
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ._command import Answer, Command
 from ._parse import add_dialect, add_file, assumption, dialect
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._screen import Screen
 
-Row = Mapping[str, Any]
+Row = Mapping[str, "Any"]
 USUAL = ("tanh", "sigmoid", "concat", "keeps", "", None, False, 0, 0.0)  # a dialect's values that go without saying
 TOLD_ELSEWHERE = ("hard_sigmoid_slope",)  # the activation's name has it: hard_sigmoid(0.2)
 OTHERS = 3  # so many of the other tensors are named

@@ -8,13 +8,10 @@ Formats are told apart by their bytes, never by the file's suffix (``.pt``, ``.c
 from __future__ import annotations
 
 import functools
-import importlib
 import os
-import pkgutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
 
+from .. import folders
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, nearest
 from ..record import record
@@ -22,6 +19,15 @@ from ..source import Source
 from ..tensors import Tensors
 from ._index import MODULES, ROWS
 from ._row import Row
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any, Protocol, TypeVar
+
+    _Read = TypeVar("_Read")
+else:
+    Protocol = object
 
 
 class Draft(Protocol):
@@ -44,15 +50,12 @@ class Draft(Protocol):
 
     def tensors(self, form: str) -> Tensors:
         """The tensors that a file written in this form holds."""
-        ...
 
     def losses(self, form: str) -> list[tuple[str, str]]:
         """What writing in this form changes or leaves out, and how exact that is."""
-        ...
 
     def write(self, path: Path, container: str, form: str) -> None:
         """Write a new file.  Raises NotRepresentable."""
-        ...
 
 
 HEAD = 512  # bytes shown to every format's ``claims``: the tar magic lies at 257
@@ -100,7 +103,7 @@ def later(module: str, name: str) -> Callable[..., Any]:
     """A function of one of this folder's modules, which is imported when the function is first called."""
 
     def call(*arguments: Any) -> Any:
-        return getattr(importlib.import_module(module, __name__), name)(*arguments)
+        return getattr(folders.module(f"{__name__}{module}"), name)(*arguments)
 
     return call
 
@@ -112,11 +115,11 @@ def _order(known: Container) -> tuple[int, str]:
 @functools.cache
 def _modules() -> tuple[str, ...]:
     """The modules of this folder that hold formats."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return folders.modules(__name__)
 
 
 def _formats_of(module: str) -> tuple[Container, ...]:
-    formats: tuple[Container, ...] = importlib.import_module(f"{__name__}.{module}").CONTAINERS
+    formats: tuple[Container, ...] = folders.module(f"{__name__}.{module}").CONTAINERS
     return formats
 
 
@@ -127,13 +130,23 @@ def containers() -> tuple[Container, ...]:
 
 
 def _asked(source: Source) -> Iterator[Container]:
-    """The formats that this file may be, in order.  The index (``_index.py``, made by ``make docs``) tells rank and
-    magic, so that a module whose formats it cannot be is not imported; a module that the index lacks is."""
+    """The formats that this file may be, in order."""
+    for each in _rows():
+        if (each.folders or not each.magic) if source.whole else _begins_as(source, each.magic):
+            yield _of_row(each)
+
+
+@functools.cache
+def _rows() -> tuple[Container | Row, ...]:
+    """What is known of every format without importing it, in the order in which they are asked.  The index
+    (``_index.py``, made by ``make docs``) tells it; a module that the index lacks is imported."""
     new = [known for module in _modules() if module not in MODULES for known in _formats_of(module)]
     rows: list[Container | Row] = [*new, *(row for row in ROWS if row.module in _modules())]
-    for each in sorted(rows, key=lambda each: (each.rank, each.name)):
-        if (each.folders or not each.magic) if source.whole else _begins_as(source, each.magic):
-            yield each if isinstance(each, Container) else container(each.name, each.module)
+    return tuple(sorted(rows, key=lambda each: (each.rank, each.name)))
+
+
+def _of_row(row: Container | Row) -> Container:
+    return row if isinstance(row, Container) else container(row.name, row.module)
 
 
 def _begins_as(source: Source, magic: tuple[tuple[int, bytes], ...]) -> bool:
@@ -195,8 +208,8 @@ def open_draft(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) ->
 
 def _claimed(path: str | os.PathLike[str], limits: Limits) -> tuple[Container, Source]:
     """The format of a file, and its bytes.  Raises UnknownContainer, UsageError."""
-    if not Path(path).exists():
-        other = _stands_for(Path(path))
+    if not os.path.exists(path):  # noqa: PTH110  # a Path would cost the import
+        other = _stands_for(path)
         if other is None:
             Source(path, limits)  # says what is wrong with the path
         return _claimed(other or path, limits)
@@ -204,36 +217,35 @@ def _claimed(path: str | os.PathLike[str], limits: Limits) -> tuple[Container, S
     for known in _asked(source):
         if known.claims(source):
             return known, source
-    other = _stands_for(Path(path))
-    if other is not None and other != Path(path):
+    other = _stands_for(path)
+    if other is not None and other != source.path:
         return _claimed(other, limits)
     raise _unknown(source)
 
 
-def _stands_for(path: Path) -> Path | None:
+def _stands_for(path: str | os.PathLike[str]) -> Path | None:
     """The file that a container reads when a path names only a part of it."""
-    for known in containers():
-        other = known.stands_for(path) if known.stands_for else None
+    from pathlib import Path
+
+    for known in (_of_row(row) for row in _rows() if row.stands_for):
+        other = known.stands_for(Path(path)) if known.stands_for else None
         if other is not None and other.exists():
             return other
     return None
-
-
-_Read = TypeVar("_Read")
 
 
 def _guarded(known: Container, source: Source, read: Callable[[Source], _Read]) -> _Read:
     try:
         return read(source)
     except GatewiseError as error:
-        raise error.at(source.path) from error.__cause__
+        raise error.at(source.name) from error.__cause__
     except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
         # A reader met what its format forbids and did not foresee: for the user the file is broken, and for us the
         # cause is kept.
         detail = f"{type(error).__name__}: {error}"
         raise BrokenFile(
             f"is not a well-formed {known.name} file ({detail}).",
-            path=source.path,
+            path=source.name,
             next="The file is cut or damaged; fetch it again.",
         ) from error
 
@@ -263,26 +275,26 @@ def _unknown(source: Source) -> UnknownContainer:
     if source.whole:
         return UnknownContainer(
             "is a directory (or a packed one), and holds no model that gatewise knows as a directory.",
-            path=source.path, next="Name the file inside it (for example model.pt or model.keras).",
+            path=source.name, next="Name the file inside it (for example model.pt or model.keras).",
         )  # fmt: skip
     head = bytes(source.data[:HEAD])
     for looks, message, advice in _FOREIGN:
         if looks(head):
-            return UnknownContainer(message, path=source.path, next=advice)
+            return UnknownContainer(message, path=source.name, next=advice)
     known = "`gatewise formats` lists what is read."
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return UnknownContainer(
-            "is a zip archive, but neither PyTorch's, Keras's nor numpy's.", path=source.path, next=known
+            "is a zip archive, but neither PyTorch's, Keras's nor numpy's.", path=source.name, next=known
         )
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return UnknownContainer("is an HDF5 file, but not one that Keras wrote.", path=source.path, next=known)
+        return UnknownContainer("is an HDF5 file, but not one that Keras wrote.", path=source.name, next=known)
     if _is_text(head):
         shown = head[:40].decode("utf-8", "replace").splitlines()[0] if head.strip() else ""
         return UnknownContainer(
-            f"is a text file (it begins {shown!r}), not a checkpoint.", path=source.path, next=known
+            f"is a text file (it begins {shown!r}), not a checkpoint.", path=source.name, next=known
         )
     return UnknownContainer(
-        f"begins with {head[:8].hex(' ')}, which no format that gatewise reads does.", path=source.path, next=known
+        f"begins with {head[:8].hex(' ')}, which no format that gatewise reads does.", path=source.name, next=known
     )
 
 

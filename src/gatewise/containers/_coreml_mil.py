@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import FLOATS, ITEM_BYTES, Declared, StoredTensor, Strided
 from ._protobuf import INT, LAZY, RAW, TEXT, UINT, Message
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 RECURRENT = {
     "lstm": ("weight_ih", "weight_hh", "bias", "peephole", "weight_ih_back", "weight_hh_back", "bias_back", "peephole_back"),
@@ -99,7 +102,7 @@ class Program:
         """A constant of floating-point numbers becomes a tensor."""
         tensor = self._tensor(self._own(name), self._constants[name])
         if tensor is not None:
-            self.source.limits.check("tensors", len(self.tensors) + 1, path=self.source.path, where="ML Program")
+            self.source.limits.check("tensors", len(self.tensors) + 1, path=self.source.name, where="ML Program")
             self.tensors.setdefault(tensor.name, tensor)
 
     def _own(self, name: str) -> str:
@@ -110,7 +113,7 @@ class Program:
         dtype, shape = _DTYPES.get(kind.get("dtype", 0)), tuple(_sizes(kind))
         if dtype not in FLOATS or not shape:
             return None
-        self.source.limits.check("rank", len(shape), path=self.source.path, where=f"constant {name!r}")
+        self.source.limits.check("rank", len(shape), path=self.source.name, where=f"constant {name!r}")
         if "blob" in value:
             data, storage = self._blob(name, value["blob"], dtype)
         else:
@@ -164,7 +167,7 @@ class Program:
         return _text(value) or None
 
     def _broken(self, message: str, name: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where=f"constant {name!r}", next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where=f"constant {name!r}", next=_FETCH_AGAIN)
 
 
 def _sizes(kind: Mapping[str, Any]) -> Iterator[int]:

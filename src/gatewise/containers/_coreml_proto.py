@@ -5,9 +5,11 @@ Source: mlmodel/format/{Model,NeuralNetwork}.proto of coremltools 9.0.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ._protobuf import BOOL, FLOAT, INT, LAZY, RAW, TEXT, UINT, Message
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 PLAIN_ACTIVATIONS = {10: "ReLU", 30: "tanh", 40: "sigmoid", 60: "softsign", 70: "softplus"}
 _NUMBERS = Message({1: ("alpha", FLOAT), 2: ("beta", FLOAT)})

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Any
 
 from ..errors import BrokenFile
 from ..source import Source
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 I8, U8, I32, U32, I64, U64, F32, BOOL = "b", "B", "i", "I", "q", "Q", "f", "?"
 TEXT, RAW, PLACE = "text", "raw", "place"  # PLACE: where a table lies, to be read later, when its type is known
@@ -48,9 +51,9 @@ class Flatbuffer:
     def table(self, at: int, table: Table, depth: int = 0) -> dict[str, Any]:
         """The table at a place."""
         limits = self.source.limits
-        limits.check("nesting", depth, path=self.source.path, where=self.where)
+        limits.check("nesting", depth, path=self.source.name, where=self.where)
         self._built += 1
-        limits.check("objects", self._built, path=self.source.path, where=self.where)
+        limits.check("objects", self._built, path=self.source.name, where=self.where)
         vtable = at - self._number(I32, at)
         length = self._number("H", vtable)
         found: dict[str, Any] = {name: [] for name, kind in table.fields.values() if isinstance(kind, list)}
@@ -78,7 +81,7 @@ class Flatbuffer:
         count = self._number(U32, at)
         if isinstance(kind, str) and kind in _SCALARS:
             size = struct.calcsize(kind)
-            self.source.limits.check("header_bytes", count * size, path=self.source.path, where=self.where)
+            self.source.limits.check("header_bytes", count * size, path=self.source.name, where=self.where)
             return list(struct.unpack(f"<{count}{kind}", self._bytes(at + 4, count * size)))
         self._bytes(at + 4, count * 4)
         return [self._field(at + 4 + 4 * index, kind, depth) for index in range(count)]
@@ -95,6 +98,6 @@ class Flatbuffer:
         if at < 0 or at + length > len(self.data):
             raise BrokenFile(
                 f"points to {length:,} bytes at byte {at:,}, the file has {len(self.data):,}.",
-                path=self.source.path, where=self.where, next=_FETCH_AGAIN,
+                path=self.source.name, where=self.where, next=_FETCH_AGAIN,
             )  # fmt: skip
         return self.data[at : at + length]

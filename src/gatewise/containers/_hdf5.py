@@ -17,14 +17,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile, LimitExceeded
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._hdf5_text import Texts
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -75,13 +77,13 @@ class Bytes:
     @functools.cached_property
     def texts(self) -> Texts:
         """The variable-length strings, which libhdf5 is not asked for."""
-        return Texts(self.data, self.source.path, self.source.limits.header_bytes)
+        return Texts(self.data, self.source.name, self.source.limits.header_bytes)
 
     def place(self, path: str) -> str:
         return f"{self.where}, {path}" if self.where else path
 
     def broken(self, message: str, path: str, next: str = _FETCH_AGAIN) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where=self.place(path), next=next)
+        return BrokenFile(message, path=self.source.name, where=self.place(path), next=next)
 
     @contextmanager
     def judged(self, path: str) -> Iterator[None]:
@@ -133,7 +135,7 @@ class Group:
         """Its members' names, in HDF5's order, which is the alphabet's and means nothing."""
         with self.file.judged(self.where):
             count = self.handle.id.get_num_objs()
-            self.file.source.limits.check("members", count, path=self.file.source.path, where=self.where)
+            self.file.source.limits.check("members", count, path=self.file.source.name, where=self.where)
             return [_text(name) for name in self.handle]
 
     def __contains__(self, name: str) -> bool:
@@ -163,7 +165,7 @@ class Group:
                 raise self.file.broken("is neither a group nor a dataset.", f"/{path}")
             address = h5py.h5o.get_info(handle.id).addr
         limits = self.file.source.limits
-        limits.check("nesting", len(self.above) + 1, path=self.file.source.path, where=self.file.place(f"/{path}"))
+        limits.check("nesting", len(self.above) + 1, path=self.file.source.name, where=self.file.place(f"/{path}"))
         if address in self.above:
             raise self.file.broken("is a group within itself.", f"/{path}")
         return Group(self.file, handle, path, self.above | {address})
@@ -198,7 +200,7 @@ class Group:
             if part is None:
                 return parts if index else None
             parts += part
-        raise LimitExceeded(f"its attribute {name} has too many parts.", path=self.file.source.path, where=self.where)
+        raise LimitExceeded(f"its attribute {name} has too many parts.", path=self.file.source.name, where=self.where)
 
     def text(self, name: str) -> str | None:
         """An attribute that is one string."""
@@ -221,7 +223,7 @@ def attribute(file: Bytes, handle: Any, where: str, name: str) -> list[str] | No
     """
     import h5py
 
-    limits, path = file.source.limits, file.source.path
+    limits, path = file.source.limits, file.source.name
     with file.judged(f"{where}, attribute {name}"):
         if not h5py.h5a.exists(handle.id, name.encode()):
             return None
@@ -263,7 +265,7 @@ class Dataset:
             if dtype is None or self.handle.shape is None:
                 return None
             shape = tuple(int(size) for size in self.handle.shape)
-            self.file.source.limits.check("rank", len(shape), path=self.file.source.path, where=where)
+            self.file.source.limits.check("rank", len(shape), path=self.file.source.name, where=where)
             place = self.handle.id.get_offset()
             stored = self.handle.id.get_storage_size()
         needed = math.prod(shape) * ITEM_BYTES[dtype]
@@ -308,7 +310,7 @@ class Dataset:
             )
 
     def _plausible(self, needed: int, stored: int, where: str) -> None:
-        limits, path = self.file.source.limits, self.file.source.path
+        limits, path = self.file.source.limits, self.file.source.name
         limits.opens(stored, needed, path=path, where=where)
 
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..cursor import Limits
 from ..errors import BrokenFile
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _OPERATIONS = ("keras.src.ops", "keras.ops")  # modules of functions in a Functional graph: nodes, but not layers
 THE_INPUT = ""  # the name of what goes into a Sequential

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..cursor import DEFAULT_LIMITS
 from ..tensors import Declared
 from ._keras_config import Layer, Model, inner_of, model_of
 from ._keras_names import Names
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 # Layers that pass their input on unchanged when a model is used.
 NEUTRAL = frozenset((

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import IO, Any
 
 from ..cursor import Limits
 from ..errors import NotRepresentable
@@ -24,6 +22,11 @@ from ._keras_names import VarsNames, snake_case
 from ._keras_tree import MODELS, VARIABLES, Leaf, Node, fill_from_legacy, in_legacy_order, leaves_of, placed
 from ._keras_write import put, put_legacy, put_zip
 from ._zip import zip_of
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO, Any
 
 MODEL, WEIGHTS = "model", "weights"
 _H5, _ZIP = "keras-h5", "keras-zip"

@@ -18,7 +18,6 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from ..errors import BrokenFile, GatewiseError
 from ..source import Source
@@ -27,6 +26,10 @@ from ._hdf5 import Bytes, Dataset, Group, natural
 from ._keras_config import lambdas, model_of, parse
 from ._keras_declared import declare
 from ._keras_names import LegacyNames, Names
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 LEGACY, VARS, FOREIGN = "keras-h5", "keras-weights-h5", ""
 _PROBES = 2_000  # groups looked at to find one called "vars"
@@ -89,7 +92,7 @@ def read_legacy(source: Source) -> Tensors:
     config = parse(text, source.limits, "attribute model_config") if text is not None else None
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container=LEGACY,
         bytes=source.size,
         naming=LEGACY,
@@ -118,7 +121,7 @@ def _legacy_tensors(weights: Group, notes: list[str]) -> tuple[dict[str, list[st
     found = [tensor for tensor in tensors if tensor is not None]
     if len({tensor.name for tensor in found}) != len(found):
         raise weights.file.broken("two weights have the same name.", weights.where)
-    weights.file.source.limits.check("tensors", len(found), path=weights.file.source.path)
+    weights.file.source.limits.check("tensors", len(found), path=weights.file.source.name)
     return groups, found
 
 
@@ -178,7 +181,7 @@ def read_vars(source: Source) -> Tensors:
     tensors, groups = vars_tensors(Bytes(source, source.data), notes)
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container=VARS,
         bytes=source.size,
         naming="keras-vars",
@@ -201,7 +204,7 @@ def vars_tensors(file: Bytes, notes: list[str]) -> tuple[list[StoredTensor], dic
                 for name in sorted(group.names(), key=natural):
                     tensor = _tensor(group.child(name), f"{group.path}/{name}", notes)
                     tensors += [tensor] if tensor is not None else []
-    file.source.limits.check("tensors", len(tensors), path=file.source.path)
+    file.source.limits.check("tensors", len(tensors), path=file.source.name)
     if optimizer:
         notes.append("The optimizer's state is in the file and is not read.")
     return tensors, groups
@@ -213,7 +216,7 @@ def _walk(root: Group) -> Iterator[Group]:
     while todo:
         group = todo.pop()
         count += 1
-        root.file.source.limits.check("members", count, path=root.file.source.path, where="HDF5 groups")
+        root.file.source.limits.check("members", count, path=root.file.source.name, where="HDF5 groups")
         yield group
         if group.path.rpartition("/")[2] == "vars":
             continue

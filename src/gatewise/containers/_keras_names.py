@@ -12,9 +12,14 @@ import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from ._keras_config import Layer, Model
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object
 
 
 class Names(Protocol):

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..errors import BrokenFile, NotRepresentable
 from ..tensors import StoredTensor
 from ._keras_config import references
 from ._keras_names import numbered, snake_case
 
-Node = dict[str, Any]
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
+
+Node = dict[str, "Any"]
 
 MODELS = ("Model", "Functional", "Sequential")
 TODAY = {"Model": "Functional", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}  # old class → Keras 3's, which names the group

@@ -13,13 +13,16 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
 
 from ..errors import NotRepresentable, UsageError
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
 from ._keras_names import numbered, snake_case
 from ._zip import ZipWriter
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO, Any
 
 KERAS_VERSION = "3.15.1"  # the version whose files these are modelled on and tested with
 _DATE = "1980-01-01@00:00:00"  # the same bytes on every day

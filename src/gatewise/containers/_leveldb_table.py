@@ -39,8 +39,8 @@ class Table:
             raise self.broken("does not end as a table of TensorFlow's checkpoints does.")
         footer = source.cursor(self._end, where=f"{where} footer")
         _handle(footer)  # the metaindex, which TensorFlow leaves empty
-        self._blocks = [_handle(Cursor(value, path=source.path, where=where)) for _, value in self._index(footer)]
-        source.limits.check("members", len(self._blocks), path=source.path, where=f"{where} blocks")
+        self._blocks = [_handle(Cursor(value, path=source.name, where=where)) for _, value in self._index(footer)]
+        source.limits.check("members", len(self._blocks), path=source.name, where=f"{where} blocks")
 
     def entries(self, check: int) -> Iterator[tuple[bytes, memoryview]]:
         """Keys and values in their order; the values are views.  Blocks of up to ``check`` bytes are held against
@@ -55,16 +55,16 @@ class Table:
                     raise self.broken(f"keys are not sorted: {key[:60]!r} comes behind {last[:60]!r}.")
                 last, count = key, count + 1
                 yield key, value
-            self.source.limits.check("tensors", count, path=self.source.path, where=self.where)
+            self.source.limits.check("tensors", count, path=self.source.name, where=self.where)
 
     def broken(self, message: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where=self.where, next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where=self.where, next=_FETCH_AGAIN)
 
     def _index(self, footer: Cursor) -> Iterator[tuple[bytes, memoryview]]:
         start, size = _handle(footer)
         if start + size + _TRAILER > self._end:
             raise self.broken(f"the index is said to lie at bytes {start:,} to {start + size:,}, past the end.")
-        self.source.limits.check("header_bytes", size, path=self.source.path, where=self.where)
+        self.source.limits.check("header_bytes", size, path=self.source.name, where=self.where)
         return self._entries(self._block(start, size, True), start)
 
     def _block(self, start: int, size: int, check: bool) -> memoryview:
@@ -84,7 +84,7 @@ class Table:
             raise self.broken(f"the block at byte {start:,} has the type {kind}; plain is 0, snappy 1.")
         from ._snappy import decompressed
 
-        return decompressed(body, self.source.limits, path=self.source.path, where=f"{self.where}, byte {start:,}")
+        return decompressed(body, self.source.limits, path=self.source.name, where=f"{self.where}, byte {start:,}")
 
     def _entries(self, block: memoryview, start: int) -> Iterator[tuple[bytes, memoryview]]:
         """The keys of one block.  Behind them lie restart points, which only a search needs."""

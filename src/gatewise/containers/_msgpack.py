@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import IO, Any
 
 from ..cursor import Cursor, Limits
 from ..record import record
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import IO, Any
 
 _FLOATS = {0xCA: ">f", 0xCB: ">d"}
 _UNSIGNED = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}

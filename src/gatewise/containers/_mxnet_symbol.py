@@ -11,11 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..errors import GatewiseError
 from ..source import Source
 from ..tensors import Declared
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _OPERATORS = ("RNN", "_npx_rnn")
 _ASIDE = ("Reshape", "reshape", "_npx_reshape", "_np_reshape", "_rnn_param_concat", "_npi_rnn_param_concat", "Concat")

@@ -7,11 +7,14 @@ has none.  Not known here: files; Gemm's and attention's weights of four and six
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 FLAGGED, PLAIN = 0, 1  # is there a word before the elements that says how they are stored?
 Blob = tuple[str, tuple[int, ...], int]
-Parameters = dict[int, Any]
+Parameters = dict[int, "Any"]
 
 
 class Unknown(Exception):

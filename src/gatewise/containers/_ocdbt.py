@@ -8,13 +8,16 @@ Only the newest version is read.  Checksums (CRC-32C) are not verified; every co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
 from ..record import record
 from ..source import Folder
 from ._zstd import decompress
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 MANIFEST = "manifest.ocdbt"
 _MANIFEST, _NODE = 0x0CDB3A2A, 0x0CDB20DE

@@ -9,14 +9,16 @@ reverse direction's are below ``reverse`` where they differ.  ``backwards`` says
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..tensors import Declared, StoredTensor, Strided
 from ._onnx_fold import Folder, Value
 from ._onnx_follow import producer
 from ._onnx_graph import Model, Names, Node, Scope
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from .onnx import Listing
 
 _OWN = frozenset(("LSTM", "GRU", "RNN"))

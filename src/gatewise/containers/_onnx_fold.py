@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..errors import LimitExceeded
 from ..tensors import ITEM_BYTES, StoredTensor
@@ -20,7 +19,10 @@ from ._onnx_graph import Model, Node, Scope
 from ._onnx_rules import RULES, Call, Made
 from ._onnx_tensors import whole_numbers
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 _DEEPEST = 100  # operators on the way from a stored tensor to a weight
@@ -158,6 +160,6 @@ class Folder:
         if asked > self._most:
             raise LimitExceeded(
                 f"{node.op} makes a weight of {asked:,} bytes, and the whole model has {self._model.reader.bytes:,}.",
-                path=self._model.source.path, where=f"node {node.label}",
+                path=self._model.source.name, where=f"node {node.label}",
                 next="A file of this kind is broken or hostile.",
             )  # fmt: skip

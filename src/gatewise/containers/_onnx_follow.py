@@ -8,11 +8,14 @@ change places, or directions that are not brought side by side, are another func
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ..tensors import StoredTensor
 from ._onnx_graph import Node, Scope
 from ._onnx_tensors import whole_numbers
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _SHAPES = ("Squeeze", "Transpose", "Reshape", "Identity", "Dropout")
 _TIME, _WAYS, _BATCH, _UNIT = "time", "direction", "batch", "unit"

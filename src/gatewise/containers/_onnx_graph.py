@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import LimitExceeded
@@ -19,6 +18,10 @@ from ..source import Source
 from ..tensors import StoredTensor, Strided
 from ._onnx_proto import ATTRIBUTE, ATTRIBUTE_TYPES, FUNCTION, GRAPH, SPARSE, VALUE
 from ._onnx_tensors import Reader, Unread
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _WITH_SUBGRAPHS = frozenset(("If", "Loop", "Scan", "SequenceMap"))
 _ZEROS: Mapping[str, Any] = {
@@ -30,7 +33,7 @@ _ZEROS: Mapping[str, Any] = {
     "strings": [],
     "graphs": [],
 }
-Sizes = tuple[Any, ...]
+Sizes = tuple["Any", ...]
 _MOST_CALLS = 2_000  # of functions that hold recurrent nodes, each looked at on its own
 
 
@@ -173,7 +176,7 @@ class Model:
             waiting += reversed([inner for node in scope.nodes for inner in self._inside(node)])
 
     def _fill(self, scope: Scope, graph: Mapping[str, Any]) -> None:
-        self.source.limits.check("nesting", scope.depth, path=self.source.path, where=scope.path or "graph")
+        self.source.limits.check("nesting", scope.depth, path=self.source.name, where=scope.path or "graph")
         scope.values = graph["value_info"]
         scope.inputs = frozenset(value.get("name", "") for value in graph["input"])
         for raw in graph["initializer"]:
@@ -189,7 +192,7 @@ class Model:
 
     def _counted(self, nodes: list[Mapping[str, Any]]) -> None:
         self._count += len(nodes)
-        self.source.limits.check("members", self._count, path=self.source.path, where="nodes")
+        self.source.limits.check("members", self._count, path=self.source.name, where="nodes")
 
     def _nodes(self, scope: Scope, nodes: list[Mapping[str, Any]]) -> None:
         self._counted(nodes)
@@ -215,7 +218,7 @@ class Model:
         scope.tensors[tensor.name] = tensor
         among.append((scope, tensor))
         count = len(self.initializers) + len(self.constants)
-        self.source.limits.check("tensors", count, path=self.source.path, where="graph")
+        self.source.limits.check("tensors", count, path=self.source.name, where="graph")
 
     def _sparse(self, found: Mapping[str, Any]) -> None:
         name, dims = found.get("values", {}).get("name", ""), self.reader.dims(found["dims"])
@@ -258,12 +261,12 @@ class Model:
         self._calls += 1
         if self._calls > _MOST_CALLS:
             raise LimitExceeded(
-                f"calls functions that hold recurrent nodes more than {_MOST_CALLS:,} times.", path=self.source.path,
+                f"calls functions that hold recurrent nodes more than {_MOST_CALLS:,} times.", path=self.source.name,
                 where=node.label, next="A file of this kind is broken or hostile.",
             )  # fmt: skip
         path = "/".join(piece for piece in (node.scope.path, node.label) if piece)
         scope = Scope(self, path, None, node.scope.depth + 1)
-        self.source.limits.check("nesting", scope.depth, path=self.source.path, where=path)
+        self.source.limits.check("nesting", scope.depth, path=self.source.name, where=path)
         scope.given = {formal: (node.scope, node.input(index)) for index, formal in enumerate(function["input"])}
         defaults = Node(scope, {"input": [], "output": [], "attribute": function["attribute_proto"]}).attributes
         scope.attributes = defaults | node.attributes

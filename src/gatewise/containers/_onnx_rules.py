@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..record import record
@@ -17,7 +16,10 @@ from ..tensors import FLOATS, StoredTensor, numpy_dtype
 from ._onnx_proto import DTYPES
 from ._onnx_tensors import Unread
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
     from ._onnx_fold import Value
     from ._onnx_graph import Model, Node

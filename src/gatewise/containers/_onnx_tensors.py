@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, UsageError
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._onnx_proto import DTYPES, OTHER_TYPES, TENSOR
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 _EXTERNAL = 1
@@ -61,7 +64,7 @@ class Reader:
         return " × ".join(map(str, dims[:8])) or "a scalar"
 
     def _shape(self, dims: list[int], where: str) -> tuple[int, ...]:
-        self.source.limits.check("rank", len(dims), path=self.source.path, where=where)
+        self.source.limits.check("rank", len(dims), path=self.source.name, where=where)
         if any(size < 0 for size in dims):
             raise self._broken(f"has a negative length in its shape {dims}.", where)
         return tuple(dims)
@@ -98,7 +101,7 @@ class Reader:
             raise self._broken(f"has {found:,} bytes of elements; its shape and type want {needed:,}.", where)
 
     def _broken(self, message: str, where: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where=where, next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where=where, next=_FETCH_AGAIN)
 
     # External data.
 
@@ -140,7 +143,7 @@ class Reader:
     def _never(self, location: str, where: str) -> Callable[[], memoryview]:
         def refuse() -> memoryview:
             raise UsageError(
-                f"its elements lie in {location}, which is not beside the model.", path=self.source.path, where=where,
+                f"its elements lie in {location}, which is not beside the model.", path=self.source.name, where=where,
                 next="Fetch that file too and put it into the model's folder.",
             )  # fmt: skip
 

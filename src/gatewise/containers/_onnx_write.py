@@ -14,14 +14,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from pathlib import Path
-from typing import Any
 
 from ..errors import NotRepresentable
 from ..record import record
 from ..tensors import Declared, StoredTensor, Tensors
 from ._onnx_proto import CODES
 from ._protobuf import encoded, encoded_head
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 _IR, _OPSET = 7, 14
 _FLOAT, _INT64 = CODES["float32"], CODES["int64"]

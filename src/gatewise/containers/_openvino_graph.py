@@ -12,14 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile, LimitExceeded
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, numpy_dtype
 from ._openvino_rules import RULES, Call, Rule, whole
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 TYPES = {
@@ -81,7 +83,7 @@ def parse(source: Source) -> Model:
     """Raises BrokenFile, LimitExceeded."""
     from xml.parsers import expat
 
-    source.limits.check("header_bytes", source.size, path=source.path, where="XML")
+    source.limits.check("header_bytes", source.size, path=source.name, where="XML")
     reader = _Reader(source)
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end
@@ -90,7 +92,7 @@ def parse(source: Source) -> Model:
     try:
         parser.Parse(bytes(source.data), True)
     except expat.ExpatError as error:
-        raise BrokenFile(f"is not sound XML: {error}.", path=source.path, where="XML", next=_FETCH_AGAIN) from None
+        raise BrokenFile(f"is not sound XML: {error}.", path=source.name, where="XML", next=_FETCH_AGAIN) from None
     return reader.model()
 
 
@@ -111,7 +113,7 @@ class _Reader:
 
     def refused(self, *_told: Any) -> None:
         raise BrokenFile(
-            "has a document type, an entity or an instruction, which a model has not.", path=self.source.path, where="XML",
+            "has a document type, an entity or an instruction, which a model has not.", path=self.source.name, where="XML",
             next="gatewise reads what OpenVINO writes, and nothing that XML could do beside.",
         )  # fmt: skip
 
@@ -119,8 +121,8 @@ class _Reader:
         self._open.append(tag)
         self._count += 1
         self._text = ""
-        self.source.limits.check("objects", self._count, path=self.source.path, where="XML")
-        self.source.limits.check("nesting", len(self._open), path=self.source.path, where="XML")
+        self.source.limits.check("objects", self._count, path=self.source.name, where="XML")
+        self.source.limits.check("nesting", len(self._open), path=self.source.name, where="XML")
         if len(self._open) == 1:
             self._root = {"": tag, **said}
         opened = getattr(self, f"_start_{tag.replace('-', '_')}", None)
@@ -200,7 +202,7 @@ class _Reader:
         return Model(self._root.get("name", ""), whole(self._root.get("version"), 0), self._nets, self._runtime)
 
     def _broken(self, message: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where="XML", next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where="XML", next=_FETCH_AGAIN)
 
 
 # Constants.

@@ -12,8 +12,6 @@ Transpose-1, Reshape-1, Convert-1, Result-1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 from ..errors import NotRepresentable
@@ -21,7 +19,11 @@ from ..record import record
 from ..tensors import Declared, StoredTensor, Tensors
 from ._openvino_graph import TYPES
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..tensors import Array
 
 _CODES = {dtype: code for code, dtype in TYPES.items()}

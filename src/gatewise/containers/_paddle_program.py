@@ -11,13 +11,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from ..errors import GatewiseError
 from ..source import Source
 from ..tensors import Declared
 from ._protobuf import BOOL, FLOAT, INT, TEXT, Message
 from .paddle_tensors import Program
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _VARIABLE = Message({1: ("name", TEXT), 2: ("type", Message({1: ("type", INT)})), 3: ("persistable", BOOL)})
 _SLOT = Message({1: ("parameter", TEXT), 2: ("arguments", [TEXT])})

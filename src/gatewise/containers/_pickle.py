@@ -9,12 +9,14 @@ Refused: extension codes (EXT1, EXT2, EXT4: their meaning lies in the program th
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
 from ._pickle_machine import Machine, Record
 from ._pickle_opcodes import OPCODES
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Record", "load"]
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import IO, Any
 
 from ..errors import NotRepresentable
 from ..tensors import StoredTensor
 from ._pickle_write import scalar
 from ._pickled_numpy import CODES, ML_DTYPES
 
-Tree = Mapping[str, Any]  # of trees, of StoredTensor, of texts, numbers and None
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import IO, Any
+
+Tree = Mapping[str, "Any"]  # of trees, of StoredTensor, of texts, numbers and None
 _BUILD = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85C\x01b\x87R"
 _PLAIN_DTYPE = b"(K\x03%sNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
 _OWN_DTYPE = b"(K\x03%sNNNK%cK%cK@tb"  # size and alignment of a type that numpy does not know

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 from ._pickled import DefaultDict, Global, Persistent, Stub, raw_bytes
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 NOT_PLAIN = object()
 _KEY_PARTS = 1_000  # parts of one key, tuples counted out: hashing a tuple of shared tuples doubles at every level

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile, LimitExceeded
 from ..record import field, record
 from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a dozen
 SEEN_AS_VIEW = 4096  # bytes

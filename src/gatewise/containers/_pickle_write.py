@@ -11,10 +11,13 @@ from __future__ import annotations
 import struct
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from ..errors import NotRepresentable
 from ._pickled import MISSING, DefaultDict, Global, LegacyStr, Persistent, Stub
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def dumps(value: Any, rewrite: Callable[[Any], Any] | None = None) -> bytes:

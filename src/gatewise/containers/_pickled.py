@@ -8,9 +8,12 @@ object of a class that is never looked up.  Shared objects stay shared and cycle
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..record import record
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @record
@@ -103,7 +106,7 @@ class LegacyStr(str):
         return text
 
 
-class DefaultDict(dict[Any, Any]):
+class DefaultDict(dict["Any", "Any"]):
     """``collections.defaultdict`` without its life: the factory is remembered, never called."""
 
     __slots__ = ("factory",)

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Any
 
 from ..errors import BrokenFile
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, contiguous_strides
 from ._pickled import Global, LegacyStr, Stub, raw_bytes
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST_AXES = 64  # numpy/_core/include/numpy/ndarraytypes.h, NPY_MAXDIMS
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import NotRepresentable
 from ..tensors import Tensors
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from . import Container
 
 TENSORS, STATE_DICT = "tensors", "state-dict"  # the same here: names, and what they name

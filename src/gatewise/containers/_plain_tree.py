@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from ..cursor import Limits
 from ..errors import BrokenFile
 from ..tensors import StoredTensor
 from ._pickled import MISSING, Global, Stub
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 Leaf = Callable[[object, str], "StoredTensor | None"]
 _LONGEST_NAME = 10_000

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor, Limits
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 VARINT, FIXED64, BYTES_, FIXED32 = 0, 1, 2, 5
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ..record import record
 
 
-class Row(NamedTuple):
+@record
+class Row:
     """The fields of :class:`Container` by which a format is chosen for being asked, and its module."""
 
     rank: int
@@ -13,3 +14,4 @@ class Row(NamedTuple):
     module: str
     folders: bool
     magic: tuple[tuple[int, bytes], ...]
+    stands_for: bool = False  # has it such a function?

@@ -12,8 +12,6 @@ import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded
@@ -23,7 +21,10 @@ from ._leveldb_table import Table
 from ._protobuf import FIXED, INT, RAW, Message, varint
 from ._tf_types import SHAPE, SLICE, STRING, VERSIONS, Place, dtype_name, place_of, shape_of, slice_key
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 _HEADER = Message({1: ("num_shards", INT), 2: ("endianness", INT), 3: ("version", VERSIONS)})
@@ -62,10 +63,10 @@ class Bundle:
         self._shapes: dict[bytes, tuple[int, ...]] = {}
         table = Table(source, _WHERE)
         for key, value in table.entries(check=source.limits.header_bytes):
-            cursor = Cursor(value, path=source.path, where=_WHERE)
+            cursor = Cursor(value, path=source.name, where=_WHERE)
             if not self.entries and not key:
                 self._header = _HEADER.read(cursor, source.limits)
-                self.shards = source.limits.check("members", self._header.get("num_shards", 0), path=source.path)
+                self.shards = source.limits.check("members", self._header.get("num_shards", 0), path=source.name)
                 self.entries[b""] = Entry("", 0, (), 0, 0, 0)
             elif not self.entries:
                 raise table.broken("does not begin with the header of a TensorFlow checkpoint.")
@@ -111,12 +112,12 @@ class Bundle:
         name = self.shard_name(shard)
         if not 0 <= shard < self.shards:
             raise BrokenFile(
-                f"names data file {shard} of {self.shards}.", path=self.source.path, where=_WHERE, next=_FETCH_AGAIN
+                f"names data file {shard} of {self.shards}.", path=self.source.name, where=_WHERE, next=_FETCH_AGAIN
             )
         if name not in self.source.folder:
             raise BrokenFile(
                 f"the checkpoint's data file {name} is missing; it holds {self._held_by(shard):,} of its tensors.",
-                path=self.source.path, next="Put it beside the .index file, under exactly this name.",
+                path=self.source.name, next="Put it beside the .index file, under exactly this name.",
             )  # fmt: skip
         return self.source.folder.open(name).data
 
@@ -170,7 +171,7 @@ class Bundle:
         return Strided(view, big_endian=big, storage=f"{entry.shard}:{entry.offset}")
 
     def _broken(self, entry: Entry, message: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where=f"tensor {entry.name!r}", next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where=f"tensor {entry.name!r}", next=_FETCH_AGAIN)
 
     # Slices.
 
@@ -185,7 +186,7 @@ class Bundle:
                 raise self._broken(entry, f"its slice at {place} is not in the index as such.")
             named = Entry(entry.name, part.dtype, shape, part.shard, part.offset, part.size)
             pieces.append((place, StoredTensor(entry.name, dtype, shape, self._strided(named, dtype))))
-        covers_exactly([place for place, _ in pieces], entry.shape, entry.name, self.source.path)
+        covers_exactly([place for place, _ in pieces], entry.shape, entry.name, self.source.name)
         return StoredTensor(
             entry.name, dtype, entry.shape, functools.partial(joined, pieces, entry.shape, dtype),
             where=f"{len(pieces)} slices",
@@ -202,15 +203,15 @@ class Bundle:
         if entry is None or entry.dtype != STRING or entry.slices:
             return None
         limits, where = self.source.limits, f"tensor {name!r}"
-        count = limits.check("members", math.prod(entry.shape), path=self.source.path, where=where)
+        count = limits.check("members", math.prod(entry.shape), path=self.source.name, where=where)
         data = self.shard(entry.shard)
         if entry.offset < 0 or entry.size < 0 or entry.offset + entry.size > len(data):
             raise self._broken(entry, f"it reaches past the end of {self.shard_name(entry.shard)}.")
         view = data[entry.offset : entry.offset + entry.size]
-        cursor = Cursor(view, path=self.source.path, where=where, base=entry.offset)
+        cursor = Cursor(view, path=self.source.name, where=where, base=entry.offset)
         lengths = [varint(cursor) for _ in range(count)]
         cursor.take(4, "bytes of checksum")
-        limits.check("header_bytes", sum(lengths), path=self.source.path, where=where)
+        limits.check("header_bytes", sum(lengths), path=self.source.name, where=where)
         return [bytes(cursor.take(length, "bytes of text")) for length in lengths]
 
 
@@ -245,7 +246,7 @@ def _plain_entry(raw: bytes) -> tuple[dict[int, int], bytes] | None:
     return (numbers, shape) if at == end else None
 
 
-def covers_exactly(places: Sequence[Place], shape: tuple[int, ...], name: str, path: Path) -> None:
+def covers_exactly(places: Sequence[Place], shape: tuple[int, ...], name: str, path: object) -> None:
     """Raises BrokenFile where slices overlap or leave a hole."""
     where = f"tensor {name!r}"
     held = sum(math.prod(length for _, length in place) for place in places)

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from ._tf_graph import Graph, Node, shortest, variable_of
 from ._tf_names import cell_scope
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _SUMS = ("Add", "AddV2", "BiasAdd")
 _SPLITS = ("Split", "SplitV")

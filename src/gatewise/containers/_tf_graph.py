@@ -11,12 +11,15 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Container, Iterator
-from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
 from ._protobuf import BOOL, BYTES_, FIXED32, FIXED64, FLOAT, INT, RAW, TEXT, VARINT, Message, varint
 from ._tf_types import TENSOR
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 VALUE = Message({
     2: ("text", TEXT), 3: ("int", INT), 4: ("float", FLOAT), 5: ("bool", BOOL), 6: ("type", INT), 8: ("tensor", RAW),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile
@@ -20,6 +19,10 @@ from ._keras_config import Layer, Model, inner_of, model_of
 from ._keras_declared import declare, unwrap
 from ._protobuf import TEXT, Message
 from ._tf_objects import CHILD, children_of, paths_through
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 METADATA = "keras_metadata.pb"
 _SAVED = Message({1: ("nodes", [Message({3: ("path", TEXT), 4: ("identifier", TEXT), 5: ("text", TEXT)})])})

@@ -12,10 +12,13 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Iterator
-from typing import Any
 
 from ._tf_cells import ACTIVATIONS
 from ._tf_graph import Body, Graph, Node, variable_of
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _RECURRENT = re.compile(r"(?P<scope>.+)/recurrent_kernel(_\d+)?")
 _THROUGH = frozenset((

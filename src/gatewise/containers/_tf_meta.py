@@ -7,7 +7,6 @@ beside their weights (``_tf_cells``).  Source: tensorflow/core/protobuf/{meta_gr
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor, Limits
 from ..errors import GatewiseError
@@ -15,6 +14,10 @@ from ..record import field, record
 from ..source import Folder
 from ._protobuf import BYTES_, TEXT, Message, fields
 from ._tf_graph import Graph
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _INFO = Message({4: ("tags", [TEXT]), 5: ("version", TEXT)})
 _FIELDS = {1: "info", 2: "graph", 7: "objects"}

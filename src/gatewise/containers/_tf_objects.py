@@ -13,13 +13,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..record import record
 from ..tensors import Declared
 from ._protobuf import INT, TEXT, Message
 from ._tf_bundle import Bundle
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
@@ -61,7 +64,7 @@ def graph_of(bundle: Bundle) -> Graph | None:
     if not strings:
         return None
     source = bundle.source
-    nodes = _GRAPH.read(Cursor(strings[0], path=source.path, where="object graph"), source.limits)["nodes"]
+    nodes = _GRAPH.read(Cursor(strings[0], path=source.name, where="object graph"), source.limits)["nodes"]
     children = children_of(nodes)
     paths = paths_through(children)
     variables = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -19,6 +18,10 @@ from ._leveldb_table import Table
 from ._protobuf import INT, LAZY, TEXT, Message
 from ._tf_bundle import covers_exactly, joined
 from ._tf_types import SHAPE, SLICE, TENSOR, VERSIONS, dtype_name, place_of, shape_of, slice_key, tensor_in
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _META = Message({
     1: ("tensor", [Message({1: ("name", TEXT), 2: ("shape", SHAPE), 3: ("dtype", INT), 4: ("slice", [SLICE])})]),
@@ -50,7 +53,7 @@ def read_v1(source: Source) -> tuple[list[StoredTensor], list[str]]:
         values[key] = value
     if b"" not in values:
         raise table.broken("does not begin with the list of its tensors.")
-    meta = _SLICES.read(Cursor(values[b""], path=source.path, where=_WHERE), source.limits).get("meta")
+    meta = _SLICES.read(Cursor(values[b""], path=source.name, where=_WHERE), source.limits).get("meta")
     if meta is None:
         raise table.broken("does not begin with the list of its tensors.")
     made = [_tensor(entry, values, source) for entry in meta["tensor"]]
@@ -72,11 +75,11 @@ def _tensor(entry: Mapping[str, Any], values: Mapping[bytes, memoryview], source
         value = values.get(slice_key(name.encode(), message))
         if value is None:
             raise BrokenFile(
-                f"its slice at {place} is not in the file.", path=source.path, where=where, next=_FETCH_AGAIN
+                f"its slice at {place} is not in the file.", path=source.name, where=where, next=_FETCH_AGAIN
             )
         sizes = tuple(length for _, length in place)
         pieces.append((place, _piece(name, entry.get("dtype", 0), sizes, value, source)))
-    covers_exactly([place for place, _ in pieces], shape, name, source.path)
+    covers_exactly([place for place, _ in pieces], shape, name, source.name)
     if len(pieces) == 1:
         return pieces[0][1]
     data = functools.partial(joined, pieces, shape, dtype)
@@ -86,14 +89,14 @@ def _tensor(entry: Mapping[str, Any], values: Mapping[bytes, memoryview], source
 def _piece(name: str, number: int, shape: tuple[int, ...], value: memoryview, source: Source) -> StoredTensor:
     """One slice.  Its message has no shape and often no type; the elements lie in the field of their type."""
     where = f"tensor {name!r}"
-    found = _SLICES.read(Cursor(value, path=source.path, where=where), source.limits).get("data")
+    found = _SLICES.read(Cursor(value, path=source.name, where=where), source.limits).get("data")
     saved = _SAVED.read(found, source.limits).get("data") if found else None
     if saved is None:
-        raise BrokenFile("its slice holds no data.", path=source.path, where=where, next=_FETCH_AGAIN)
+        raise BrokenFile("its slice holds no data.", path=source.name, where=where, next=_FETCH_AGAIN)
     message = TENSOR.read(saved, source.limits)
     message["shape"] = {"dim": [{"size": size} for size in shape]}
     message["dtype"] = message.get("dtype") or number
     made, dtype = tensor_in(name, message, source.limits, where), dtype_name(number)
     if made is None or made.dtype != dtype:
-        raise BrokenFile(f"is listed as {dtype} and stored as {made and made.dtype}.", path=source.path, where=where)
+        raise BrokenFile(f"is listed as {dtype} and stored as {made and made.dtype}.", path=source.name, where=where)
     return made

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Limits
 from ..errors import BrokenFile
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._protobuf import BOOL, DOUBLE, FLOAT, INT, RAW, Message
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 # DataType; a reference to one is 100 more.  The quantised ones hold integers.

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 from ..errors import NotRepresentable
 from ..tensors import StoredTensor, Tensors, numpy_dtype
@@ -21,6 +19,11 @@ from ._torch_objects import Found, is_tensor, modules, objects, state_of, tops
 from ._torch_tensor import Dense, Odd, Outside, Storage, describe
 from ._torch_tree import Walk, is_module, join
 from ._zip import ZipWriter
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 MODULE, STATE_DICT, CHECKPOINT = "module", "state-dict", "checkpoint"
 _DEAD = ("_backend",)  # attributes that no torch since 1.3 reads, and whose classes may go

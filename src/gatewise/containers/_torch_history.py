@@ -9,10 +9,13 @@ is the minor version after the last one measured on the other side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from ..record import record
 from ..tensors import WrittenBy
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 # class, attribute, measured last without it, measured first with it, measured last with it, measured first without it
 # ("Module": what every class has).  None: always, or never again, within the measured versions.

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..record import record
 from ._pickled import MISSING, DefaultDict, Global, Persistent, Stub
 from ._torch_tree import class_name, is_module, join
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _TRANSPARENT = ("_modules", "_parameters", "_buffers")  # a path does not name these
 

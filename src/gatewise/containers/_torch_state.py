@@ -10,7 +10,10 @@ under which the newest version computes what the old one did.  Not known: Gaussi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 RECURRENT = ("RNNBase", "LSTM", "GRU", "RNN")
 

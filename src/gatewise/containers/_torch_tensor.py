@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
 
 from ..cursor import Limits
 from ..errors import BrokenFile
@@ -18,6 +17,14 @@ from ..record import field, record
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, contiguous_strides
 from ._pickled import Global, Persistent, Stub
 from ._pickled_numpy import array_of
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    _Args = tuple[Any, ...]
+else:
+    Protocol = object
 
 STORAGE_DTYPES = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
@@ -122,7 +129,6 @@ def _broken(name: str, message: str) -> BrokenFile:
     return BrokenFile(message, where=f"tensor {name}", next="The file is cut or damaged; fetch it again.")
 
 
-_Args = tuple[Any, ...]
 _Found = Dense | Odd | StoredTensor | None
 
 

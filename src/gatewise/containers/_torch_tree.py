@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from ..errors import BrokenFile, LimitExceeded
 from ..record import record
@@ -18,6 +17,10 @@ from ..tensors import Declared, StoredTensor
 from ._pickled import Global, Persistent, Stub
 from ._pickled_numpy import scalar_of
 from ._torch_tensor import Dense, Odd, Outside, describe
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _CONTENTS = ("_parameters", "_buffers", "_modules")
 _HOOKS = ("_forward_pre_hooks",)

@@ -62,12 +62,12 @@ class Archive:
         if self.checksums:
             return self.zip.header(name)
         size = self.zip.members[name].size
-        self.limits.check("header_bytes", size, path=self.source.path, where=f"member {name}")
+        self.limits.check("header_bytes", size, path=self.source.name, where=f"member {name}")
         return self.zip.read(name)
 
     def unpickle(self, record: str, met: Record | None = None) -> object:
         met = met or Record()
-        cursor = Cursor(self.header(record), path=self.source.path, where=f"member {self.records[record]}")
+        cursor = Cursor(self.header(record), path=self.source.name, where=f"member {self.records[record]}")
         root = load(cursor, self.limits, met)
         if record == "constants.pkl":
             self._references = met.persistent

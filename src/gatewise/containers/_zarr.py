@@ -12,7 +12,6 @@ import json
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Limits
 from ..errors import BrokenFile
@@ -21,7 +20,10 @@ from ..tensors import ITEM_BYTES, StoredTensor, Strided, numpy_dtype
 from ._zstd import decompress
 from .numpy_files import DESCR
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 METADATA = (".zarray", "zarr.json")

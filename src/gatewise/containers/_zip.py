@@ -11,12 +11,15 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import IO
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
 from ..record import record
 from ..source import Source
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import IO
 
 _END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
 _STORED, _DEFLATED = 0, 8
@@ -76,17 +79,17 @@ class ZipFile:
         """A member that is read whole as a header: bounded by ``Limits.header_bytes``, checksum verified."""
         if name in self.members:
             self.source.limits.check(
-                "header_bytes", self.members[name].size, path=self.source.path, where=f"member {name}"
+                "header_bytes", self.members[name].size, path=self.source.name, where=f"member {name}"
             )
         return self.read(name, check=True)
 
     def _broken(self, message: str, member: str | None = None) -> BrokenFile:
         where = f"member {member}" if member else "zip directory"
-        return BrokenFile(message, path=self.source.path, where=where, next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where=where, next=_FETCH_AGAIN)
 
     def _inflate(self, member: Member, raw: memoryview) -> memoryview:
         limits, where = self.source.limits, f"member {member.name}"
-        limits.opens(member.packed, member.size, path=self.source.path, where=where)
+        limits.opens(member.packed, member.size, path=self.source.name, where=where)
         machine = zlib.decompressobj(-15)
         try:
             data = machine.decompress(raw, member.size + 1)
@@ -100,8 +103,8 @@ class ZipFile:
 
     def _read(self) -> Iterable[Member]:
         count, start, size = self._end_of_directory()
-        self.source.limits.check("members", count, path=self.source.path, where="zip directory")
-        self.source.limits.check("header_bytes", size, path=self.source.path, where="zip directory")
+        self.source.limits.check("members", count, path=self.source.name, where="zip directory")
+        self.source.limits.check("header_bytes", size, path=self.source.name, where="zip directory")
         if start < 0 or self.base + start + size > self.end:
             raise self._broken("its directory lies outside the file.")
         directory_at = self.base + start
@@ -170,10 +173,10 @@ class ZipFile:
         """The three sizes, with those that are all ones replaced by the zip64 extra field's."""
         if 0xFFFFFFFF not in sizes:
             return sizes
-        fields = Cursor(extra, path=self.source.path, where=f"member {name}, extra fields")
+        fields = Cursor(extra, path=self.source.name, where=f"member {name}, extra fields")
         while fields.left >= 4:
             kind, length = fields.u16(), fields.u16()
-            body = Cursor(fields.take(length), path=self.source.path, where=f"member {name}, zip64 field")
+            body = Cursor(fields.take(length), path=self.source.name, where=f"member {name}, zip64 field")
             if kind == 1:
                 return tuple(body.u64() if size == 0xFFFFFFFF else size for size in sizes)
         raise self._broken("needs zip64 sizes and has none.", name)

@@ -21,15 +21,17 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile, NotRepresentable
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..tensors import Array
 
 MAGIC = b"/* gatewise C header 1"
@@ -50,19 +52,19 @@ def claims(source: Source) -> bool:
 
 def read(source: Source) -> Tensors:
     """Names, shapes and types; the numbers are read when asked for."""
-    source.limits.check("header_bytes", source.size, path=source.path, where="C header")
+    source.limits.check("header_bytes", source.size, path=source.name, where="C header")
     text = bytes(source.data)
     declared = [_declared(found[1], source) for found in _LAYER.finditer(text)]
     prefixes = {f"{settings.pop('prefix')}_": entry for entry, settings in declared}
     tensors = []
     for number, found in enumerate(_ARRAY.finditer(text), 1):
-        source.limits.check("tensors", number, path=source.path, where="C header")
+        source.limits.check("tensors", number, path=source.name, where="C header")
         tensors.append(_tensor(found, text, prefixes, source))
     if len({tensor.name for tensor in tensors}) != len(tensors):
-        raise BrokenFile("two arrays have the same name.", path=source.path, where="C header", next=_FETCH_AGAIN)
+        raise BrokenFile("two arrays have the same name.", path=source.name, where="C header", next=_FETCH_AGAIN)
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="c-header",
         bytes=source.size,
         naming=NAMING,
@@ -79,7 +81,7 @@ def _declared(raw: bytes, source: Source) -> tuple[Declared, dict[str, Any]]:
     except (ValueError, KeyError, TypeError, RecursionError):
         said, path, kind, prefix, settings, after = {}, None, None, None, None, ()
     if not all(isinstance(value, str) for value in (path, kind, prefix, *after)) or not isinstance(settings, dict):
-        raise BrokenFile(f"{raw[:60]!r} does not tell a layer.", path=source.path, where="C header", next=_FETCH_AGAIN)
+        raise BrokenFile(f"{raw[:60]!r} does not tell a layer.", path=source.name, where="C header", next=_FETCH_AGAIN)
     return Declared(path, kind, settings, path, after), {"prefix": prefix}
 
 
@@ -89,9 +91,9 @@ def _tensor(found: re.Match[bytes], text: bytes, prefixes: Mapping[str, Declared
     begin, end = found.end(), text.find(b"\n};", found.end())
     where = f"array {name}"
     if end < 0:
-        raise BrokenFile("has no end.", path=source.path, where=where, next=_FETCH_AGAIN)
+        raise BrokenFile("has no end.", path=source.name, where=where, next=_FETCH_AGAIN)
     if math.prod(shape) * 2 > end - begin:
-        raise BrokenFile(f"has no room for {list(shape)} numbers.", path=source.path, where=where, next=_FETCH_AGAIN)
+        raise BrokenFile(f"has no room for {list(shape)} numbers.", path=source.name, where=where, next=_FETCH_AGAIN)
     dtype = _TYPES[found[1]]
 
     def opened() -> Array:
@@ -101,11 +103,11 @@ def _tensor(found: re.Match[bytes], text: bytes, prefixes: Mapping[str, Declared
             numbers = [float(number) for number in _NUMBER.findall(text[begin:end].replace(b"f", b""))]
         except ValueError as error:
             raise BrokenFile(
-                f"what stands there is not a number: {error}.", path=source.path, where=where, next=_FETCH_AGAIN
+                f"what stands there is not a number: {error}.", path=source.name, where=where, next=_FETCH_AGAIN
             ) from None
         if len(numbers) != math.prod(shape):
             raise BrokenFile(
-                f"has {len(numbers)} numbers, its shape {list(shape)} wants {math.prod(shape)}.", path=source.path,
+                f"has {len(numbers)} numbers, its shape {list(shape)} wants {math.prod(shape)}.", path=source.name,
                 where=where, next=_FETCH_AGAIN,
             )  # fmt: skip
         made: Array = np.array(numbers, np.float64).astype(dtype).reshape(shape)

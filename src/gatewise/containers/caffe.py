@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 from ._protobuf import INT, RAW, TEXT, Message
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _BLOB = Message({
     1: ("num", INT), 2: ("channels", INT), 3: ("height", INT), 4: ("width", INT), 5: ("floats", [RAW]),
@@ -61,7 +64,7 @@ def read(source: Source) -> Tensors:
             )
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="caffe",
         bytes=source.size,
         declared=declared,
@@ -73,12 +76,12 @@ def _blobs(layer: str, blobs: list[Mapping[str, Any]], source: Source) -> Iterat
     for number, blob in enumerate(blobs):
         name = f"{layer}/{number}"
         shape = tuple(blob["shape"]["dims"]) if "shape" in blob else _old_shape(blob)
-        source.limits.check("rank", len(shape), path=source.path, where=f"blob {name}")
+        source.limits.check("rank", len(shape), path=source.name, where=f"blob {name}")
         dtype, pieces = ("float64", blob["doubles"]) if blob["doubles"] else ("float32", blob["floats"])
         data = pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
         if min(shape, default=0) < 0 or len(data) != math.prod(shape) * ITEM_BYTES[dtype]:
             raise BrokenFile(
-                f"{name} {list(shape)} of {dtype} has {len(data):,} bytes.", path=source.path, next=_FETCH_AGAIN
+                f"{name} {list(shape)} of {dtype} has {len(data):,} bytes.", path=source.name, next=_FETCH_AGAIN
             )
         yield StoredTensor(name, dtype, shape, Strided(data, storage=name), f"blob {name}")
 

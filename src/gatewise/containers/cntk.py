@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -22,7 +21,10 @@ from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, Writ
 from . import Container
 from ._protobuf import BOOL, DOUBLE, FLOAT, INT, RAW, TEXT, UINT, Message, fields
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 _KEYS = (b"version", b"type", b"root", b"inputs", b"primitive_functions", b"uid", b"name", b"functions_states")
@@ -61,7 +63,7 @@ def read(source: Source) -> Tensors:
     declared = graph.declared()
     return Tensors(
         graph.in_order(declared),
-        path=source.path,
+        path=source.name,
         container="cntk",
         bytes=source.size,
         declared=declared,
@@ -127,14 +129,14 @@ class _Graph:
     def _tensor(self, name: str, view: Mapping[str, Any]) -> StoredTensor | None:
         dtype, kept = _TYPES.get(view.get("type", 0), ("", ""))
         shape = tuple(reversed(view["shape"]["dims"])) if "shape" in view else ()
-        self.source.limits.check("rank", len(shape), path=self.source.path, where=name)
+        self.source.limits.check("rank", len(shape), path=self.source.name, where=name)
         if not dtype or view.get("storage") or kept not in view:
             self.notes.append(f"{name} has no dense values of a known type in the file; it is left out.")
             return None
         data = _values(view[kept], self.source)
         if len(data) != math.prod(shape) * ITEM_BYTES[dtype]:
             raise BrokenFile(
-                f"{name} {list(shape)} of {dtype} has {len(data):,} bytes.", path=self.source.path, next=_FETCH_AGAIN
+                f"{name} {list(shape)} of {dtype} has {len(data):,} bytes.", path=self.source.name, next=_FETCH_AGAIN
             )
         return StoredTensor(name, dtype, shape, Strided(data, storage=name), f"variable {name}")
 
@@ -281,7 +283,7 @@ class _Graph:
 
 def _values(message: memoryview, source: Source) -> memoryview:
     """The packed numbers of a FloatValues, DoubleValues or BytesValue."""
-    pieces = [value for number, wire, value in fields(Cursor(message, path=source.path, where="CNTK array"))
+    pieces = [value for number, wire, value in fields(Cursor(message, path=source.name, where="CNTK array"))
               if number == 1 and wire == 2]  # fmt: skip
     return pieces[0] if len(pieces) == 1 else memoryview(b"".join(pieces))
 

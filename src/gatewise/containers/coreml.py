@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, GatewiseError
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _NEWEST = 100  # today's specification is 9
 _CLIP = 50.0  # what a cellClipThreshold of 0, which is not written, stands for
@@ -59,10 +62,10 @@ def read(source: Source) -> Tensors:
     found = MODEL.read(source.cursor(where="Core ML model"), source.limits)
     reader = _Reader(source)
     reader.model(found, "")
-    source.limits.check("tensors", len(reader.tensors), path=source.path, where="Core ML model")
+    source.limits.check("tensors", len(reader.tensors), path=source.name, where="Core ML model")
     return Tensors(
         reader.tensors.values(),
-        path=source.path,
+        path=source.name,
         container="coreml",
         bytes=source.size,
         declared=reader.declared,
@@ -94,7 +97,7 @@ class _Reader:
         from ._coreml_proto import MODEL, PIPELINE, WRAPPED
 
         limits = self.source.limits
-        limits.check("nesting", depth, path=self.source.path, where="Core ML model")
+        limits.check("nesting", depth, path=self.source.name, where="Core ML model")
         if "network" in model:
             self.network(model["network"], path, depth)
         if "program" in model:
@@ -119,7 +122,7 @@ class _Reader:
     def network(self, network: Mapping[str, Any], path: str, depth: int) -> None:
         from ._coreml_proto import INNER, LAYERS
 
-        self.source.limits.check("nesting", depth, path=self.source.path, where="Core ML network")
+        self.source.limits.check("nesting", depth, path=self.source.name, where="Core ML network")
         gives: dict[str, str] = {}
         for layer in network["layers"]:
             name = self._own_name(layer.get("name", ""), path)
@@ -196,7 +199,7 @@ class _Reader:
         return StoredTensor(name, "uint8", (len(packed),), Strided(packed, storage=name), "Core ML weights"), True
 
     def _broken(self, message: str, name: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where=f"layer {name!r}", next=_FETCH_AGAIN)
+        return BrokenFile(message, path=self.source.name, where=f"layer {name!r}", next=_FETCH_AGAIN)
 
 
 _PLAIN_KINDS = {"SimpleRecurrent": "RNN", "GRU": "GRU", "UniDirectionalLSTM": "LSTM", "BiDirectionalLSTM": "LSTM"}

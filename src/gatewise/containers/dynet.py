@@ -14,8 +14,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -24,7 +22,10 @@ from ..source import Source
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..tensors import Array
 
 # A builder's collection, and how many parameters each of its layers has (dynet/{lstm,gru,rnn}.cc, the constructors).
@@ -64,10 +65,10 @@ def read(source: Source) -> Tensors:
             notes.append(f"{place.name} is there twice; the first one is read.")
             continue
         places[place.name] = place
-        source.limits.check("tensors", len(places), path=source.path, where=f"parameter {place.name}")
+        source.limits.check("tensors", len(places), path=source.name, where=f"parameter {place.name}")
     return Tensors(
         [_tensor(place, source) for place in places.values()],
-        path=source.path,
+        path=source.name,
         container="dynet",
         bytes=source.size,
         declared=_declared(places),
@@ -86,7 +87,7 @@ def _places(source: Source) -> Iterator[_Place]:
         name = found["name"].decode("utf-8", "replace")
         shape = tuple(int(size) for size in found["dims"].split(b",") if size)
         shape += (int(found["batch"]),) if found["batch"] else ()
-        source.limits.check("rank", len(shape), path=source.path, where=f"parameter {name}")
+        source.limits.check("rank", len(shape), path=source.name, where=f"parameter {name}")
         count = math.prod(shape)
         if count * _ITEM_BYTES > cursor.left + 1:
             raise cursor.fail(f"{name} announces {count:,} numbers, {cursor.left:,} bytes are left.", next=_FETCH_AGAIN)
@@ -132,7 +133,7 @@ def _tensor(place: _Place, source: Source) -> StoredTensor:
             raise BrokenFile(
                 f"{place.name} {list(place.shape)} wants {math.prod(place.shape):,} numbers; its line holds {len(words):,}"
                 f"{'' if numbers is not None else ', and not all are numbers'}.",
-                path=source.path, where=f"byte {place.at}", next=_FETCH_AGAIN,
+                path=source.name, where=f"byte {place.at}", next=_FETCH_AGAIN,
             )  # fmt: skip
         array: Array = numbers.reshape(place.shape, order="F")
         array.flags.writeable = False

@@ -9,8 +9,6 @@ wrote such files too.  The path to an array is its name, with ``/`` between the 
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, NotRepresentable
@@ -30,7 +28,11 @@ from ._msgpack import (
 )
 from ._plain_tree import walk
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO, Any
+
     from ..tensors import Array
 
 _ARRAY, _COMPLEX, _SCALAR = 1, 2, 3
@@ -53,8 +55,8 @@ def read(source: Source) -> Tensors:
     root = Reader(cursor, source.limits).value()
     notes = [f"{cursor.left:,} bytes behind the tree are not read."] if cursor.left else []
     return Tensors(
-        walk(root, _Leaves(source, notes).leaf, source.limits, source.path),
-        path=source.path,
+        walk(root, _Leaves(source, notes).leaf, source.limits, source.name),
+        path=source.name,
         container="flax-msgpack",
         bytes=source.size,
         written_by=[WrittenBy("flax", "", "arrays as MessagePack extension 1, as flax.serialization writes them")],
@@ -78,7 +80,7 @@ class _Leaves:
 
     def _array(self, value: Extension, name: str) -> StoredTensor | None:
         where = f"array {name!r}"
-        cursor = Cursor(value.data, path=self._source.path, where=where, base=value.at)
+        cursor = Cursor(value.data, path=self._source.name, where=where, base=value.at)
         found = Reader(cursor, self._source.limits).value()
         if not isinstance(found, list) or len(found) != 3 or cursor.left:
             raise _broken("is not [shape, dtype, elements].", where)
@@ -86,7 +88,7 @@ class _Leaves:
         dtype = bytes(dtype).decode("latin-1") if isinstance(dtype, memoryview) else dtype
         if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
             raise _broken(f"has the shape {shape!r}.", where)
-        self._source.limits.check("rank", len(shape), path=self._source.path, where=where)
+        self._source.limits.check("rank", len(shape), path=self._source.name, where=where)
         if dtype not in ITEM_BYTES:
             self._notes.append(f"{where} has dtype {str(dtype)[:40]}, which is not a plain number. It is left out.")
             return None

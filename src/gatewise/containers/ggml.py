@@ -10,13 +10,16 @@ the numbers before an old file's tensors mean.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..cursor import Cursor
 from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _GGUF = b"GGUF"
 _OLD = b"lmgg"
@@ -41,7 +44,7 @@ def read_gguf(source: Source) -> Tensors:
         raise cursor.fail(f"is version {version} of GGUF; versions 1 to 3 are known.")
     reader = _Gguf(cursor, source, wide=version > 1)
     count, pairs = reader.count(), reader.count()
-    source.limits.check("tensors", count, path=source.path, where="GGUF header")
+    source.limits.check("tensors", count, path=source.name, where="GGUF header")
     metadata = {reader.text(): reader.value() for _ in reader.times(pairs)}
     heads = [reader.head() for _ in reader.times(count)]
     step = metadata.get("general.alignment", _ALIGNMENT)
@@ -52,7 +55,7 @@ def read_gguf(source: Source) -> Tensors:
     tensors = [made for head in heads if (made := _placed(head, start, source, notes)) is not None]
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="gguf",
         bytes=source.size,
         written_by=[WrittenBy("ggml", "", f"GGUF version {version}")],
@@ -83,7 +86,7 @@ class _Gguf:
             raise self.cursor.fail(
                 f"{count:,} entries are announced, {self.cursor.left:,} bytes are left.", next=_FETCH_AGAIN
             )
-        self.source.limits.check("objects", count, path=self.source.path, where="GGUF header")
+        self.source.limits.check("objects", count, path=self.source.name, where="GGUF header")
         return range(count)
 
     def text(self) -> str:
@@ -111,7 +114,7 @@ class _Gguf:
 
     def head(self) -> _Head:
         name, axes = self.text(), self.cursor.u32()
-        self.source.limits.check("rank", axes, path=self.source.path, where=f"tensor {name}")
+        self.source.limits.check("rank", axes, path=self.source.name, where=f"tensor {name}")
         sizes = tuple(self.count() for _ in range(axes))
         return _Head(name, self.cursor.u32(), sizes[::-1], self.cursor.u64())
 
@@ -170,7 +173,7 @@ def read_old(source: Source) -> Tensors:
     """The tensors as they follow each other."""
     return Tensors(
         _rows(source) or (),
-        path=source.path,
+        path=source.name,
         container="ggml",
         bytes=source.size,
         written_by=[WrittenBy("ggml", "", "ggml tensors in a row, as before GGUF")],

@@ -8,13 +8,13 @@ means.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import StoredTensor, Tensors
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from ._hdf5 import Bytes, Dataset, Group
 
@@ -31,7 +31,7 @@ def read(source: Source) -> Tensors:
     notes: list[str] = []
     return Tensors(
         tensors_of(Bytes(source, source.data), notes),
-        path=source.path,
+        path=source.name,
         container="hdf5",
         bytes=source.size,
         notes=notes,
@@ -48,7 +48,7 @@ def tensors_of(file: Bytes, notes: list[str]) -> list[StoredTensor]:
                 notes.append(f"dataset {dataset.path} is no array of numbers and is left out.")
             else:
                 found.append(tensor)
-    file.source.limits.check("tensors", len(found), path=file.source.path, where="HDF5")
+    file.source.limits.check("tensors", len(found), path=file.source.name, where="HDF5")
     return found
 
 
@@ -61,7 +61,7 @@ def _walk(root: Group, notes: list[str]) -> Iterator[Dataset]:
     while todo:
         here = todo.pop()
         seen += 1
-        root.file.source.limits.check("members", seen, path=root.file.source.path, where="HDF5")
+        root.file.source.limits.check("members", seen, path=root.file.source.name, where="HDF5")
         if isinstance(here, Dataset):
             yield here
             continue

@@ -8,13 +8,15 @@ Not known here: assets, and weights in a member other than model.weights.h5.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container, later
 from ._zip import ZipFile, looks_like_zip, zip_of
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 
@@ -37,7 +39,7 @@ def read(source: Source) -> Tensors:
         others = ", ".join(name for name in archive if name.startswith("model.weights")) or "none"
         raise BrokenFile(
             f"has no member {WEIGHTS} (weights found: {others}).",
-            path=source.path,
+            path=source.name,
             next="Save the model with the default weights format.",
         )
     config, about = _json(archive, CONFIG), _json(archive, METADATA) if METADATA in archive else {}
@@ -49,7 +51,7 @@ def read(source: Source) -> Tensors:
     declared = declared_of(config, names, version, source, notes) or named_groups(groups)
     return Tensors(
         in_model_order(tensors, declared),
-        path=source.path,
+        path=source.name,
         container="keras-zip",
         bytes=source.size,
         naming="keras-vars",

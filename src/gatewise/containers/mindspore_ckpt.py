@@ -10,8 +10,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, NotRepresentable
@@ -20,7 +18,11 @@ from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 from ._protobuf import INT, LAZY, RAW, TEXT, Message, fields, varint
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..tensors import Array
 
 _TENSOR = Message({1: ("dims", [INT]), 2: ("type", TEXT), 3: ("content", RAW)})
@@ -38,7 +40,7 @@ _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 def claims(source: Source) -> bool:
     """A first entry that has a name, then a tensor (dims, type), or a map."""
-    head = Cursor(source.data[: 1 << 16], path=source.path)
+    head = Cursor(source.data[: 1 << 16], path=source.name)
     try:
         if head.u8() != 0x0A:
             return False
@@ -75,13 +77,13 @@ def read(source: Source) -> Tensors:
     for name, slices in itertools.groupby(entries, key=lambda entry: entry["tag"]):
         found = _parameter(name, list(slices), source, notes)
         tensors += [found] if found else []
-        source.limits.check("tensors", len(tensors), path=source.path, where="MindSpore checkpoint")
+        source.limits.check("tensors", len(tensors), path=source.name, where="MindSpore checkpoint")
     names = [tensor.name for tensor in tensors]
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise BrokenFile(f"two parameters are called {twice!r}.", path=source.path, next=_FETCH_AGAIN)
+        raise BrokenFile(f"two parameters are called {twice!r}.", path=source.name, next=_FETCH_AGAIN)
     return Tensors(
-        tensors, path=source.path, container="mindspore-ckpt", bytes=source.size, notes=notes,
+        tensors, path=source.name, container="mindspore-ckpt", bytes=source.size, notes=notes,
         written_by=[WrittenBy("mindspore", "", "entries of checkpoint.proto")],
     )  # fmt: skip
 
@@ -90,7 +92,7 @@ def _entries(cursor: Cursor, source: Source) -> Iterator[dict[str, Any]]:
     for number, wire, value in fields(cursor):
         if number != 1 or wire != 2:
             raise cursor.fail(f"has a field {number} where only parameters belong.", next=_FETCH_AGAIN)
-        inner = Cursor(value, path=source.path, where=cursor.where, base=cursor.base + cursor.at - len(value))
+        inner = Cursor(value, path=source.name, where=cursor.where, base=cursor.base + cursor.at - len(value))
         entry = _VALUE.read(inner, source.limits)
         if "tag" not in entry or ("tensor" not in entry and "map" not in entry):
             raise inner.fail("a parameter has no name or no value.", next=_FETCH_AGAIN)
@@ -105,12 +107,12 @@ def _parameter(name: str, slices: Sequence[dict[str, Any]], source: Source, note
         return None
     shape, dtype = tuple(parts[-1]["dims"]), _DTYPES[kind]
     shape = () if shape == (0,) else shape  # a scalar's
-    source.limits.check("rank", len(shape), path=source.path, where=name)
+    source.limits.check("rank", len(shape), path=source.name, where=name)
     contents = [part.get("content", memoryview(b"")) for part in parts]
     needed, found = math.prod(shape) * ITEM_BYTES[dtype], sum(map(len, contents))
     if any(size < 0 for size in shape) or needed != found:
         raise BrokenFile(
-            f"{name!r} has {found:,} bytes; {kind} of shape {list(shape)} is {needed:,}.", path=source.path,
+            f"{name!r} has {found:,} bytes; {kind} of shape {list(shape)} is {needed:,}.", path=source.name,
             where="MindSpore checkpoint", next=_FETCH_AGAIN,
         )  # fmt: skip
     if len(contents) == 1:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..cursor import Cursor
 from ..errors import NotRepresentable
@@ -20,6 +19,10 @@ from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container, later
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE_MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA  # V1: sizes of 64 bits; V2: storage types; V3: numpy's shapes
@@ -54,7 +57,7 @@ def read(source: Source) -> Tensors:
     """Every array is a view of the mapped file; only their headers are read."""
     cursor = source.cursor(where="MXNet arrays")
     _, _, count = cursor.unpack(_HEAD.format, "bytes of header")
-    source.limits.check("tensors", count, path=source.path, where="MXNet arrays")
+    source.limits.check("tensors", count, path=source.name, where="MXNet arrays")
     arrays = [_array(cursor, source) for _ in range(count)]
     names = _names(cursor, count)
     notes = [f"{name} {found.why} It is left out." for name, found in zip(names, arrays, strict=True) if found.why]
@@ -65,7 +68,7 @@ def read(source: Source) -> Tensors:
             StoredTensor(name, found.dtype, found.shape, Strided(found.body, storage=str(found.at)), f"byte {found.at}")
             for name, found in zip(names, arrays, strict=True) if not found.why
         ],
-        path=source.path,
+        path=source.name,
         container="mxnet-params",
         bytes=source.size,
         declared=declared,
@@ -103,7 +106,7 @@ def _array(cursor: Cursor, source: Source) -> _Array:
 def _shape(cursor: Cursor, source: Source, axes: int, width: int) -> tuple[int, ...]:
     if axes < 0:
         raise cursor.fail(f"an array has {axes} axes.", next=_FETCH_AGAIN)
-    source.limits.check("rank", axes, path=source.path, where=cursor.where)
+    source.limits.check("rank", axes, path=source.name, where=cursor.where)
     sizes = cursor.unpack(f"<{axes}{'q' if width == 8 else 'I'}", "bytes of shape")
     if any(size < 0 for size in sizes):
         raise cursor.fail(f"an array has the shape {list(sizes)}.", next=_FETCH_AGAIN)

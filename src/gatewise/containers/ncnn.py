@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -21,7 +19,11 @@ from ..source import Source
 from ..tensors import Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..tensors import Array
 
 MAGIC = b"7767517"
@@ -55,7 +57,7 @@ def read(source: Source) -> Tensors:
     blobs = list(_blobs(layers, binary))
     return Tensors(
         [tensor for _, _, tensor in blobs],
-        path=source.path,
+        path=source.name,
         container="ncnn",
         bytes=source.size + binary.size,
         declared=list(_declared(layers, blobs)),
@@ -68,7 +70,7 @@ def _binary(source: Source) -> Source:
     if name not in source.folder:
         raise BrokenFile(
             f"its weights {name} are not beside it.",
-            path=source.path,
+            path=source.name,
             next="Put the .bin beside the .param, named alike.",
         )
     return source.folder.open(name)
@@ -78,14 +80,14 @@ def _binary(source: Source) -> Source:
 
 
 def _layers(source: Source) -> Iterator[Layer]:
-    source.limits.check("header_bytes", source.size, path=source.path, where=".param")
+    source.limits.check("header_bytes", source.size, path=source.name, where=".param")
     lines = [line for line in bytes(source.data).decode("utf-8", "replace").splitlines()[1:] if line.strip()]
     counts = lines[0].split() if lines else []
     if len(counts) != 2 or not all(count.isdigit() for count in counts):
-        raise _broken("its second line is not the number of layers and blobs.", source.path)
-    source.limits.check("members", int(counts[0]), path=source.path, where=".param")
+        raise _broken("its second line is not the number of layers and blobs.", source.name)
+    source.limits.check("members", int(counts[0]), path=source.name, where=".param")
     if len(lines) - 1 != int(counts[0]):
-        raise _broken(f"announces {int(counts[0]):,} layers and lists {len(lines) - 1:,}.", source.path)
+        raise _broken(f"announces {int(counts[0]):,} layers and lists {len(lines) - 1:,}.", source.name)
     taken: dict[str, int] = {}
     for number, line in enumerate(lines[1:], 1):
         yield _layer(line.split(), f"layer {number}", source, taken)
@@ -94,16 +96,16 @@ def _layers(source: Source) -> Iterator[Layer]:
 def _layer(words: list[str], where: str, source: Source, taken: dict[str, int]) -> Layer:
     if len(words) < 4 or not (words[2].isdigit() and words[3].isdigit()):
         raise _broken(
-            f"{' '.join(words)[:60]!r} is no layer: kind, name, how many inputs and outputs.", source.path, where
+            f"{' '.join(words)[:60]!r} is no layer: kind, name, how many inputs and outputs.", source.name, where
         )
     if "." in words[0]:
         raise BrokenFile(
-            f"has a layer of the kind {words[0]}, which is PNNX's.", path=source.path, where=where,
+            f"has a layer of the kind {words[0]}, which is PNNX's.", path=source.name, where=where,
             next="Name the .ncnn.param that pnnx wrote beside it.",
         )  # fmt: skip
     inputs, outputs = int(words[2]), int(words[3])
     if inputs + outputs > len(words) - 4:
-        raise _broken(f"{words[1]!r} names fewer than its {inputs + outputs} blobs.", source.path, where)
+        raise _broken(f"{words[1]!r} names fewer than its {inputs + outputs} blobs.", source.name, where)
     count = taken[words[1]] = taken.get(words[1], 0) + 1
     ends = 4 + inputs + outputs
     return Layer(
@@ -116,7 +118,7 @@ def _parameter(word: str, where: str, source: Source) -> tuple[int, Any]:
     """``0=16`` and ``1=0.5``; ``-23300=2,1,3`` is a list, and its key 0."""
     key, _, value = word.partition("=")
     if not key.lstrip("-").isdigit() or not value:
-        raise _broken(f"{word[:60]!r} is no parameter.", source.path, where)
+        raise _broken(f"{word[:60]!r} is no parameter.", source.name, where)
     number = int(key)
     if number <= -23300:
         return -number - 23300, [_value(each) for each in value.split(",")[1:]]

@@ -9,7 +9,6 @@ layer (``weight_l1``, ``bias_l0``), which are views.  Not known here: parameters
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from ..errors import BrokenFile, GatewiseError
 from ..record import replace
@@ -18,6 +17,7 @@ from ..tensors import StoredTensor, Strided, Tensors, WrittenBy, contiguous_stri
 from . import Container
 from ._zip import looks_like_zip, zip_of
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from ..tensors import Array
     from ._hdf5 import Bytes, Group
@@ -98,7 +98,7 @@ def _tensors(file: Bytes, container: str) -> Tensors:
             bias = by_name.get(prefix + _BIAS)
             stored += _layers(bias, prefix + "bias_l{}", 0) if bias else ()
     return Tensors(
-        {tensor.name: tensor for tensor in reversed(stored)}.values(), path=file.source.path, container=container,
+        {tensor.name: tensor for tensor in reversed(stored)}.values(), path=file.source.name, container=container,
         bytes=file.source.size, notes=notes,
         written_by=[WrittenBy("nnabla", "", "the attributes index and need_grad of its datasets")],
     )  # fmt: skip

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import GatewiseError, NotRepresentable
@@ -21,6 +19,11 @@ from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 from .numpy_files import CODES, MAGIC, NAMELESS, Header, header_of, npy_chunks, npy_header
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 _LONGEST_LINE = 1 << 20
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
@@ -59,7 +62,7 @@ def read(source: Source) -> Tensors:
     metadata, notes = _hyperparameters(bytes(source.data[: max(start - 1, 0)]))
     return Tensors(
         _arrays(source, start),
-        path=source.path,
+        path=source.name,
         container="npy-stream",
         bytes=source.size,
         naming="#eqx",
@@ -84,7 +87,7 @@ def _arrays(source: Source, start: int) -> Iterator[StoredTensor]:
     whole = source.cursor(where="stream of .npy arrays")
     whole.at, count = start, 0
     while whole.left:
-        source.limits.check("tensors", count + 1, path=source.path, where=whole.where)
+        source.limits.check("tensors", count + 1, path=source.name, where=whole.where)
         cursor = source.cursor(whole.at, where=f"array {count}")
         header = header_of(cursor, source)
         dtype = _dtype(header, cursor)

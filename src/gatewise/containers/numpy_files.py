@@ -12,8 +12,6 @@ import math
 import re
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded, NotRepresentable
@@ -24,7 +22,10 @@ from . import Container
 from ._plain_tree import with_paths
 from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..tensors import Array
 
 DESCR = {
@@ -90,11 +91,11 @@ def header_of(cursor: Cursor, source: Source) -> Header:
         raise cursor.fail(f"is version {major} of the .npy format; versions 1 to 3 are known.")
     length = cursor.u16() if major == 1 else cursor.u32()
     if length > HEADER_BYTES:
-        raise LimitExceeded(f"announces a header of {length:,} bytes.", path=source.path, where=cursor.where)
+        raise LimitExceeded(f"announces a header of {length:,} bytes.", path=source.name, where=cursor.where)
     text = bytes(cursor.take(length, "bytes of header")).decode("utf-8" if major == 3 else "latin-1", "replace").strip()
     found = _items(text, cursor)
     shape = tuple(int(size.rstrip("L")) for size in re.findall(r"\d+L?", found["shape"]))
-    source.limits.check("rank", len(shape), path=source.path, where=cursor.where)
+    source.limits.check("rank", len(shape), path=source.name, where=cursor.where)
     return Header(found["descr"].strip("'"), found["fortran"] == "True", shape, cursor.at)
 
 
@@ -134,13 +135,13 @@ def read_npy(source: Source) -> Tensors:
     cursor = source.cursor(where=".npy header")
     header = header_of(cursor, source)
     if header.dtype is None:
-        raise BrokenFile(header.unreadable, path=source.path, next="Save the numbers themselves, without objects.")
+        raise BrokenFile(header.unreadable, path=source.name, next="Save the numbers themselves, without objects.")
     body = cursor.take(_bytes_needed(header), "bytes of elements")
     data = Strided(body, strides=header.strides, big_endian=header.descr[0] == ">", storage="0")
     notes = [f"{cursor.left:,} bytes follow the array and are not read."] if cursor.left else []
     return Tensors(
         [_stored(source.path.stem, header, data, f"byte {header.end}")],
-        path=source.path,
+        path=source.name,
         container="npy",
         bytes=source.size,
         written_by=[WrittenBy("numpy", "", ".npy header")],
@@ -165,7 +166,7 @@ def read_npz(source: Source) -> Tensors:
     A member that is no array of numbers is left out with a note: the others are no worse for it.
     """
     archive, notes = zip_of(source), []
-    source.limits.check("tensors", len(archive.members), path=source.path, where="zip directory")
+    source.limits.check("tensors", len(archive.members), path=source.name, where="zip directory")
     tensors = []
     for member in archive.members.values():
         header = header_of(_head(archive, member), source)
@@ -175,7 +176,7 @@ def read_npz(source: Source) -> Tensors:
             tensors.append(_member_tensor(archive, member, header))
     return Tensors(
         with_paths(tensors),
-        path=source.path,
+        path=source.name,
         container="npz",
         bytes=source.size,
         naming="#arr" if _unnamed([tensor.name for tensor in tensors]) else "",
@@ -191,7 +192,7 @@ def _unnamed(names: list[str]) -> bool:
 
 def _head(archive: ZipFile, member: Member) -> Cursor:
     """A cursor over the member's beginning, long enough for any header."""
-    where, path = f"member {member.name}", archive.source.path
+    where, path = f"member {member.name}", archive.source.name
     raw = archive.source.data[member.start : member.start + member.packed]
     if not member.deflated:
         return Cursor(raw, path=path, where=where, base=member.start)
@@ -207,7 +208,7 @@ def _member_tensor(archive: ZipFile, member: Member, header: Header) -> StoredTe
     if member.size != header.end + needed:
         raise BrokenFile(
             f"its header announces {needed:,} bytes of elements, the member has {member.size - header.end:,}.",
-            path=archive.source.path,
+            path=archive.source.name,
             where=f"member {member.name}",
             next=_FETCH_AGAIN,
         )

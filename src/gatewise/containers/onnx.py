@@ -10,8 +10,6 @@ Not known here: the meaning of the numbers; tensors of strings or of less than a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import GatewiseError
@@ -22,6 +20,11 @@ from ._onnx_declared import Recurrent, recurrent
 from ._onnx_graph import Model, Names, Scope
 from ._onnx_proto import MODEL
 from ._protobuf import BYTES_, VARINT, fields
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 _TOP = {1: VARINT, 2: BYTES_, 3: BYTES_, 4: BYTES_, 5: VARINT, 6: BYTES_, 7: BYTES_, 8: BYTES_, 14: BYTES_, 20: BYTES_,
         25: BYTES_, 26: BYTES_}  # fmt: skip
@@ -81,7 +84,7 @@ def read(source: Source) -> Tensors:
     found = MODEL.read(cursor, source.limits)
     if "graph" not in found:
         raise cursor.fail("has no graph.", next="The file is cut or damaged; fetch it again.")
-    found["graph"] = Cursor(found["graph"].data, path=source.path, where="ONNX graph", base=found["graph"].base)
+    found["graph"] = Cursor(found["graph"].data, path=source.name, where="ONNX graph", base=found["graph"].base)
     model = Model(source, found, recurrent)
     listing = Listing()
     for scope, tensor in _in_order(model):
@@ -90,7 +93,7 @@ def read(source: Source) -> Tensors:
     declared = list(said.declared())
     return Tensors(
         listing.tensors(),
-        path=source.path,
+        path=source.name,
         container="onnx",
         bytes=source.size,
         declared=declared,

@@ -10,15 +10,17 @@ RNNCell-1; files of OpenVINO 2026.4.1.  Not known here: what is between layers b
 from __future__ import annotations
 
 import functools
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container, later
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ._openvino_graph import Layer, Model, Net, Weights
 
 # Inputs by position.  States and lengths are the run's.
@@ -57,10 +59,10 @@ def read(source: Source) -> Tensors:
     binary = _binary(source, model)
     weights = Weights(model, binary)
     declared = [_declared(layer, weights, notes) for layer in layers_of(model, INPUTS)]
-    source.limits.check("tensors", len(weights.tensors), path=source.path, where="layers")
+    source.limits.check("tensors", len(weights.tensors), path=source.name, where="layers")
     return Tensors(
         weights.tensors.values(),
-        path=source.path,
+        path=source.name,
         container="openvino",
         bytes=source.size + binary.size,
         declared=declared,
@@ -78,7 +80,7 @@ def _binary(source: Source, model: Model) -> Source:
     if any(layer.kind == "Const" for net in model.nets for layer in net.layers.values()):
         raise BrokenFile(
             f"its weights {name} are not beside it.",
-            path=source.path,
+            path=source.name,
             next="Put the .bin beside the .xml, named alike.",
         )
     return Source.of(memoryview(b""), source.path.with_suffix(".bin"), source.folder, source.limits)

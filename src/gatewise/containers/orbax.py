@@ -41,7 +41,7 @@ def read(source: Source) -> Tensors:
     ]
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="orbax",
         bytes=sum(tensor.nbytes for tensor in tensors),
         written_by=[WrittenBy("orbax", "", "a folder of arrays with _METADATA, or in an OCDBT store")],

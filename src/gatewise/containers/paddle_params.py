@@ -12,8 +12,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile, NotRepresentable
 from ..record import replace
@@ -21,7 +19,11 @@ from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..tensors import Array
 
 NAMES, SLICES = "StructuredToParameterName@@", "UnpackBigParamInfor@@"
@@ -59,7 +61,7 @@ def read(source: Source) -> Tensors:
     tensors, notes = _once_each(walk.tensors)
     notes += [f"{name} is no array of numbers and is left out." for name in walk.left_out]
     return Tensors(
-        tensors, path=source.path, container="paddle-params", bytes=source.size, notes=notes,
+        tensors, path=source.name, container="paddle-params", bytes=source.size, notes=notes,
         written_by=[WrittenBy("paddle", "", "the tables of paddle.save" if walk.tabled else "a pickle of paddle.save")],
     )  # fmt: skip
 
@@ -75,7 +77,7 @@ class _Walk:
         self._seen: set[int] = set()  # the first path to each container is its path: sharing costs nothing
 
     def visit(self, value: Any, name: str, depth: int) -> None:
-        self.source.limits.check("nesting", depth, path=self.source.path, where="Paddle's pickle")
+        self.source.limits.check("nesting", depth, path=self.source.name, where="Paddle's pickle")
         if isinstance(value, dict | list | tuple) and not _is_named(value):
             if id(value) in self._seen:
                 return
@@ -131,7 +133,7 @@ class _Walk:
         self.tensors[whole] = StoredTensor(whole, found[0].dtype, shape, _joiner(found, shape), "pickle")
 
     def _broken(self, message: str) -> BrokenFile:
-        return BrokenFile(message, path=self.source.path, where="Paddle's pickle", next="Save the model again.")
+        return BrokenFile(message, path=self.source.name, where="Paddle's pickle", next="Save the model again.")
 
 
 def _shared(tensor: StoredTensor, parameter: str) -> StoredTensor:

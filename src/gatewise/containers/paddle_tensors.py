@@ -9,7 +9,7 @@ uint32 0, uint64 levels of its sequences, uint32 0, int32 length of its descript
 from __future__ import annotations
 
 import math
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from ..cursor import Cursor
 from ..record import record
@@ -17,6 +17,10 @@ from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container, later
 from ._protobuf import INT, Message
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _DESCRIPTION = Message({1: ("type", INT), 2: ("dims", [INT])})
 _DTYPES = {
@@ -87,7 +91,7 @@ def _read_file(source: Source) -> Tensors:
     cursor = source.cursor(where="Paddle tensors")
     places: list[StoredTensor] = []
     while cursor.left:
-        source.limits.check("tensors", len(places) + 1, path=source.path, where="Paddle tensors")
+        source.limits.check("tensors", len(places) + 1, path=source.name, where="Paddle tensors")
         places.append(_tensor(cursor, source))
     program: Program | None = _program(source, notes)
     names = [str(index) for index in range(len(places))]
@@ -117,7 +121,7 @@ def _read_folder(source: Source) -> Tensors:
         size += file.size
         if cursor.left:
             raise cursor.fail(f"{cursor.left:,} bytes follow the tensor.", next=_FETCH_AGAIN)
-    source.limits.check("tensors", len(found), path=source.path)
+    source.limits.check("tensors", len(found), path=source.name)
     made = _tensors(source, found, notes, ())
     made.bytes = size
     return made
@@ -127,7 +131,7 @@ def _tensors(
     source: Source, found: dict[str, StoredTensor], notes: list[str], declared: tuple[Declared, ...]
 ) -> Tensors:
     return Tensors(
-        [tensor.renamed(name) for name, tensor in found.items()], path=source.path, container="paddle-tensors",
+        [tensor.renamed(name) for name, tensor in found.items()], path=source.name, container="paddle-tensors",
         bytes=source.size, declared=declared, notes=notes,
         written_by=[WrittenBy("paddle", "", "tensors of SerializeToStream")],
     )  # fmt: skip

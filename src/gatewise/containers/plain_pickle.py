@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownContainer
 from ..record import replace
@@ -24,7 +22,11 @@ from ._pickled import Global, Persistent, Stub, raw_bytes
 from ._pickled_numpy import array_of
 from ._plain_tree import walk
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ._torch_tree import Walk
 
 _HEAD = re.compile(
@@ -56,11 +58,11 @@ def read(source: Source) -> Tensors:
     tensors = list(torch.tensors.values()) if torch else _arrays(root, source)
     if not tensors:
         raise UnknownContainer(
-            "is a pickle, and holds no array.", path=source.path, next="Name the file in which the weights are."
+            "is a pickle, and holds no array.", path=source.name, next="Name the file in which the weights are."
         )
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="pickle",
         bytes=source.size,
         declared=torch.declared if torch else (),
@@ -89,7 +91,7 @@ def _arrays(root: object, source: Source) -> list[StoredTensor]:
         storage = str(numbers.setdefault(id(value), len(numbers)))  # an array met twice is one array with two names
         return replace(found, data=replace(found.data, storage=storage))
 
-    return walk(root, leaf, source.limits, source.path)
+    return walk(root, leaf, source.limits, source.name)
 
 
 # Who wrote it.
@@ -173,7 +175,7 @@ def _torch_walk(root: object, met: Record, source: Source) -> Walk:
     references = {id(stub): Persistent((_INLINE, (stub, number))) for number, stub in enumerate(stubs)}
     for call in met.calls if references else ():
         call.args = tuple(references.get(id(part), part) for part in call.args)
-    return Walk(root, _Inline(source), source.path)
+    return Walk(root, _Inline(source), source.name)
 
 
 CONTAINERS = (

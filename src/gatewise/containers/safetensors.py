@@ -11,14 +11,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
 
 from ..errors import BrokenFile, NotRepresentable
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 from ._plain_tree import with_paths
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
 DTYPES = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16",
@@ -43,11 +46,11 @@ def claims(source: Source) -> bool:
 def read(source: Source) -> Tensors:
     """The header, judged as a whole; the tensors are views of the mapped file."""
     cursor = source.cursor(where="safetensors header")
-    length = source.limits.check("header_bytes", cursor.u64(), path=source.path, where="safetensors header")
+    length = source.limits.check("header_bytes", cursor.u64(), path=source.name, where="safetensors header")
     header = _json(bytes(cursor.take(length, "bytes of header")), source)
     said = header.pop(_METADATA, {})
     metadata = _metadata({} if said is None else said, source)
-    source.limits.check("tensors", len(header), path=source.path, where="safetensors header")
+    source.limits.check("tensors", len(header), path=source.name, where="safetensors header")
     places = {name: _place(name, entry, source) for name, entry in header.items()}
     _covered_exactly(places, source.size - 8 - length, source)
     body = source.data[8 + length :]
@@ -56,7 +59,7 @@ def read(source: Source) -> Tensors:
             StoredTensor(name, dtype, shape, Strided(body[begin:end], storage=str(begin)), where=f"byte {8 + length + begin}")
             for name, (dtype, shape, begin, end) in places.items()
         ]),
-        path=source.path,
+        path=source.name,
         container="safetensors",
         bytes=source.size,
         written_by=_written_by(metadata, said is None),
@@ -68,7 +71,7 @@ def read(source: Source) -> Tensors:
 
 
 def _broken(source: Source, message: str, where: str = "safetensors header") -> BrokenFile:
-    return BrokenFile(message, path=source.path, where=where, next=_FETCH_AGAIN)
+    return BrokenFile(message, path=source.name, where=where, next=_FETCH_AGAIN)
 
 
 def _json(raw: bytes, source: Source) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def _place(name: str, entry: Any, source: Source) -> tuple[str, tuple[int, ...],
     shape, offsets = _naturals(entry["shape"]), _naturals(entry["data_offsets"])
     if shape is None or offsets is None or len(offsets) != 2:
         raise _broken(source, "shape and data_offsets must be lists of non-negative integers of 63 bits.", where)
-    source.limits.check("rank", len(shape), path=source.path, where=where)
+    source.limits.check("rank", len(shape), path=source.name, where=where)
     begin, end = offsets
     if 0 in shape and math.prod(size or 1 for size in shape) >= 1 << 59:  # numpy counts the axes that are not 0
         raise _broken(source, f"has the shape {list(shape)}, which no array of no elements can have.", where)

@@ -11,7 +11,6 @@ Not known here: big-endian files, version 3's classifiers, and what stands behin
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..record import record
@@ -19,7 +18,10 @@ from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 # network.cpp, kTypeNames, in the order of the numbers that the first files have in place of a name.
@@ -78,7 +80,7 @@ def read(source: Source) -> Tensors:
     network.read()
     return Tensors(
         network.tensors,
-        path=source.path,
+        path=source.name,
         container="tesseract",
         bytes=source.size,
         declared=network.declared,
@@ -127,7 +129,7 @@ class _Network:
         self._one((), False, False, 0)
 
     def _one(self, above: tuple[str, ...], backwards: bool, aside: bool, depth: int) -> None:
-        self.source.limits.check("nesting", depth, path=self.source.path, where="LSTM network")
+        self.source.limits.check("nesting", depth, path=self.source.name, where="LSTM network")
         head = self._head()
         if head.kind in _PLUMBING:
             self._plumbing(head, above, backwards, aside, depth)

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePosixPath
 
 from ..errors import UsageError
 from ..source import Folder, Source
 from ..tensors import StoredTensor, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ._tf_bundle import Bundle
     from ._tf_meta import Told
     from ._tf_objects import Graph
@@ -46,7 +49,7 @@ def read(source: Source) -> Tensors:
 
     if is_v1(source):
         told = beside(source.folder, source.path.name, source.limits)
-        return of_variables(*read_v1(source), told, path=source.path, bytes=source.size)
+        return of_variables(*read_v1(source), told, path=source.name, bytes=source.size)
     bundle = Bundle(source)
     return bundle_tensors(bundle, beside(source.folder, bundle.prefix, source.limits))
 
@@ -58,7 +61,7 @@ def bundle_tensors(bundle: Bundle, told: Told) -> Tensors:
     graph = graph_of(bundle)
     if graph is not None:
         return of_objects(bundle, graph)
-    return of_variables(bundle.tensors(), bundle.notes(), told, path=bundle.source.path, bytes=bundle.size)
+    return of_variables(bundle.tensors(), bundle.notes(), told, path=bundle.source.name, bytes=bundle.size)
 
 
 def of_objects(
@@ -76,7 +79,7 @@ def of_objects(
         WrittenBy("tf.keras", *keras) if keras else WrittenBy("tensorflow", "", "an object graph in the checkpoint")
     )
     facts: dict[str, Any] = {
-        "path": bundle.source.path, "container": "tf-checkpoint", "bytes": bundle.size, "naming": "tf-object",
+        "path": bundle.source.name, "container": "tf-checkpoint", "bytes": bundle.size, "naming": "tf-object",
         "declared": declared_layers(graph, names, told or {}), "written_by": [writer], "notes": bundle.notes(but=KEY),
     }  # fmt: skip
     return Tensors(tensors, **(facts | more))
@@ -124,7 +127,7 @@ def _index_in(source: Source) -> Source:
             return source.folder.open(name)
     if len(names) > 1:
         shown = ", ".join(name.removesuffix(".index") for name in names[:8])
-        raise UsageError(f"holds {len(names)} checkpoints.", path=source.path, next=f"Name one of them: {shown}.")
+        raise UsageError(f"holds {len(names)} checkpoints.", path=source.name, next=f"Name one of them: {shown}.")
     return source.folder.open(names[0])
 
 

@@ -7,13 +7,12 @@ Not known here: graphs as text (``.pbtxt``).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..errors import GatewiseError
 from ..source import Source
 from ..tensors import FLOATS, StoredTensor, Tensors
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from ..cursor import Cursor, Limits
     from ._tf_graph import Body, Node
@@ -95,7 +94,7 @@ def of_graph(
             tensors.setdefault(tensor.name, tensor)
     told = Told(version, cells_in(graph))
     return of_variables(
-        list(tensors.values()), notes or [], told, path=source.path, container=container, bytes=source.size
+        list(tensors.values()), notes or [], told, path=source.name, container=container, bytes=source.size
     )
 
 

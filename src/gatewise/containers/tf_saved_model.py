@@ -9,14 +9,16 @@ Source: tensorflow/core/protobuf/saved_model.proto, tensorflow/python/saved_mode
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile
 from ..source import Folder, Source
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..cursor import Cursor
     from ._tf_bundle import Bundle
     from ._tf_objects import Graph
@@ -45,7 +47,7 @@ def read(source: Source) -> Tensors:
 
     bundle = Bundle(folder.open(_INDEX))
     size = bundle.size + (folder.open(MODEL).size if MODEL in folder else 0)
-    facts: dict[str, Any] = {"path": source.path, "container": "tf-saved-model", "bytes": size}
+    facts: dict[str, Any] = {"path": source.name, "container": "tf-saved-model", "bytes": size}
     graph = graph_of(bundle)
     if graph is None:
         told = told_by(found, source.limits) if found else Told()
@@ -59,7 +61,7 @@ def _of_graph(found: dict[str, Cursor], source: Source) -> Tensors:
     from .tf_graph import of_graph
 
     if "graph" not in found:
-        raise BrokenFile(f"has no {_INDEX}, and no graph that could hold the weights.", path=source.path)
+        raise BrokenFile(f"has no {_INDEX}, and no graph that could hold the weights.", path=source.name)
     version, _ = info_of(found, source.limits)
     return of_graph(found["graph"], source, container="tf-saved-model", version=version)
 
@@ -95,7 +97,7 @@ def _main_graph(folder: Folder) -> dict[str, Cursor]:
     source = folder.open(MODEL)
     every = [parts(meta) for meta in meta_graphs(source.cursor(where=MODEL))]
     if not every:
-        raise BrokenFile("holds no graph.", path=source.path, next="The file is cut or damaged; fetch it again.")
+        raise BrokenFile("holds no graph.", path=source.name, next="The file is cut or damaged; fetch it again.")
     return next((found for found in every if _SERVE in info_of(found, source.limits)[1]), every[0])
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile
 from ..record import replace
@@ -21,7 +19,11 @@ from ..source import Folder, Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..tensors import Array
 
 MODEL = "model.json"
@@ -70,7 +72,7 @@ def read(source: Source) -> Tensors:
     notes: list[str] = []
     shards: list[_Shards] = []
     tensors = list(_tensors(model.get("weightsManifest"), source, notes, shards))
-    source.limits.check("tensors", len(tensors), path=source.path, where="weightsManifest")
+    source.limits.check("tensors", len(tensors), path=source.name, where="weightsManifest")
     if len({tensor.name for tensor in tensors}) != len(tensors):
         raise _broken("two weights have the same name.", source, "weightsManifest")
     topology = model.get("modelTopology")
@@ -80,7 +82,7 @@ def read(source: Source) -> Tensors:
     native = written_by.framework == "tfjs"
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="tfjs",
         bytes=source.size + sum(group.size for group in shards),
         naming=NATIVE if native else CONVERTED,
@@ -92,7 +94,7 @@ def read(source: Source) -> Tensors:
 
 
 def _broken(message: str, source: Source, where: str) -> BrokenFile:
-    return BrokenFile(message, path=source.path, where=where, next=_FETCH_AGAIN)
+    return BrokenFile(message, path=source.name, where=where, next=_FETCH_AGAIN)
 
 
 def _native(kind: str) -> str:
@@ -162,7 +164,7 @@ def _name_and_shape(entry: Any, source: Source, where: str) -> tuple[str, tuple[
     shape = entry.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise _broken("its shape is no list of sizes.", source, f"weight {entry['name']!r}")
-    source.limits.check("rank", len(shape), path=source.path, where=f"weight {entry['name']!r}")
+    source.limits.check("rank", len(shape), path=source.name, where=f"weight {entry['name']!r}")
     return entry["name"], tuple(shape)
 
 
@@ -218,7 +220,7 @@ class _Shards:
     def __init__(self, paths: Any, source: Source, where: str):
         if not isinstance(paths, list) or not all(isinstance(path, str) for path in paths):
             raise _broken("has no list of shards.", source, where)
-        source.limits.check("members", len(paths), path=source.path, where=where)
+        source.limits.check("members", len(paths), path=source.name, where=where)
         self.source, self.where = source, where
         self.pieces: list[tuple[int, str, memoryview]] = []  # (where it begins, its name, its bytes)
         self.size = 0
@@ -254,7 +256,7 @@ class _Shards:
     def length_of_strings(self, at: int, count: int, where: str) -> int:
         """Strings have their length, four bytes, before each."""
         start = at
-        self.source.limits.check("objects", count, path=self.source.path, where=where)
+        self.source.limits.check("objects", count, path=self.source.name, where=where)
         for _ in range(count):
             self.view(at, 4, where)
             at += 4 + int.from_bytes(self._joined(at, 4), "little")

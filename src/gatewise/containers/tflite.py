@@ -12,14 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 MAGIC = b"TFL3"
@@ -41,7 +43,7 @@ def read(source: Source) -> Tensors:
     notes: list[str] = []
     graphs = _graphs(model, file, notes)
     tensors = [tensor for graph in graphs for tensor in graph.constants.values()]
-    source.limits.check("tensors", len(tensors), path=source.path, where=_WHERE)
+    source.limits.check("tensors", len(tensors), path=source.name, where=_WHERE)
     declared = [entry for graph in graphs for entry in _declared(graph)]
     made = [tensor for graph in graphs for tensor in graph.made.values()]
     notes += [
@@ -54,7 +56,7 @@ def read(source: Source) -> Tensors:
         notes.append(f"{loops} WHILE loop(s): a recurrent layer that became a loop is not read as one.")
     return Tensors(
         [*tensors, *made],
-        path=source.path,
+        path=source.name,
         container="tflite",
         bytes=source.size,
         declared=declared,
@@ -141,7 +143,7 @@ def _constant(
     if dtype is None or "sparsity" in entry:
         notes.append(f"{name} is stored in a way that gatewise does not read (type {entry.get('type', 0)}), left out.")
         return None
-    source.limits.check("rank", len(shape), path=source.path, where=f"tensor {name!r}")
+    source.limits.check("rank", len(shape), path=source.name, where=f"tensor {name!r}")
     if min(shape, default=0) < 0 or math.prod(shape) * ITEM_BYTES[dtype] != len(data):
         raise _broken(
             f"its shape {list(shape)} of {dtype} is not the {len(data):,} bytes of its buffer.",
@@ -161,7 +163,7 @@ def _buffer(buffer: Mapping[str, Any], source: Source) -> memoryview:
 
 
 def _broken(message: str, source: Source, where: str) -> BrokenFile:
-    return BrokenFile(message, path=source.path, where=where, next=_FETCH_AGAIN)
+    return BrokenFile(message, path=source.name, where=where, next=_FETCH_AGAIN)
 
 
 def _operator(entry: Mapping[str, Any], codes: list[Mapping[str, Any]], tensors: int, file: Any) -> _Operator:

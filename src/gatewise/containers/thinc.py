@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile, GatewiseError
@@ -19,6 +18,10 @@ from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container, later
 from ._msgpack import Reader
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAGIC = b"\x84\xa5nodes"
 _DTYPES = {"f2": "float16", "f4": "float32", "f8": "float64", "i4": "int32", "i8": "int64", "u1": "uint8", "u4": "uint32",
@@ -47,7 +50,7 @@ def read(source: Source) -> Tensors:
             _open_shim(name, shim, source, tensors, declared, notes)
     return Tensors(
         tensors,
-        path=source.path,
+        path=source.name,
         container="thinc",
         bytes=source.size,
         declared=declared,
@@ -57,7 +60,7 @@ def read(source: Source) -> Tensors:
 
 
 def _broken(source: Source, message: str) -> BrokenFile:
-    return BrokenFile(message, path=source.path, where="Thinc model", next=_FETCH_AGAIN)
+    return BrokenFile(message, path=source.name, where="Thinc model", next=_FETCH_AGAIN)
 
 
 def _list(root: Any, key: str, source: Source) -> list[Any]:
@@ -91,7 +94,7 @@ def _array(name: str, value: Mapping[str, Any], source: Source) -> StoredTensor:
     sizes = tuple(shape) if isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape) else None
     if dtype is None or sizes is None or not isinstance(data, memoryview):
         raise _broken(source, f"{name} is no array of numbers (type {kind!r}, shape {str(shape)[:60]}).")
-    source.limits.check("rank", len(sizes), path=source.path, where=name)
+    source.limits.check("rank", len(sizes), path=source.name, where=name)
     if math.prod(sizes) * ITEM_BYTES[dtype] != len(data):
         raise _broken(source, f"{name} {list(sizes)} of {dtype} has {len(data):,} bytes.")
     return StoredTensor(name, dtype, sizes, Strided(data, big_endian=kind[0] == ">", storage=name), f"parameter {name}")
@@ -116,7 +119,7 @@ def _declared(name: str, node: Any, own: Any, found: list[StoredTensor], source:
 def _inner(value: memoryview, source: Source) -> Any:
     """An attribute's own MessagePack; None for what is none (a registered function may be serialised otherwise)."""
     try:
-        return Reader(Cursor(value, path=source.path, where="attribute"), source.limits).value()
+        return Reader(Cursor(value, path=source.name, where="attribute"), source.limits).value()
     except GatewiseError:
         return None
 
@@ -127,7 +130,7 @@ def _open_shim(
     """A PyTorch module inside: ``{"config": …, "state": the bytes of torch.save}``."""
     if not isinstance(shim, memoryview) or not shim:
         return
-    inside = Reader(Cursor(shim, path=source.path, where=f"shim of {name}"), source.limits).value()
+    inside = Reader(Cursor(shim, path=source.name, where=f"shim of {name}"), source.limits).value()
     state = inside.get("state") if isinstance(inside, dict) else None
     if not isinstance(state, memoryview) or bytes(state[:2]) != b"PK":
         notes.append(f"{name} keeps {len(shim):,} bytes of another framework, which are not read.")

@@ -14,7 +14,6 @@ Source: torch/serialization.py, ``_legacy_save`` and the second half of ``_legac
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -28,7 +27,10 @@ from ._torch_history import written_by
 from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
 from ._torch_tree import Walk
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._torch_draft import TorchDraft
 
 MAGIC = 0x1950A86A20F9469CFC6C
@@ -149,10 +151,10 @@ def claims(source: Source) -> bool:
 
 def read(source: Source) -> Tensors:
     stream = _Stream(source)
-    walk = Walk(stream.root, stream, source.path)
+    walk = Walk(stream.root, stream, source.name)
     return Tensors(
         walk.tensors.values(),
-        path=source.path,
+        path=source.name,
         container="torch-legacy",
         bytes=source.size,
         declared=walk.declared,

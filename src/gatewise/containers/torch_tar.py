@@ -13,7 +13,6 @@ Elements are taken for little-endian, as its reader does on such a machine; ``sy
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Any
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -27,7 +26,10 @@ from ._torch_history import older_than, written_by
 from ._torch_tensor import Dense, Storage, dense, storage_type
 from ._torch_tree import Walk
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._torch_draft import TorchDraft
 
 _MEMBERS = ("storages", "tensors", "pickle")
@@ -40,10 +42,10 @@ class _Tar:
         self.source = source
         self.met = Record()
         self.limits = source.limits
-        self.members = members(source.data, source.path, source.limits)
+        self.members = members(source.data, source.name, source.limits)
         missing = [name for name in _MEMBERS if name not in self.members]
         if missing:
-            raise BrokenFile(f"the tar archive has no member {missing[0]!r}.", path=source.path)
+            raise BrokenFile(f"the tar archive has no member {missing[0]!r}.", path=source.name)
         self.storages: dict[int, Storage] = {}
         self.tensors: dict[int, Dense] = {}
         self._read_storages(self._cursor("storages"))
@@ -127,7 +129,7 @@ def claims(source: Source) -> bool:
         return False
     seen: set[str] = set()
     try:
-        for name, _start, _end in walk(source.data, source.path):
+        for name, _start, _end in walk(source.data, source.name):
             if name not in (*_MEMBERS, "sys_info"):
                 return False
             seen.add(name)
@@ -138,11 +140,11 @@ def claims(source: Source) -> bool:
 
 def read(source: Source) -> Tensors:
     tar = _Tar(source)
-    walk = Walk(tar.root, tar, source.path)
+    walk = Walk(tar.root, tar, source.name)
     bounds = (older_than("1.0.1", "a tar archive, torch.save's first format"),)
     return Tensors(
         walk.tensors.values(),
-        path=source.path,
+        path=source.name,
         container="torch-tar",
         bytes=source.size,
         declared=walk.declared,

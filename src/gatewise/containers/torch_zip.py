@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable
 from ..source import Source
@@ -29,7 +27,11 @@ from ._torch_tree import Walk
 from ._torch_zip import Archive, records
 from ._zip import ZipWriter
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ._torch_draft import TorchDraft
 
 # Records that came later: name → (last version measured without it, first with it).  ``script``: TorchScript's too.
@@ -80,11 +82,11 @@ def read(source: Source) -> Tensors:
     archive = Archive(source)
     met = Record()
     root = archive.unpickle("data.pkl", met)
-    walk = Walk(root, archive, source.path)
+    walk = Walk(root, archive, source.name)
     records_said = {name: archive.text(name) for name in ("version", *_RECORDS) if name in archive.records}
     return Tensors(
         walk.tensors.values(),
-        path=source.path,
+        path=source.name,
         container="torch-zip",
         bytes=source.size,
         declared=walk.declared,

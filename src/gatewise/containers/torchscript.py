@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from ..errors import BrokenFile
 from ..source import Source
@@ -26,6 +25,10 @@ from ._torch_tensor import Storage, dense
 from ._torch_tree import Walk, join
 from ._torch_zip import Archive, records
 from .torch_zip import is_script, record_bounds
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 # caffe2/proto/caffe2.proto, TensorProto.DataType
 _DATA_TYPES = {
@@ -48,7 +51,7 @@ def read(source: Source) -> Tensors:
 
 def _read_pickle(archive: Archive) -> Tensors:
     root = archive.unpickle("data.pkl")
-    walk = Walk(root, archive, archive.source.path)
+    walk = Walk(root, archive, archive.source.name)
     constants = archive.unpickle("constants.pkl") if "constants.pkl" in archive.records else ()
     if isinstance(constants, tuple | list):
         for number, constant in enumerate(constants):
@@ -65,7 +68,7 @@ def _tensors(
 ) -> Tensors:
     return Tensors(
         tensors,
-        path=archive.source.path,
+        path=archive.source.name,
         container="torchscript",
         bytes=archive.source.size,
         declared=declared,
@@ -114,7 +117,7 @@ def _modules(archive: Archive, main: Any) -> Iterator[tuple[str, Any, list[tuple
     todo = [("", main, 0)]
     while todo:
         path, module, depth = todo.pop()
-        archive.limits.check("nesting", depth, path=archive.source.path, where="member model.json")
+        archive.limits.check("nesting", depth, path=archive.source.name, where="member model.json")
         names = [(join(path, p["name"]), int(p["tensorId"])) for p in module.get("parameters", ())]
         yield path, module, names
         inner = [(join(path, child["name"]), child, depth + 1) for child in module.get("submodules", ())]

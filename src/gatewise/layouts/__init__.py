@@ -7,10 +7,9 @@ folder is walked: adding a framework is adding a file.  Layouts of a user's own 
 from __future__ import annotations
 
 import functools
-import importlib
 import os
-import pkgutil
 
+from .. import folders
 from ..errors import UnknownLayout, UsageError, nearest
 from ..tensors import Tensors
 from ._clues import Names, may_hold
@@ -30,11 +29,11 @@ __all__ = [
 
 @functools.cache
 def _modules() -> tuple[str, ...]:
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")))
+    return folders.modules(__name__)
 
 
 def _tables(module: str) -> tuple[Layout, ...]:
-    found: tuple[Layout, ...] = importlib.import_module(f"{__name__}.{module}").LAYOUTS
+    found: tuple[Layout, ...] = folders.module(f"{__name__}.{module}").LAYOUTS
     return found
 
 

@@ -7,10 +7,11 @@ what could not match: a table is imported once too often rather than once too se
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
 
+from ..record import record
 from ..tensors import Tensors
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from ._layout import Layout, Part
 
@@ -21,7 +22,8 @@ Needed = tuple[tuple[str, ...], ...]
 Clues = tuple[tuple[Needed, ...], tuple[str, ...], tuple[str, ...]]
 
 
-class Row(NamedTuple):
+@record
+class Row:
     """What the index knows of a module without importing it."""
 
     module: str

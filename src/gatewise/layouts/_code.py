@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable
 from ..record import field, record
@@ -19,7 +18,10 @@ from ._match import Address, Group, Match
 from ._names import Found, template
 from ._slots import Places, Slot, flat_length, slots, turns, with_constants
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 

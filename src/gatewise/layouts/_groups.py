@@ -10,11 +10,16 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar
 
 from ..tensors import Declared, Tensors
 from ._layout import INPUTS, Layout
 from ._match import Address, Group, claims
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    _Entries = TypeVar("_Entries")
 
 
 def wrote(framework: str, layout: Layout) -> bool:
@@ -26,9 +31,6 @@ def at_home(layout: Layout, tensors: Tensors) -> bool:
     """May the layout be looked for in this file, though the user did not name it?"""
     own = layout.unasked == "own files" and any(wrote(each.framework, layout) for each in tensors.written_by)
     return own or layout.unasked == "everywhere"
-
-
-_Entries = TypeVar("_Entries")
 
 
 def matching(paths: str, found: Mapping[tuple[str, str], _Entries]) -> list[tuple[tuple[str, str], _Entries]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..errors import PhraseError
 from ..record import field, record
@@ -19,8 +18,9 @@ from ._phrase import Phrase, phrase
 from ._settings import Fact, Setting, Since
 from ._slots import RELABELS
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
-    pass
+    from typing import Any
 
 
 __all__ = ["INPUTS", "RESEMBLING", "STREAM", "Fact", "Layout", "Part", "Setting", "Since", "is_stream"]

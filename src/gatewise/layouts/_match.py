@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..record import field, record
 from ..tensors import Declared
 from ..weights import Dialect
 from ._layout import Layout, Part
 from ._names import Found
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 Address = tuple[int, int, str, "str | None"]  # index of the part, layer, direction, gate
 

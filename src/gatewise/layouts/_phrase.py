@@ -23,12 +23,14 @@ import functools
 import math
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from ..errors import PhraseError
 from ..record import record
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
 
 AXES = ("gate", "unit", "feature", "hidden", "state", "direction", "one")

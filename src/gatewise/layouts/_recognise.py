@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from ..record import field, record, replace
 from ..tensors import FLOATS, Declared, Tensors
@@ -24,6 +23,10 @@ from ._phrase import Unsolvable
 from ._settings import dialect_with, told_by_settings, version_numbers
 from ._settle import Ambiguity, settle, with_sources
 from ._sizes import solved
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 
 @record

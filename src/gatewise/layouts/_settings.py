@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..errors import LayoutError
 from ..record import record, replace
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..weights import Dialect
     from ._layout import Layout
 
@@ -86,7 +88,7 @@ class Setting:
         return Anything([default, *said]) if self.free else said
 
 
-class Anything(list[Any]):
+class Anything(list["Any"]):
     """Values of which every one can be said; the first is the usual one."""
 
     def __contains__(self, _value: object) -> bool:

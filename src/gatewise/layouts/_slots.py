@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from ..record import field, record
 from ..weights import DIRECTIONS, GATELESS, ROLE_AXES
 from ._names import Found
 from ._phrase import Phrase, Section
 
+TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    from typing import Any
+
     from ..tensors import Array
     from ._layout import Layout, Part
 

@@ -22,12 +22,15 @@ from __future__ import annotations
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import GatewiseError, LayoutError, UsageError
 from ..weights import CELLS_OF, GATES, PLAIN, Dialect
 from ._layout import Layout, Part
 from ._words import hard_sigmoids, why_wrong
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _DOTS = 1_000  # of one line
 _PART_KEYS = {"name", "role", "phrase", "optional", "gates", "relabel"}

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..errors import UsageError, nearest
 from ..weights import ACTIVATIONS, hard_sigmoid_slope
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
 
 _WORDS_OF: Mapping[str, tuple[Any, ...]] = {
     "reset": ("after", "before"), "update": ("keeps", "writes"), "coupled": ("i", "f"),

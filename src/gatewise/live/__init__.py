@@ -9,12 +9,11 @@ the object is not of that framework.
 from __future__ import annotations
 
 import functools
-import importlib
 import os
-import pkgutil
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .. import folders
 from ..checkpoint import Checkpoint
 from ..checkpoint._open import told
 from ..errors import AmbiguousLayout, GatewiseError, UsageError
@@ -34,8 +33,7 @@ __all__ = ["Live", "LiveModel", "described_by", "duplicate", "of", "of_several"]
 
 @functools.cache
 def _modules() -> tuple[Any, ...]:
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    return tuple(importlib.import_module(f"{__name__}.{name}") for name in names)
+    return tuple(folders.module(f"{__name__}.{name}") for name in folders.modules(__name__))
 
 
 def duplicate(subject: Any) -> Any:

@@ -12,14 +12,13 @@ Codes are stable: they are never used again for something else.  The first digit
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from .. import folders
 
 FAMILIES: Mapping[str, str] = {
     "GW1": "PyTorch objects: pickled modules and their attributes",
@@ -160,8 +159,7 @@ class Explanation:
 @cache
 def tables() -> tuple[Symptom, ...]:
     """Every row of every table in this folder, ordered by code."""
-    names = [module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if module.name[0] != "_"]
     rows: list[Symptom] = []
-    for name in names:
-        rows += importlib.import_module(f".{name}", __package__).SYMPTOMS
+    for name in folders.modules(__package__):
+        rows += folders.module(f"{__package__}.{name}").SYMPTOMS
     return tuple(sorted(rows, key=lambda row: row.code))

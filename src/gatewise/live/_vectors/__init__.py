@@ -9,10 +9,9 @@ Not known here: weights.
 from __future__ import annotations
 
 import functools
-import importlib
-import pkgutil
 from typing import Any
 
+from ... import folders
 from ...errors import UsageError, nearest
 from .._weight import described
 
@@ -20,7 +19,7 @@ from .._weight import described
 @functools.cache
 def names() -> tuple[str, ...]:
     """The kinds there are."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    return folders.modules(__name__)
 
 
 def named(name: str) -> Any:
@@ -29,7 +28,7 @@ def named(name: str) -> Any:
         raise UsageError(
             f"there are no vectors of {name!r}.", next=nearest(name, names()) or f"Known: {', '.join(names())}."
         )
-    return importlib.import_module(f"{__name__}.{name}")
+    return folders.module(f"{__name__}.{name}")
 
 
 def kind_of(value: Any) -> Any:
