@@ -73,6 +73,11 @@ class Strided:
     big_endian: bool = False
     storage: str | None = None
 
+    @property
+    def ground(self) -> object | None:
+        """The object whose memory the elements lie in, a mapped file or an array; None: they are opened anew when asked."""
+        return getattr(self.buffer, "obj", None)
+
     def array(self, tensor: StoredTensor) -> Array:
         """A read-only view of the elements, never a copy of a mapped buffer."""
         import numpy as np

@@ -133,7 +133,7 @@ ENTRIES = {
     "is called otherwise in its own header": ({"local_name": "archive/data/1"}, "called otherwise"),
     "has two sizes": ({"packed": 8}, "two sizes differ"),
     "lies past the end": ({"at": 1 << 30}, "past the end"),
-    "lies where another one does": ({"at": 0}, "called otherwise"),
+    "lies where another one does": ({"at": 0}, "overlaps"),
     "is longer than the file": ({"packed": 1 << 30, "size": 1 << 30}, ""),
     "needs zip64 sizes and has none": ({"size": 0xFFFFFFFF}, "zip64"),
     "has zip64 sizes of an exabyte": (

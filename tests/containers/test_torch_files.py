@@ -35,7 +35,7 @@ def test_tensors_are_what_the_framework_held_bit_for_bit(path):
 def test_tensors_are_views_of_the_mapped_file(path):
     for tensor in open_tensors(path).values():
         assert isinstance(tensor.data, Strided)
-        mapped = np.frombuffer(tensor.data.buffer.obj, "u1")
+        mapped = np.frombuffer(tensor.data.ground, "u1")
         assert np.shares_memory(tensor.array(), mapped)
         assert len(mapped) == path.stat().st_size
         assert not tensor.array().flags.writeable

@@ -106,9 +106,7 @@ class Archive:
                 f"has {size:,} bytes; {count:,} elements of {item_bytes} bytes are {count * item_bytes:,}.",
                 where=f"member {name}",
             )
-        member = self.zip.members[name]
-        buffer = (lambda: self.zip.read(name)) if member.deflated else self.zip.read(name)
-        return Storage(name, dtype, count, item_bytes, buffer, f"member {name}", self.big_endian)
+        return Storage(name, dtype, count, item_bytes, self.zip.later(name), f"member {name}", self.big_endian)
 
     def tensor(self, reference: Persistent) -> Dense | None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
         return None

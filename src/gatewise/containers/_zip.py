@@ -1,16 +1,18 @@
 """Zip archives, mapped: the central directory is read and judged as a whole, members are views of the file.
 
 The standard library's zipfile copies members and believes more of what an archive says than a stranger's file
-deserves.  Here one total validator stands at the border: every member must lie inside the file, before the central
-directory, overlap no other, carry the same name and sizes in both of its headers, and be stored or deflated.
+deserves.  Here one validator stands at the border: every member must be stored or deflated, lie inside the file, before
+the central directory, and overlap no other.  A member's own header, which stands before its bytes, is held against the
+directory when the member is read: to look at all of them would read from all over a large file that is only listed.
 Source: PKWARE APPNOTE 6.3.9, sections 4.3 to 4.5.  Not known here: encryption, several disks, other compressions.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
@@ -22,20 +24,27 @@ if TYPE_CHECKING:
     from typing import IO
 
 _END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
+_LOCAL_BYTES = 30
 _STORED, _DEFLATED = 0, 8
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
 @record
 class Member:
-    """One entry.  ``start`` is where its (possibly compressed) bytes begin in the file."""
+    """One entry.  ``at`` is where its own header begins in the file, ``packed`` how many bytes follow that header."""
 
     name: str
-    start: int
+    raw_name: bytes
+    at: int
     packed: int
     size: int
     deflated: bool
     crc: int
+
+    @property
+    def least(self) -> int:
+        """The first byte that can be another's: its own header may have extra fields besides."""
+        return self.at + _LOCAL_BYTES + len(self.raw_name) + self.packed
 
 
 class ZipFile:
@@ -49,6 +58,7 @@ class ZipFile:
         self.base = base
         self.end = source.size if end is None else end
         self.members: dict[str, Member] = {}
+        self._ends: dict[int, int] = {}  # of the member whose header is here: where the next one's is
         for member in self._read():
             if member.name in self.members:
                 raise self._broken(f"two members are called {member.name!r}.")
@@ -69,11 +79,27 @@ class ZipFile:
             member = self.members[name]
         except KeyError:
             raise self._broken(f"has no member {name!r}.") from None
-        raw = self.source.data[member.start : member.start + member.packed]
+        start = self.start(member)
+        raw = self.source.data[start : start + member.packed]
         data = self._inflate(member, raw) if member.deflated else raw
         if (check or member.deflated) and zlib.crc32(data) != member.crc:
             raise self._broken("its checksum is wrong: the bytes were changed.", member.name)
         return data
+
+    def start(self, member: Member) -> int:
+        """Where a member's bytes begin in the file, once its own header agrees with the directory."""
+        cursor = self.source.cursor(member.at, self.end, f"member {member.name}")
+        if bytes(cursor.take(4)) != _LOCAL:
+            raise self._broken("its local header is missing.", member.name)
+        cursor.take(22)
+        name_bytes, extra_bytes = cursor.u16(), cursor.u16()
+        if bytes(cursor.take(name_bytes, "bytes of a name")) != member.raw_name:
+            raise self._broken("is called otherwise in its own header.", member.name)
+        cursor.take(extra_bytes, "bytes of extra fields")
+        start = member.at + cursor.at
+        if start + member.packed > self._ends[member.at]:
+            raise self._broken("runs into what follows it.", member.name)
+        return start
 
     def header(self, name: str) -> memoryview:
         """A member that is read whole as a header: bounded by ``Limits.header_bytes``, checksum verified."""
@@ -98,6 +124,10 @@ class ZipFile:
         if len(data) != member.size or not machine.eof:
             raise self._broken(f"opens to another size than the {member.size:,} bytes announced.", member.name)
         return memoryview(data)
+
+    def later(self, name: str) -> Callable[[], memoryview]:
+        """What gives a member's bytes when called; a :class:`Stored` where they are a view of the file."""
+        return functools.partial(self.read, name) if self.members[name].deflated else Stored(self, name)
 
     # The directory.
 
@@ -167,7 +197,10 @@ class ZipFile:
             raise self._broken(f"uses compression method {method}; gatewise reads stored and deflated.", name)
         if method == _STORED and packed != size:
             raise self._broken("is stored, yet its two sizes differ.", name)
-        return Member(name, self._start(local_at, raw_name, name), packed, size, method == _DEFLATED, crc)
+        at = self.base + local_at
+        if at + _LOCAL_BYTES > self.end:
+            raise self._broken("begins past the end of the file.", name)
+        return Member(name, raw_name, at, packed, size, method == _DEFLATED, crc)
 
     def _zip64(self, extra: memoryview, name: str, *sizes: int) -> tuple[int, ...]:
         """The three sizes, with those that are all ones replaced by the zip64 extra field's."""
@@ -181,28 +214,32 @@ class ZipFile:
                 return tuple(body.u64() if size == 0xFFFFFFFF else size for size in sizes)
         raise self._broken("needs zip64 sizes and has none.", name)
 
-    def _start(self, local_at: int, raw_name: bytes, name: str) -> int:
-        at = self.base + local_at
-        if at + 30 > self.end:
-            raise self._broken("begins past the end of the file.", name)
-        cursor = self.source.cursor(at, self.end, f"member {name}")
-        if bytes(cursor.take(4)) != _LOCAL:
-            raise self._broken("its local header is missing.", name)
-        cursor.take(22)
-        name_bytes, extra_bytes = cursor.u16(), cursor.u16()
-        if bytes(cursor.take(name_bytes, "bytes of a name")) != raw_name:
-            raise self._broken("is called otherwise in its own header.", name)
-        cursor.take(extra_bytes, "bytes of extra fields")
-        return at + cursor.at
-
     def _no_overlap(self, members: list[Member], directory_at: int) -> None:
-        last, last_name = self.base, "the beginning"
-        for member in sorted(members, key=lambda m: (m.start, m.packed)):
-            if member.start < last:
-                raise self._broken(f"overlaps {last_name}.", member.name)
-            last, last_name = member.start + member.packed, member.name
-        if last > directory_at:
-            raise self._broken("runs into the directory.", last_name)
+        members = sorted(members, key=lambda member: (member.at, member.packed))
+        for member, after in itertools.pairwise(members):
+            if member.least > after.at:
+                raise self._broken(f"overlaps {member.name}.", after.name)
+            self._ends[member.at] = after.at
+        if members:
+            if members[-1].least > directory_at:
+                raise self._broken("runs into the directory.", members[-1].name)
+            self._ends[members[-1].at] = directory_at
+
+
+@record
+class Stored:
+    """The bytes of a stored member: a view of the mapped file, found when it is asked for."""
+
+    archive: ZipFile
+    name: str
+
+    def __call__(self) -> memoryview:
+        return self.archive.read(self.name)
+
+    @property
+    def obj(self) -> object:
+        """The mapped file, as a memoryview tells what it views."""
+        return self.archive.source.data.obj
 
 
 def looks_like_zip(source: Source) -> bool:

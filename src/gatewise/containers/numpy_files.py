@@ -193,9 +193,10 @@ def _unnamed(names: list[str]) -> bool:
 def _head(archive: ZipFile, member: Member) -> Cursor:
     """A cursor over the member's beginning, long enough for any header."""
     where, path = f"member {member.name}", archive.source.name
-    raw = archive.source.data[member.start : member.start + member.packed]
+    start = archive.start(member)
+    raw = archive.source.data[start : start + member.packed]
     if not member.deflated:
-        return Cursor(raw, path=path, where=where, base=member.start)
+        return Cursor(raw, path=path, where=where, base=start)
     try:
         head = zlib.decompressobj(-15).decompress(raw, min(member.size, HEADER_BYTES + 12))
     except zlib.error as error:

@@ -135,8 +135,7 @@ def _elements(tensor: StoredTensor) -> object:
     """Equal for the same elements of the same file: two shards of one model may both have a storage ``data/0``."""
     if tensor.identity is None or not isinstance(tensor.data, Strided):
         return ("name", tensor.name)
-    buffer = tensor.data.buffer
-    return (id(buffer.obj) if isinstance(buffer, memoryview) else id(buffer), tensor.identity)
+    return (id(tensor.data.ground or tensor.data.buffer), tensor.identity)
 
 
 def _rebuild(tensor: StoredTensor, key: str) -> Stub:

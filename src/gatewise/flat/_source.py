@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Layer
@@ -70,16 +70,13 @@ class Source:
         data = (weight if isinstance(weight, StoredTensor) else weight.stored()).data
         if not isinstance(data, Strided):
             return None
-        buffer = data.buffer if isinstance(data.buffer, memoryview) else self._opened(data.buffer)
-        if buffer is None or buffer.obj is None:
+        whole: Any = data.ground
+        if whole is None and not isinstance(data.buffer, memoryview) and isinstance(self.subject, Live):
+            whole = data.buffer().obj  # an object's memory; not what a file keeps compressed
+        if whole is None:
             return None
-        whole: Any = buffer.obj
         bytes_of: Array = np.frombuffer(whole, np.uint8)
         return bytes_of
-
-    def _opened(self, buffer: Callable[[], memoryview]) -> memoryview | None:
-        """An object's memory; not what a file keeps compressed, which would be opened anew at every call."""
-        return buffer() if isinstance(self.subject, Live) else None
 
     def _laid(self, flat: Flat, ground: Array) -> Array | None:
         import numpy as np
