@@ -1,11 +1,17 @@
-"""The waist's own words: which names lie under a path."""
+"""The waist's own words: which names lie under a path, elements in pieces."""
 
 from __future__ import annotations
 
+import mmap
+from pathlib import Path
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewise.tensors import StoredTensor, Tensors
+from gatewise.source import Source, give_back
+from gatewise.tensors import PIECE, StoredTensor, Strided, Tensors, in_pieces
 
 
 def named(*names: str) -> Tensors:
@@ -23,3 +29,58 @@ def test_a_path_s_neighbours_are_not_under_it() -> None:
     tensors = named("rnn.10.w", "rnn.1.w", "rnn.1", "rnn.1/v", "rnn.1_b", "rnn.1-c", "rnn")
     assert tensors.below("rnn.1") == ["rnn.1.w", "rnn.1", "rnn.1/v", "rnn.1_b"]
     assert tensors.below("nowhere") == []
+
+
+WHOLE = np.arange(700_000, dtype="<f4")
+ARRAYS = {
+    "in one piece": WHOLE[:10],
+    "in several pieces": WHOLE,
+    "a matrix": WHOLE.reshape(700, 1000),
+    "a transposed matrix": WHOLE.reshape(700, 1000).T,
+    "a part of a matrix": WHOLE.reshape(700, 1000)[3:600, 5:77],
+    "reversed": WHOLE[::-1],
+    "big-endian": WHOLE.astype(">f4").reshape(7, 100, 1000),
+    "three axes, turned": WHOLE.reshape(7, 100, 1000).transpose(2, 0, 1),
+    "one long row": WHOLE.astype(">f4").reshape(1, 1, -1),
+    "a number": WHOLE[5].reshape(()),
+    "another dtype": WHOLE.astype("f8").reshape(700, 1000),
+    "empty": np.empty((0, 4), "f4"),
+    "empty rows": np.empty((4, 0), ">f4"),
+}
+
+
+@pytest.mark.parametrize("array", ARRAYS.values(), ids=list(ARRAYS))
+def test_an_array_in_pieces_is_its_bytes_row_by_row(array: np.ndarray) -> None:
+    found = [bytes(piece) for piece in in_pieces(array, np.dtype("<f4"))]
+    assert b"".join(found) == array.astype("<f4").tobytes()
+    assert max(map(len, found), default=0) <= PIECE
+
+
+def resident(path: Path) -> int:
+    """KiB of a mapped file that count as this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(
+        int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+        for line in lines
+        if line.endswith(str(path))
+    )
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED") or not Path("/proc/self/smaps").exists(), reason="Linux tells")
+def test_what_was_written_of_a_mapped_file_is_given_back(tmp_path: Path) -> None:
+    path = tmp_path / "mapped"
+    path.write_bytes(WHOLE.tobytes() * 4)
+    source = Source(path)
+    rows = StoredTensor("rows", "float32", (2_800, 1_000), Strided(source.data))
+    columns = StoredTensor("columns", "float32", (1_000, 2_800), Strided(source.data, strides=(1, 1_000)))
+    for tensor in (rows, columns):
+        assert sum(map(len, tensor.pieces())) == source.size
+        assert resident(path) <= 300
+    whole = tensor.array()
+    assert whole.max() == 699_999
+    assert resident(path) > 10_000  # it is this measure that would tell
+    give_back(whole[:, :1_400])
+    give_back(np.ones(3))
+    assert resident(path) > 3_000
+    give_back(whole.T)
+    assert resident(path) <= 300

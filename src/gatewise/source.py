@@ -23,6 +23,9 @@ from .tar import members
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
+
+    import numpy as np
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
@@ -113,6 +116,29 @@ def _mapped(path: str) -> mmap.mmap | bytes:
         raise UsageError(
             f"cannot be opened: {reason}.", path=path, next="Check the path and who may read it."
         ) from None
+
+
+def give_back(array: np.ndarray[Any, Any]) -> None:
+    """Take the pages of an array out of this process, where they are a mapped file's: whoever has read a tensor of a huge
+    file for good says so, or the whole file counts as this process's memory in the end.  Nothing is lost: an element that
+    is looked at again is mapped again.  Of an array that is no view of a mapped file nothing happens."""
+    ground: Any = array
+    while (under := getattr(ground, "base", None)) is not None:
+        ground = under
+    mapped = ground.obj if isinstance(ground, memoryview) else ground
+    if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or not array.size:
+        return
+    import numpy as np
+
+    start = _address(array) - _address(np.frombuffer(mapped, np.uint8))
+    extent = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True)) + array.itemsize
+    first = start - start % mmap.PAGESIZE
+    mapped.madvise(mmap.MADV_DONTNEED, first, start + extent - first)
+
+
+def _address(array: np.ndarray[Any, Any]) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
 
 
 def _gunzipped(data: memoryview, path: str, limits: Limits) -> bytes:

@@ -8,6 +8,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -90,6 +91,18 @@ def test_what_is_decoded_and_encoded_again_is_the_same_bit_for_bit(case: Case) -
             assert tensor.shape == arrays[tensor.name].shape
             assert tensor.dtype == dtype
             assert same_bits(tensor.array(), arrays[tensor.name]), tensor.name
+
+
+@each(CASES)
+def test_a_tensor_that_is_made_in_pieces_of_any_size_is_the_one_that_is_made_whole(case: Case) -> None:
+    tensors = case.offer(case.arrays(fitting(case, Sizes(5, 4, 3))), fitting(case, Sizes(5, 4, 3)))
+    match = read(case, tensors)
+    for dtype in ("float32", "float16"):
+        again = encode(decode(match, tensors), case.layout, match.form, naming=case.naming, dtype=dtype)
+        for size in (1, 50, 1 << 20):
+            with patch("gatewise.tensors.PIECE", size), patch("gatewise.layouts._encoded.PIECE", size):
+                for tensor in again:
+                    assert b"".join(map(bytes, tensor.pieces())) == tensor.array().tobytes(), tensor.name
 
 
 @each([case for case in NAMED if case.naming and case.written])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,8 @@ from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Stack, joined, require_stacks
 from ._open import Checkpoint, Layer, open
 from ._unit import Unit, holds, layout_framework, unit_of
+from ._watched import Progress, watched
 from .loading import load_code
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -320,27 +319,8 @@ def _content(
                 declared.append(said)
     tensors += carried
     return Tensors(
-        _watched(tensors, progress), container=chosen.name, naming=chosen.naming, declared=declared, metadata=options
+        watched(tensors, progress), container=chosen.name, naming=chosen.naming, declared=declared, metadata=options
     )  # fmt: skip
-
-
-def _watched(tensors: list[StoredTensor], progress: Progress | None) -> list[StoredTensor]:
-    """The same tensors, telling ``progress`` (bytes done, bytes in all, name) as each is read."""
-    if progress is None:
-        return tensors
-    total, done = sum(tensor.nbytes for tensor in tensors), 0
-
-    def watched(tensor: StoredTensor) -> StoredTensor:
-        def read() -> Any:
-            nonlocal done
-            array = tensor.array()
-            done += tensor.nbytes
-            progress(done, total, tensor.name)
-            return array
-
-        return replace(tensor, data=read)
-
-    return [watched(tensor) for tensor in tensors]
 
 
 def _proved(written: Path, units: list[Unit]) -> Proof:

@@ -40,8 +40,7 @@ def write(path: Path, tensors: Tensors) -> None:
     graph = _Graph(tensors)
     graph.build()
     with open(path, "wb") as file:
-        for piece in graph.pieces(path):
-            file.write(piece)
+        file.writelines(graph.pieces(path))
 
 
 def _refuse(tensors: Tensors, path: Path) -> None:
@@ -203,7 +202,7 @@ class _Graph:
         yield model + before
         for head, tensor in zip(heads, self._weights, strict=True):
             yield head
-            yield _elements(tensor)
+            yield from tensor.pieces()
         yield after + opset
 
 
@@ -289,12 +288,3 @@ def _head(tensor: StoredTensor) -> bytes:
     inner = b"".join(encoded(1, size) for size in tensor.shape) + encoded(2, CODES[tensor.dtype])
     inner += encoded(8, tensor.name) + encoded_head(9, tensor.nbytes)
     return encoded_head(5, len(inner) + tensor.nbytes) + inner
-
-
-def _elements(tensor: StoredTensor) -> memoryview:
-    import numpy as np
-
-    from ..tensors import numpy_dtype
-
-    array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
-    return array.reshape(-1).view(np.uint8).data

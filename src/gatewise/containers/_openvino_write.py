@@ -11,7 +11,7 @@ Transpose-1, Reshape-1, Convert-1, Result-1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from xml.sax.saxutils import quoteattr
 
 from ..errors import NotRepresentable
@@ -23,8 +23,6 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
-
-    from ..tensors import Array
 
 _CODES = {dtype: code for code, dtype in TYPES.items()}
 _PRECISIONS = {"f64": "FP64", "f32": "FP32", "f16": "FP16", "i64": "I64", "i32": "I32"}
@@ -136,7 +134,7 @@ class _Graph:
                 f"{tensor.name} is {tensor.dtype}, and OpenVINO runs recurrent operators on float32 only.",
                 next="Say --dtype float32.",
             )
-        stored = self._constant(tensor.name, tensor.array(), _CODES[tensor.dtype])
+        stored = self._constant(tensor.name, tensor.shape, tensor.nbytes, tensor.pieces(), _CODES[tensor.dtype])
         return (
             stored
             if stored.code == "f32"
@@ -144,23 +142,21 @@ class _Graph:
         )
 
     def _numbers(self, *numbers: int, scalar: bool = False) -> Value:
-        import numpy as np
+        raw = b"".join(number.to_bytes(8, "little", signed=True) for number in numbers)
+        return self._constant("", () if scalar else (len(numbers),), len(raw), [raw], "i64")
 
-        return self._constant("", np.array(numbers[0] if scalar else numbers, np.int64), "i64")
-
-    def _constant(self, name: str, array: Array, code: str) -> Value:
-        import numpy as np
-
-        data = np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False)
+    def _constant(
+        self, name: str, shape: tuple[int, ...], size: int, pieces: Iterable[bytes | memoryview], code: str
+    ) -> Value:
         padding = -self._at % 64
         self._binary.write(b"\0" * padding)
-        self._binary.write(data.reshape(-1).view(np.uint8).data)
+        self._binary.writelines(pieces)
         offset = self._at + padding
-        self._at = offset + data.nbytes
+        self._at = offset + size
         attributes = {
-            "element_type": code, "shape": ", ".join(map(str, array.shape)), "offset": str(offset), "size": str(data.nbytes),
+            "element_type": code, "shape": ", ".join(map(str, shape)), "offset": str(offset), "size": str(size),
         }  # fmt: skip
-        return self._layer(name, "Const", "opset1", attributes, [], [(code, array.shape)])[0]
+        return self._layer(name, "Const", "opset1", attributes, [], [(code, shape)])[0]
 
     def _parameter(self, name: str, dims: tuple[int, ...]) -> Value:
         shape = ",".join("?" if size == _DYNAMIC else str(size) for size in dims)

@@ -1,7 +1,7 @@
 """Writes a tree of dicts, texts, numbers and arrays as a pickle, array by array: what Python's own pickler makes of it.
 
 Protocol 4 (Python 3.4 and later).  Numpy's classes are named ``numpy.core…``, which every numpy loads.  Elements are
-written as they come: no more than the largest array is in memory.  Sources: CPython's Lib/pickle.py;
+written as they come.  Sources: CPython's Lib/pickle.py;
 numpy/_core/src/multiarray/methods.c, ``array_reduce`` and ``array_setstate``; descriptor.c, ``arraydescr_reduce``.
 """
 
@@ -55,17 +55,11 @@ def _text(value: str) -> bytes:
 
 
 def _array(file: IO[bytes], tensor: StoredTensor) -> None:
-    import numpy as np
-
-    from ..tensors import numpy_dtype
-
-    array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype)).reshape(-1)
     shape = b"(" + b"".join(scalar(size) for size in tensor.shape) + b"t"
-    length = (
-        b"B" + struct.pack("<I", array.nbytes) if array.nbytes < 1 << 32 else b"\x8e" + struct.pack("<Q", array.nbytes)
-    )
+    size = tensor.nbytes
+    length = b"B" + struct.pack("<I", size) if size < 1 << 32 else b"\x8e" + struct.pack("<Q", size)
     file.write(_BUILD + b"(K\x01" + shape + _dtype(tensor) + b"\x89" + length)
-    file.write(array.view(np.uint8).data if array.size else b"")
+    file.writelines(tensor.pieces())
     file.write(b"tb")
 
 

@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from ..errors import NotRepresentable
-from ..tensors import StoredTensor, Tensors, numpy_dtype
+from ..tensors import StoredTensor, Tensors, in_pieces, numpy_dtype
 from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_objects import Found, is_tensor, modules, objects, state_of, tops
@@ -30,7 +30,6 @@ _DEAD = ("_backend",)  # attributes that no torch since 1.3 reads, and whose cla
 _USUAL = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params")
 _PACKED = ("torch._C.ScriptObject", "torch.ScriptObject", "torch._utils._rebuild_qtensor")
 _EXACT = "exact"
-_BLOCK = 1 << 22  # bytes that are byte-swapped at a time
 
 
 class TorchDraft:
@@ -258,11 +257,8 @@ def _storage_name(storage: Storage) -> str:
 
 def _little(buffer: memoryview, storage: Storage) -> Iterator[memoryview]:
     """The storage's bytes, little-endian."""
-    if not storage.big_endian or storage.dtype is None or storage.item_bytes == 1:
-        yield buffer
-        return
     import numpy as np
 
-    big, little = numpy_dtype(storage.dtype, big_endian=True), numpy_dtype(storage.dtype)
-    for start in range(0, len(buffer), _BLOCK):
-        yield np.frombuffer(buffer[start : start + _BLOCK], big).astype(little).view("u1").data
+    turned = storage.big_endian and storage.dtype is not None and storage.item_bytes > 1
+    dtype = storage.dtype if turned and storage.dtype else "uint8"
+    yield from in_pieces(np.frombuffer(buffer, numpy_dtype(dtype, big_endian=turned)), numpy_dtype(dtype))

@@ -220,7 +220,8 @@ def _array(name: str, tensor: StoredTensor) -> Iterator[str]:
     if array.ndim == 1:
         yield f"  {_numbers(array)}\n"
     else:
-        yield ",\n".join(f"  {{{_numbers(row)}}}" for row in array) + "\n"
+        last = len(array) - 1
+        yield from (f"  {{{_numbers(row)}}}{',' * (at < last)}\n" for at, row in enumerate(array))
     yield "};\n"
 
 

@@ -13,7 +13,7 @@ import math
 from ..cursor import Cursor
 from ..errors import BrokenFile, NotRepresentable
 from ..source import Source
-from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, numpy_dtype
+from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 from ._msgpack import (
     Extension,
@@ -27,6 +27,7 @@ from ._msgpack import (
     write_map,
 )
 from ._plain_tree import walk
+from ._supply import Supply
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -169,12 +170,9 @@ def _write_tree(file: IO[bytes], tree: dict[str, Any]) -> None:
 
 
 def _write_array(file: IO[bytes], tensor: StoredTensor) -> None:
-    import numpy as np
-
-    array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
-    flat = array.reshape(-1)
+    elements = Supply(tensor.pieces())
     if tensor.nbytes <= _CHUNK_BYTES:
-        _write_extension(file, tensor.dtype, tensor.shape, flat)
+        _write_extension(file, tensor.dtype, tensor.shape, elements)
         return
     step = _CHUNK_BYTES // ITEM_BYTES[tensor.dtype]
     pieces = range(0, tensor.size, step)
@@ -183,17 +181,15 @@ def _write_array(file: IO[bytes], tensor: StoredTensor) -> None:
         file.write(packed(size))
     file.write(packed("chunks"))
     for _, start in write_map(file, {str(number): start for number, start in enumerate(pieces)}):
-        piece = flat[start : start + step]
-        _write_extension(file, tensor.dtype, piece.shape, piece)
+        _write_extension(file, tensor.dtype, (min(step, tensor.size - start),), elements)
 
 
-def _write_extension(file: IO[bytes], dtype: str, shape: tuple[int, ...], flat: Array) -> None:
-    import numpy as np
-
+def _write_extension(file: IO[bytes], dtype: str, shape: tuple[int, ...], elements: Supply) -> None:
+    length = math.prod(shape) * ITEM_BYTES[dtype]
     head = list_head(3) + list_head(len(shape)) + b"".join(map(packed, shape)) + packed(dtype)
-    head += bytes_head(flat.nbytes)
-    file.write(extension_head(_ARRAY, len(head) + flat.nbytes) + head)
-    file.write(flat.view(np.uint8).data if flat.size else b"")
+    head += bytes_head(length)
+    file.write(extension_head(_ARRAY, len(head) + length) + head)
+    file.writelines(elements.take(length))
 
 
 CONTAINERS = (

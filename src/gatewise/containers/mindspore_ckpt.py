@@ -17,6 +17,7 @@ from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
 from ._protobuf import INT, LAZY, RAW, TEXT, Message, fields, varint
+from ._supply import Supply
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -142,26 +143,20 @@ def write(path: Path, tensors: Tensors) -> None:
             raise NotRepresentable(f"tensor {tensor.name!r} is {tensor.dtype}, which MindSpore has not.", path=path)
     with open(path, "wb") as file:
         for tensor in tensors.values():
-            for chunk in _value(tensor):
-                file.write(chunk)
+            file.writelines(_value(tensor))
 
 
 def _value(tensor: StoredTensor) -> Iterator[bytes | memoryview]:
-    import numpy as np
-
-    from ..tensors import numpy_dtype
-
-    body = np.ascontiguousarray(tensor.array(), numpy_dtype(tensor.dtype)).reshape(-1).view(np.uint8).data
+    body = Supply(tensor.pieces())
     dims = b"".join(b"\x08" + _varint(size) for size in tensor.shape or (0,))
     head = dims + _field(2, _CODES[tensor.dtype].encode())
-    for start in range(0, max(len(body), 1), _SLICE):
-        part = body[start : start + _SLICE]
-        inner = head + b"\x1a" + _varint(len(part))
+    for start in range(0, max(tensor.nbytes, 1), _SLICE):
+        length = min(_SLICE, tensor.nbytes - start)
+        inner = head + b"\x1a" + _varint(length)
         tag = _field(1, tensor.name.encode())
-        size = len(inner) + len(part)
-        whole = tag + b"\x12" + _varint(size) + inner
-        yield b"\x0a" + _varint(len(whole) + len(part)) + whole
-        yield part
+        whole = tag + b"\x12" + _varint(len(inner) + length) + inner
+        yield b"\x0a" + _varint(len(whole) + length) + whole
+        yield from body.take(length)
 
 
 def _field(number: int, raw: bytes) -> bytes:

@@ -145,8 +145,7 @@ def write(path: Path, tensors: Tensors) -> None:
     with open(path, "wb") as file:
         file.write(_HEAD.pack(FILE_MAGIC, 0, len(tensors)))
         for tensor in tensors.values():
-            for chunk in _chunks(tensor):
-                file.write(chunk)
+            file.writelines(_chunks(tensor))
         file.write(struct.pack("<Q", len(tensors)))
         for name in tensors:
             raw = name.encode("utf-8")
@@ -167,14 +166,10 @@ def _check(tensor: StoredTensor, path: Path) -> None:
 
 
 def _chunks(tensor: StoredTensor) -> Iterator[bytes | memoryview]:
-    import numpy as np
-
-    from ..tensors import numpy_dtype
-
     axes = len(tensor.shape)
     yield struct.pack(f"<Iii{axes}q", V2, 0, axes, *tensor.shape)
     yield struct.pack("<iii", 1, 0, _CODES[tensor.dtype])  # device kind 1 is the CPU
-    yield np.ascontiguousarray(tensor.array(), numpy_dtype(tensor.dtype)).reshape(-1).view(np.uint8).data
+    yield from tensor.pieces()
 
 
 CONTAINERS = (

@@ -122,8 +122,7 @@ def write(path: Path, tensors: Tensors) -> None:
             )
     with open(path, "wb") as file:
         for tensor in tensors.values():
-            for chunk in npy_chunks(npy_header(tensor), tensor):
-                file.write(chunk)
+            file.writelines(npy_chunks(npy_header(tensor), tensor))
 
 
 CONTAINERS = (

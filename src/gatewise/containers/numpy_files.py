@@ -17,7 +17,7 @@ from ..cursor import Cursor
 from ..errors import BrokenFile, LimitExceeded, NotRepresentable
 from ..record import record
 from ..source import Source
-from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides, numpy_dtype
+from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides
 from . import Container
 from ._plain_tree import with_paths
 from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of
@@ -25,8 +25,6 @@ from ._zip import Member, ZipFile, ZipWriter, looks_like_zip, zip_of
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from ..tensors import Array
 
 DESCR = {
     "f8": "float64", "f4": "float32", "f2": "float16", "c8": "complex64", "c16": "complex128", "b1": "bool",
@@ -253,11 +251,8 @@ def npy_header(tensor: StoredTensor) -> bytes:
 
 
 def npy_chunks(header: bytes, tensor: StoredTensor) -> Iterator[bytes | memoryview]:
-    import numpy as np
-
     yield header
-    array: Array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
-    yield array.reshape(-1).view(np.uint8).data
+    yield from tensor.pieces()
 
 
 _SOURCE = "https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"

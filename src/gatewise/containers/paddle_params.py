@@ -212,15 +212,11 @@ def write(path: Path, tensors: Tensors) -> None:
     with open(path, "wb") as file:
         file.write(b"\x80\x04}(")
         for tensor in tensors.values():
-            for chunk in _array_opcodes(tensor):
-                file.write(chunk)
+            file.writelines(_array_opcodes(tensor))
         file.write(_text(NAMES) + b"}(" + b"".join(_text(name) * 2 for name in tensors) + b"uu.")
 
 
 def _array_opcodes(tensor: StoredTensor) -> Iterator[bytes | memoryview]:
-    import numpy as np
-
-    from ..tensors import numpy_dtype
     from ._pickled_numpy import CODES
 
     code = "u2" if tensor.dtype == "bfloat16" else CODES[tensor.dtype]
@@ -236,7 +232,7 @@ def _array_opcodes(tensor: StoredTensor) -> Iterator[bytes | memoryview]:
         + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
     )
     yield b"\x89\x8e" + tensor.nbytes.to_bytes(8, "little")
-    yield np.ascontiguousarray(tensor.array(), numpy_dtype(tensor.dtype)).reshape(-1).view(np.uint8).data
+    yield from tensor.pieces()
     yield b"tb"
 
 

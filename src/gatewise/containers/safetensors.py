@@ -166,7 +166,7 @@ def write(path: Path, tensors: Tensors) -> None:
     with open(path, "wb") as file:
         file.write(_header(stored, placed, tensors.metadata))
         for tensor in placed:
-            file.write(_little_endian(tensor))
+            file.writelines(tensor.pieces())
 
 
 def _header(stored: Iterable[StoredTensor], placed: Iterable[StoredTensor], metadata: Mapping[str, Any]) -> bytes:
@@ -183,16 +183,6 @@ def _header(stored: Iterable[StoredTensor], placed: Iterable[StoredTensor], meta
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
-
-
-def _little_endian(tensor: StoredTensor) -> memoryview:
-    """The elements row-major, as bytes.  A copy is made only when they do not lie so already."""
-    import numpy as np
-
-    from ..tensors import numpy_dtype
-
-    array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
-    return array.reshape(-1).view(np.uint8).data
 
 
 CONTAINERS = (

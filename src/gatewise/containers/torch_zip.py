@@ -126,7 +126,7 @@ def write(path: Path, tensors: Tensors) -> None:
         writer.add(f"{_FOLDER}/data.pkl", len(pickled), [pickled])
         writer.add(f"{_FOLDER}/byteorder", 6, [b"little"])
         for key, tensor in stored.items():
-            writer.add(f"{_FOLDER}/data/{key}", tensor.nbytes, _chunks(tensor))
+            writer.add(f"{_FOLDER}/data/{key}", tensor.nbytes, tensor.pieces())
         writer.add(f"{_FOLDER}/version", 2, [b"3\n"])
         writer.close()
 
@@ -150,16 +150,6 @@ def _rebuild(tensor: StoredTensor, key: str) -> Stub:
     storage = ("storage", Global("torch.storage", "UntypedStorage"), key, "cpu", tensor.nbytes)
     dtype = Global("torch", tensor.dtype)
     return Stub(Global("torch._utils", "_rebuild_tensor_v3"), (Persistent(storage), *view, dtype))
-
-
-def _chunks(tensor: StoredTensor) -> Iterator[memoryview]:
-    """The elements, row-major and little-endian, in one piece."""
-    import numpy as np
-
-    array = tensor.array()
-    if array.dtype.byteorder == ">":
-        array = array.astype(array.dtype.newbyteorder("<"))
-    yield np.ascontiguousarray(array).reshape(-1).view("u1").data
 
 
 CONTAINERS = (

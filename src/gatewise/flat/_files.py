@@ -5,6 +5,7 @@ Not known here: what a map is made of.
 
 from __future__ import annotations
 
+import builtins
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,17 +55,21 @@ class FlatFile:
         }  # fmt: skip
 
     def write_vector(self, out: str | os.PathLike[str], force: bool = False) -> tuple[Change, ...]:
-        """Pack into a new ``.npy`` file, which is mapped and not held in memory.  What that changed besides the map's own
+        """Pack into a new ``.npy`` file, piece by piece: the vector is never held.  What that changed besides the map's own
         changes: numpy's format has no bfloat16.  Raises WriteRefused, UsageError."""
         import numpy as np
 
         if os.fspath(out)[-4:].lower() != ".npy":
             raise UsageError("a vector is written as an .npy file.", path=out, next="Name it so: -o vector.npy.")
         dtype = "float32" if self.flat.dtype == "bfloat16" else self.flat.dtype
-        with atomic(out, force) as temporary:
-            array = np.lib.format.open_memmap(temporary, "w+", numpy_dtype(dtype), (self.flat.size,))
-            self.flat.pack(array)
-            array.flush()
+        header = {
+            "descr": np.lib.format.dtype_to_descr(numpy_dtype(dtype)),
+            "fortran_order": False,
+            "shape": (self.flat.size,),
+        }
+        with atomic(out, force) as temporary, builtins.open(temporary, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            file.writelines(self.flat.pieces(dtype))
         told = Change(f"stored as {self.flat.dtype} → {dtype}, for numpy's format has no {self.flat.dtype}", EXACT)
         return (told,) if dtype != self.flat.dtype else ()
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from ..conventions import Change
 from ..errors import UsageError
 from ..layouts import Layout
-from ..layouts._code import fill, places_of
 from ..layouts._slots import RELABELS
 from ..live._vectors import given, kind_of
 from ..selection import Chosen as Gate
 from ..selection import Numbers, Selector, Words
-from ..tensors import numpy_dtype
+from ..tensors import in_pieces, numpy_dtype
 from ..weights import Stack
 from ._load import load
 from ._orders import Chosen, by_table
@@ -108,9 +107,16 @@ class Flat:
             if self._source.own:
                 array[...] = self._source.array(tensor.name)
             else:
-                piece = tensor.piece
-                fill(array, piece.stack, piece.match.layout, tensor.part, tensor.found, places_of(piece.stack))
+                tensor.made(self.dtype).into(array)
         return vector
+
+    def pieces(self, dtype: str) -> Iterator[memoryview]:
+        """The bytes of the packed vector in another of ``ITEM_BYTES``, little-endian, about a megabyte at once."""
+        for tensor in self.tensors:
+            if self._source.own:
+                yield from in_pieces(self._source.array(tensor.name), numpy_dtype(dtype))
+            else:
+                yield from tensor.made(dtype).pieces()
 
     def unpack(self, vector: Any) -> Unpacked:
         """A vector of this order taken apart into views: ``{tensor name: view}``, and the gates by layer and direction.

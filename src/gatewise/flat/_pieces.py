@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..layouts import Match, Part
-from ..layouts._code import encoded, match_of
+from ..layouts._code import encoded, match_of, places_of
+from ..layouts._encoded import Encoded
 from ..layouts._match import Address
 from ..layouts._names import Found
 from ..layouts._slots import slots
@@ -50,6 +51,11 @@ class FlatTensor:
     def of(self, vector: Any) -> Any:
         """The tensor as a view of a vector, in its stored shape."""
         return vector[self.offset : self.offset + self.size].reshape(self.shape)
+
+    def made(self, dtype: str) -> Encoded:
+        """The tensor's elements out of its piece's gates."""
+        stack = self.piece.stack
+        return Encoded(stack, self.piece.match.layout, self.part, self.shape, self.found, dtype, places_of(stack))
 
 
 @record

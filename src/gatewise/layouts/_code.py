@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..errors import NotRepresentable
 from ..record import field, record
-from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
+from ..tensors import Declared, StoredTensor, Tensors
 from ..weights import DIRECTIONS, GATELESS, Gates, Stack, Weights
+from ._encoded import Encoded
 from ._layout import INPUTS, Fact, Layout, Part, is_stream
 from ._match import Address, Group, Match
 from ._names import Found, template
@@ -187,8 +188,8 @@ def _encode_part(
             found = Found("", layer, direction, gate)
             sizes = with_constants(places[layer, direction], len(layout.gates_of(part)))
             shape = (flat_length(layout, part, places),) if flat else part.parsed.shape(sizes)
-            filler = _filler(stack, layout, part, shape, found, dtype)
-            tensor = StoredTensor(f"{prefix}{name}", dtype, shape, filler, where=f"{layer} {direction}")
+            made = Encoded(stack, layout, part, shape, found, dtype, places)
+            tensor = StoredTensor(f"{prefix}{name}", dtype, shape, made, where=f"{layer} {direction}")
             result[index, layer, direction, gate] = tensor
     return result
 
@@ -199,26 +200,6 @@ def places_of(stack: Stack) -> Places:
     return {
         place: {"unit": w.unit, "feature": w.feature, "hidden": w.hidden, "direction": directions} for place, w in stack
     }
-
-
-def _filler(
-    stack: Stack, layout: Layout, part: Part, shape: tuple[int, ...], found: Found, dtype: str
-) -> Callable[[], Array]:
-    places = places_of(stack)
-
-    def make() -> Array:
-        import numpy as np
-
-        return fill(np.empty(shape, numpy_dtype(dtype)), stack, layout, part, found, places)
-
-    return make
-
-
-def fill(array: Array, stack: Stack, layout: Layout, part: Part, found: Found, places: Places) -> Array:
-    """Write a stack's gates into one stored array, each straight to where it lies.  Gives the array."""
-    for slot in slots(layout, part, array, places, found):
-        slot.write(stack[slot.layer, slot.direction].roles[slot.role][slot.gate])
-    return array
 
 
 def declared_as(

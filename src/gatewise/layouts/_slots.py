@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..record import field, record
+from ..tensors import copy_into
 from ..weights import DIRECTIONS, GATELESS, ROLE_AXES
 from ._names import Found
 from ._phrase import Phrase, Section
@@ -37,34 +38,11 @@ class Slot:
         return RELABELS[self.relabel][0](self.view) if self.relabel else self.view
 
     def write(self, value: Array) -> None:
-        _copy(RELABELS[self.relabel][1](value) if self.relabel else value, self.view)
+        copy_into(self.view, self.stored(value))
 
-
-# A transposing copy goes through the target once and through the source once for each element of a row.  In panels of so
-# many elements (a cache line of float32 of the target) what it touches stays in the first cache: 4 to 6 times as fast.
-_PANEL, _LARGE = 16, 1 << 16
-
-
-def _copy(value: Any, view: Any) -> None:
-    """``view[...] = value``; a large matrix whose rows are the other's columns goes in panels."""
-    axis = _across(value, view)
-    if axis is None:
-        view[...] = value
-        return
-    for start in range(0, view.shape[axis], _PANEL):
-        panel = (slice(None),) * axis + (slice(start, start + _PANEL),)
-        view[panel] = value[panel]
-
-
-def _across(value: Any, view: Any) -> int | None:
-    """The axis along which the target lies densest, where that is not the source's own; None for any other copy."""
-    if view.ndim != 2 or getattr(value, "shape", None) != view.shape or math.prod(view.shape) < _LARGE:
-        return None
-    theirs, ours = getattr(value, "strides", None), getattr(view, "strides", None)
-    if theirs is None or ours is None:
-        return None
-    dense = 0 if ours[0] < ours[1] else 1
-    return dense if theirs[dense] > theirs[1 - dense] else None
+    def stored(self, value: Array) -> Array:
+        """A canonical array as ``view`` has it."""
+        return RELABELS[self.relabel][1](value) if self.relabel else value
 
 
 def _from_cudnn(view: Array) -> Array:
