@@ -7,6 +7,7 @@ the target, read again and examined again, and only a file that is well takes th
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import os
 import shlex
 import shutil
@@ -35,7 +36,7 @@ from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
 from .containers._keras_draft import KerasDraft
 from .containers._write import atomic
-from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError, WriteRefused
+from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError
 from .live import Live, LiveModel, duplicate
 from .proof import prove
 from .tensors import StoredTensor, Tensors
@@ -235,8 +236,6 @@ def repair(
         raise UsageError("a repaired file is a new file.", path=path, next='Name it: out="NEW.pt".')
     if as_ is not None and as_ not in FORMS:
         raise UsageError(f"nothing can be written as {as_!r}.", path=path, next=f"Say one of {', '.join(FORMS)}.")
-    if out is not None and Path(out).exists() and Path(out).samefile(path):
-        raise WriteRefused("is the input, which is never touched.", path=out, next="Choose another name.")
     return _repair_file(path, out, as_, dry_run, force)
 
 
@@ -260,13 +259,15 @@ def _treat(patient: Patient, form: str) -> tuple[Treatment, ...]:
 
 
 def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None, dry_run: bool, force: bool) -> Repair:
-    checkpoint, draft = open(path), open_draft(path)
+    checkpoint = open(path)
+    draft = open_draft(path, files=checkpoint.tensors.files)
     chosen = _chosen(out, draft)
     form = _form(path, draft, as_, chosen)
     if form != "state-dict":
         _refuse_unsafe(checkpoint)
     applied = _treat(Patient(checkpoint=checkpoint, draft=draft), form)
-    rewrites = chosen.name != checkpoint.tensors.container and checkpoint.tensors.container in _writable()
+    own = checkpoint.tensors.container
+    rewrites = chosen.name != own and own in {known.name for known in containers() if known.write}
     if form == draft.form and not applied and not rewrites:
         return _as_it_is(checkpoint, out, form, dry_run, force)
     if rewrites and isinstance(draft, KerasDraft):  # .h5 and .keras are read by different rules: old words fit one
@@ -274,7 +275,7 @@ def _repair_file(path: str, out: str | os.PathLike[str] | None, as_: str | None,
     applied += tuple(Treatment(None, what, exactness) for what, exactness in draft.losses(form))
     if out is None or dry_run:
         return Repair(path, None, form, chosen.name, applied, (), dry_run=True)
-    with atomic(out, force) as temporary:
+    with atomic(out, force, chosen.beside, checkpoint.tensors.files) as temporary:
         if chosen.name in draft.writes:
             draft.write(temporary, chosen.name, form)
         else:
@@ -288,10 +289,6 @@ def _refuse_unsafe(checkpoint: Checkpoint) -> None:
     _refuse_ill(
         [each for each in examine(Patient(checkpoint=checkpoint)) if each.severity == "unsafe"], checkpoint.path
     )
-
-
-def _writable() -> set[str]:
-    return {known.name for known in containers() if known.write}
 
 
 def _chosen(out: str | os.PathLike[str] | None, draft: Draft) -> Container:
@@ -321,10 +318,24 @@ def _as_it_is(
     left = tuple(examine(Patient(checkpoint=checkpoint)))
     _refuse_ill(left, checkpoint.path)
     if out is not None and not dry_run:
-        with atomic(out, force) as temporary:
-            shutil.copyfile(checkpoint.path, temporary)
+        _copy(checkpoint, out, force)
     output = None if out is None or dry_run else os.fspath(out)
     return Repair(checkpoint.path, output, form, checkpoint.tensors.container, (), left, dry_run)
+
+
+def _copy(checkpoint: Checkpoint, out: str | os.PathLike[str], force: bool) -> None:
+    """The file's bytes under a new name, compared before they have it.  One file of several must stand by itself."""
+    path, files = checkpoint.path, checkpoint.tensors.files
+    with atomic(out, force, inputs=files) as temporary:
+        shutil.copyfile(path, temporary)
+        if not filecmp.cmp(path, temporary, shallow=False):
+            raise ProofFailed("does not come back from the disk as it was; nothing was kept.", path=out)
+        try:
+            if len(files) > 1:
+                _proved(temporary, open_tensors(path), checkpoint)
+        except ContainerError as error:
+            alone = "needs no repair, and a copy would not stand without the files beside it."
+            raise NotRepresentable(alone, path=path, next="Use it as it is, or copy its files together.") from error
 
 
 def _export(chosen: Container, path: Path, tensors: Tensors) -> None:

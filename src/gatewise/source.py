@@ -38,15 +38,21 @@ class Source:
     ``path``    the same as a Path, made when asked for: most files are opened without importing pathlib
     ``folder``  what lies beside a file; what lies in a directory or in a packed archive, whose ``data`` is empty
     ``whole``   was a directory or an archive named, rather than a file?
+    ``files``   what was opened for it, more as more is needed: this file, and those of its folder (keys)
     An empty file has empty ``data``.  The map lives as long as anything that was cut from it.
     """
 
-    def __init__(self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS):
+    def __init__(
+        self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, files: dict[str, None] | None = None
+    ):
         self.name = _as_text(path)
         self.limits = limits
+        self.files = {} if files is None else files
         self.whole = _is_directory(self.name)
         self.data = memoryview(b"" if self.whole else _mapped(self.name))
         self.size = len(self.data)
+        if not self.whole:
+            self.files[self.name] = None
         if self.data[:2] == _GZIP:
             self._unpack()
 
@@ -55,7 +61,7 @@ class Source:
         """Bytes that are already there: a member of an archive."""
         made = cls.__new__(cls)
         made.name, made.limits, made.whole, made.data, made.folder = str(path), limits, False, data, folder
-        made.size = len(data)
+        made.size, made.files = len(data), {}
         return made
 
     @functools.cached_property
@@ -66,7 +72,7 @@ class Source:
 
     @functools.cached_property
     def folder(self) -> Folder:
-        return _Directory(self.path if self.whole else self.path.parent, self.limits)
+        return _Directory(self.path if self.whole else self.path.parent, self.limits, self.files)
 
     def _unpack(self) -> None:
         """What gzip packed as a whole is opened: a tar archive as the folder that it is, else the one file in it."""
@@ -206,6 +212,10 @@ def _safe(name: str, path: Path) -> str:
 
 
 class _Directory(Folder):
+    def __init__(self, path: Path, limits: Limits, files: dict[str, None]):
+        super().__init__(path, limits)
+        self._files = files
+
     def names(self) -> list[str]:
         return sorted(self._walk())
 
@@ -230,7 +240,7 @@ class _Directory(Folder):
                 f"{name} is a link that leads out of the model's folder.", path=self.path,
                 next="Replace the link by the file itself.",
             )  # fmt: skip
-        return Source(found, self.limits)
+        return Source(found, self.limits, self._files)
 
 
 class _Archive(Folder):

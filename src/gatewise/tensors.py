@@ -272,7 +272,8 @@ class Tensors(Mapping[str, StoredTensor]):
 
     ``path`` and ``bytes`` are the file's, ``container`` is the format's name.  ``naming`` says whose naming scheme
     the names follow where a format has one of its own (``keras-h5``, ``keras-vars``); "" is the framework's plain
-    one.  ``notes`` are sentences for people.
+    one.  ``notes`` are sentences for people.  ``files`` are those that were opened, more as elements are asked for: they are
+    what is never written over.
     """
 
     def __init__(
@@ -297,6 +298,7 @@ class Tensors(Mapping[str, StoredTensor]):
         self.written_by = tuple(written_by)
         self.notes = tuple(notes)
         self.metadata: Mapping[str, Any] = MappingProxyType(dict(metadata or {}))
+        self.files: dict[str, None] = {}
 
     def __getitem__(self, name: str) -> StoredTensor:
         return self._by_name[name]
@@ -330,7 +332,7 @@ class Tensors(Mapping[str, StoredTensor]):
 
     def with_tensors(self, tensors: Iterable[StoredTensor], notes: Iterable[str] = ()) -> Tensors:
         """The same file's facts over other tensors."""
-        return Tensors(
+        made = Tensors(
             tensors,
             path=self.path,
             container=self.container,
@@ -341,3 +343,5 @@ class Tensors(Mapping[str, StoredTensor]):
             notes=(*self.notes, *notes),
             metadata=self.metadata,
         )
+        made.files = self.files
+        return made

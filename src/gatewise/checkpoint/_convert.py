@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from ..containers import Container, container_for_writing
 from ..containers._write import atomic
 from ..conventions import Change
-from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, WriteRefused, nearest
+from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, nearest
 from ..layouts import Layout, layout, layouts
 from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since, is_stream
@@ -107,6 +107,14 @@ def save(
 ) -> Proof:  # fmt: skip
     """Write one stack, or several (what :func:`gw.of` gives for a model, a Checkpoint), into a new file, in ``layout`` (or
     their own; a framework's name: in that framework's for each), proved.  Raises as :func:`convert`."""
+    return saved(stack, out, layout, force, ())
+
+
+def saved(
+    stack: Stack | Iterable[Stack], out: str | os.PathLike[str], layout: str | Layout | None, force: bool,
+    inputs: Collection[str],
+) -> Proof:  # fmt: skip
+    """As :func:`save`.  ``inputs``: files that are not written over, not even when forced."""
     stacks = [stack] if isinstance(stack, Stack) else list(stack) if isinstance(stack, Iterable) else [stack]
     require_stacks(stacks, "gw.save", "gw.save(gw.of(object), out)")
     if not stacks:
@@ -117,7 +125,7 @@ def save(
         taken = [name for unit in units for name in unit.names]
         target = _target(each, layout, chosen)
         units.append(unit_of(each, (each.name,), target, None, [], taken, alone=len(stacks) == 1))
-    proof = _write(out, chosen, units, [], True, force, {}, None)
+    proof = _write(out, chosen, units, [], True, force, {}, None, inputs)
     if proof is None:
         raise ProofFailed("nothing was compared.", path=out)
     return proof
@@ -127,7 +135,6 @@ def _convert(
     checkpoint: Checkpoint, out: str | os.PathLike[str], chosen: Container, to: str | Layout | None, layer: str | None,
     dtype: str | None, verify: bool, force: bool, options: Mapping[str, Any], progress: Progress | None,
 ) -> Conversion:  # fmt: skip
-    _refuse_own(checkpoint.path, out)
     sources = _sources(checkpoint, layer, to, chosen)
     changes: list[Change] = []
     if layer is None and (left := sorted(averaged(checkpoint))):
@@ -146,7 +153,7 @@ def _convert(
         units.append(unit)
     carried = _carried(checkpoint, units, layer, dtype, changes)
     changes += _not_told(chosen, units)
-    proof = _write(out, chosen, units, carried, verify, force, options, progress)
+    proof = _write(out, chosen, units, carried, verify, force, options, progress, checkpoint.tensors.files)
     taken_for = {each.name: each.assumed for each in checkpoint.layers}
     assumed = [dict.fromkeys(text for name in source.names for text in taken_for[name]) for source in sources]
     return Conversion(
@@ -193,13 +200,6 @@ def averaged(checkpoint: Checkpoint) -> set[str]:
     names = {layer.name for layer in checkpoint.layers}
     shadows = (name for name in names if _AVERAGE in name.split("/"))
     return {name for name in shadows if "/".join(part for part in name.split("/") if part != _AVERAGE) in names}
-
-
-def _refuse_own(path: str, out: str | os.PathLike[str]) -> None:
-    """A conversion may leave things out, so it never replaces what it reads, not even when forced."""
-    target = Path(out)
-    if target.exists() and target.samefile(path):
-        raise WriteRefused("is the file that is being converted.", path=out, next="Choose another name for the output.")
 
 
 def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
@@ -291,18 +291,14 @@ def _not_told(chosen: Container, units: list[Unit]) -> list[Change]:
 
 def _write(
     out: str | os.PathLike[str], chosen: Container, units: list[Unit], carried: list[StoredTensor], verify: bool,
-    force: bool, options: Mapping[str, Any], progress: Progress | None,
+    force: bool, options: Mapping[str, Any], progress: Progress | None, inputs: Collection[str],
 ) -> Proof | None:  # fmt: skip
     if chosen.write is None:
         raise UsageError(f"{chosen.name} is not written.")
     content = _content(chosen, units, carried, options, progress)
-    with atomic(out, force, chosen.beside) as temporary:
-        try:
-            chosen.write(temporary, content)
-            return _proved(temporary, units) if verify else None
-        except GatewiseError as error:  # the temporary file's name means nothing to anybody
-            error.path = os.fspath(out) if error.path == str(temporary) else error.path
-            raise
+    with atomic(out, force, chosen.beside, inputs) as temporary:
+        chosen.write(temporary, content)
+        return _proved(temporary, units) if verify else None
 
 
 def _content(

@@ -192,34 +192,44 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None,
 
 def open_tensors(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Tensors:
     """Read a file's headers.  Which format it is, its bytes tell.  Raises ContainerError, UsageError."""
-    known, source = _claimed(path, limits)
-    return _guarded(known, source, known.read)
+    return _read(*_claimed(path, limits))
 
 
-def open_draft(path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Draft:
-    """A fresh copy of what a file holds, to be treated.  Raises ContainerError, UsageError."""
-    known, source = _claimed(path, limits)
+def _read(known: Container, source: Source) -> Tensors:
+    tensors = _guarded(known, source, known.read)
+    tensors.files = source.files
+    return tensors
+
+
+def open_draft(
+    path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, files: dict[str, None] | None = None
+) -> Draft:
+    """A fresh copy of what a file holds, to be treated.  The files that are opened for it join ``files``.
+    Raises ContainerError, UsageError."""
+    known, source = _claimed(path, limits, files)
     if known.draft:
         return _guarded(known, source, known.draft)
     from ._plain_draft import PlainDraft
 
-    return PlainDraft(_guarded(known, source, known.read), known)
+    return PlainDraft(_read(known, source), known)
 
 
-def _claimed(path: str | os.PathLike[str], limits: Limits) -> tuple[Container, Source]:
+def _claimed(
+    path: str | os.PathLike[str], limits: Limits, files: dict[str, None] | None = None
+) -> tuple[Container, Source]:
     """The format of a file, and its bytes.  Raises UnknownContainer, UsageError."""
     if not os.path.exists(path):  # noqa: PTH110  # a Path would cost the import
         other = _stands_for(path)
         if other is None:
             Source(path, limits)  # says what is wrong with the path
-        return _claimed(other or path, limits)
-    source = Source(path, limits)
+        return _claimed(other or path, limits, files)
+    source = Source(path, limits, files)
     for known in _asked(source):
         if known.claims(source):
             return known, source
     other = _stands_for(path)
     if other is not None and other != source.path:
-        return _claimed(other, limits)
+        return _claimed(other, limits, files)
     raise _unknown(source)
 
 

@@ -1,80 +1,295 @@
-"""Writing that loses nothing: a temporary file beside the target, forced to disk, then renamed over it.
+"""Writing that loses nothing: a temporary file beside the target, forced to disk, which then takes the target's name in
+one step.  Until that step the old file is whole, after it the new one is.
 
-Until the rename the old file is whole, after it the new one is; an interrupted write leaves neither half.
+* A name that is taken is refused without ``force``, also when it was taken while the file was being written.
+* What is read to make the file is never replaced, whatever name it is given by: a link, another path, another case.
+* A link is kept: the file that it leads to is replaced.  Other hard links of a replaced file keep the old content.
+* Permissions and, where that is allowed, the owner of a replaced file are kept; setuid, setgid and ACLs are not.  A new
+  file has what the umask and the folder give.
+* An interrupt or an error removes what was begun.  A killed process cannot: it leaves ``.gatewise-….part``, which the
+  next write into the folder removes once its process is gone.
+
+Not known here: any file format.  Not promised: that a file system without hard links (FAT) and without Windows' rename
+notices a name that is taken in the last microseconds.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
-from collections.abc import Iterator
+import re
+import stat
+import time
+import zlib
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from ..errors import WriteRefused
+from ..errors import GatewiseError, WriteRefused
+
+Place = str | os.PathLike[str]
+_TEMPORARY = re.compile(r"\.gatewise-([0-9a-f]{8})-(\d+)-\w+\.[a-z]+")  # the place, the process, chance
+_FORGOTTEN = 24 * 3600  # seconds without a change after which a temporary file of another machine has no owner
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}  # no hard links here
+_NO_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # folders cannot be synchronised here
+_OTHER = "Choose another name for the output."
 
 
 @contextlib.contextmanager
-def atomic(path: str | os.PathLike[str], force: bool = False, beside: tuple[str, ...] = ()) -> Iterator[Path]:
+def atomic(
+    path: Place, force: bool = False, beside: tuple[str, ...] = (), inputs: Collection[Place] = ()
+) -> Iterator[Path]:
     """A temporary path to write to; it becomes ``path`` when the block ends well, and vanishes when it does not.
 
-    ``beside``: suffixes of files that are written with it under the same stem (``.bin``); they are renamed first, so
-    that ``path`` never stands without them.
-    Raises WriteRefused when ``path`` exists (unless ``force``), is a directory, or its folder cannot be written.
+    ``beside``  suffixes of files that are written with it under the same stem (``.bin``); they get their names first, so
+                that ``path`` never stands without them.  No two files are replaced in one step, so that ``path`` must be new
+    ``inputs``  files that are read meanwhile; asked again at the end, since some are opened when they are needed
+    Raises WriteRefused when ``path`` is taken (unless ``force``), is one of the inputs or no file, may not be written,
+    or the disk refuses; then nothing is changed.
     """
-    target = Path(path)
-    for each in (target, *(target.with_suffix(suffix) for suffix in beside)):
-        _refuse_target(each, force)
-    # The name is chosen before the file is made, so that an interrupt finds it whenever it comes.
-    temporary = target.with_name(f".gatewise-{os.urandom(6).hex()}.part")
+    files: list[_File] = []
     try:
-        _make(temporary, path)
+        target = _checked(Path(path), force, beside, inputs)
+        _remove_abandoned(target.parent)
+        # The names are chosen before the files are made, so that an interrupt finds them whenever it comes.
+        temporary = target.with_name(f".gatewise-{_place()}-{os.getpid()}-{os.urandom(4).hex()}.part")
+        files += [_File(target, temporary)]
+        files += [_File(target.with_suffix(suffix), temporary.with_suffix(suffix)) for suffix in beside]
+        for each in files:
+            each.make(path)
         yield temporary
-        for suffix in beside:
-            _finish(temporary.with_suffix(suffix), target.with_suffix(suffix))
-        _finish(temporary, target)
+        _refuse_inputs((each.target for each in files), inputs)
+        _finish(files[::-1], force)
     except OSError as error:
-        raise WriteRefused(
-            f"was not written: {(error.strerror or str(error)).lower()}.", path=path, next="Nothing was changed."
-        ) from error
+        raise WriteRefused(f"was not written: {_reason(error)}.", path=path, next=_unmade(files)) from error
+    except GatewiseError as error:  # the temporary file's name means nothing to anybody
+        ours = {str(Path(path)), *(str(each.temporary) for each in files), *(str(each.target) for each in files[:1])}
+        error.path = os.fspath(path) if error.path in ours else error.path
+        raise
     finally:
-        for each in (temporary, *(temporary.with_suffix(suffix) for suffix in beside)):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it was renamed, or never made
-                each.unlink()
+        _unmade(files)
 
 
-def _make(temporary: Path, path: str | os.PathLike[str]) -> None:
-    """An empty file that nobody else may read, where there was none."""
+class _File:
+    """A file in the making.  It is held open, so that its disk's last word on it is heard."""
+
+    def __init__(self, target: Path, temporary: Path):
+        self.target, self.temporary = target, temporary
+        self.fresh = self.named = False
+        self._descriptor = -1
+
+    def make(self, path: Place) -> None:
+        """An empty file where there was none, which nobody may read who may not read the finished one."""
+        self.fresh = not self.target.exists()
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+            self._descriptor = os.open(self.temporary, flags, 0o666 if self.fresh else 0o600)
+        except OSError as error:
+            raise WriteRefused(
+                f"cannot be written: {_reason(error)}.", path=path,
+                next="Choose a folder that exists and is writable." + _left([self]),
+            ) from None  # fmt: skip
+
+    def close(self) -> None:
+        """The replaced file's permissions, and everything onto the disk."""
+        if not self.fresh and self.target.exists():
+            _keep(self.temporary, self.target.stat())
+        os.fsync(self._descriptor)
+        self.release()
+
+    def release(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def take_name(self, force: bool) -> None:
+        if force:
+            self.temporary.replace(self.target)
+        else:
+            _take_free_name(self.temporary, self.target)
+        self.named = True
+
+
+def _keep(temporary: Path, old: os.stat_result) -> None:
+    """The owner and the permissions of the file that is replaced.  Where its group cannot be kept, the group that the new
+    one has may do no more than everybody."""
+    mode = old.st_mode & 0o777
+    now = temporary.stat()
+    if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
+        try:
+            os.chown(temporary, old.st_uid, old.st_gid)
+        except PermissionError:
+            try:
+                os.chown(temporary, -1, old.st_gid)
+            except PermissionError:
+                mode = mode & 0o707 | (mode & 0o007) << 3
+    temporary.chmod(mode)
+
+
+def _finish(files: list[_File], force: bool) -> None:
+    """Everything onto the disk, then the names."""
+    folder = _opened_folder(files[0].target.parent)
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        for each in files:
+            each.close()
+        for each in files:
+            each.take_name(force)
+        if folder is not None:
+            _sync(folder, files[-1].target)
+    finally:
+        if folder is not None:
+            with contextlib.suppress(OSError):  # nothing was written through it
+                os.close(folder)
+
+
+def _take_free_name(temporary: Path, target: Path) -> None:
+    """Give the file the name, unless somebody has it, in one step."""
+    try:
+        if os.name == "nt":  # where rename refuses a name that is taken
+            temporary.rename(target)
+        else:
+            os.link(temporary, target)
+            with contextlib.suppress(OSError):  # it is written; a name too many is :func:`_unmade`'s
+                temporary.unlink()
+    except FileExistsError:
+        if not target.samefile(temporary):  # a network's file system may do it and then say that it was done
+            raise _taken(target) from None
     except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise _taken(target) from None
+        temporary.replace(target)
+
+
+def _opened_folder(folder: Path) -> int | None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return None
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except PermissionError:  # a folder that may be written and not listed
+        return None
+
+
+def _sync(folder: int, target: Path) -> None:
+    """The new name onto the disk.  It has been given: what fails now cannot be called back, and is told as it is."""
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise WriteRefused(
+                f"is written and whole, but the disk did not confirm its name: {_reason(error)}.", path=target,
+                next="Look after the disk: a power cut may bring the old state back.",
+            ) from error  # fmt: skip
+
+
+# What is refused.
+
+
+def _checked(path: Path, force: bool, beside: tuple[str, ...], inputs: Collection[Place]) -> Path:
+    """The file to make or to replace: ``path``, or where a link leads."""
+    companions = [path.with_suffix(suffix) for suffix in beside]
+    _refuse_inputs((path, *companions), inputs)
+    for each in (path, *companions):
+        _refuse_target(each, force)
+    if companions and (path.exists() or any(each.is_symlink() for each in companions)):
         raise WriteRefused(
-            f"cannot be written: {(error.strerror or str(error)).lower()}.", path=path,
-            next="Choose a folder that exists and is writable.",
-        ) from None  # fmt: skip
+            f"belongs together with {companions[0].name}, and no two files can be replaced in one step.", path=path,
+            next="Remove both first, or choose another name.",
+        )  # fmt: skip
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _refuse_inputs(targets: Iterable[Path], inputs: Collection[Place]) -> None:
+    known = [Path(each) for each in inputs]
+    for target in targets:
+        if any(target.exists() and each.exists() and target.samefile(each) for each in known):
+            raise WriteRefused("is the input, which is never touched.", path=target, next=_OTHER)
 
 
 def _refuse_target(target: Path, force: bool) -> None:
-    if target.is_dir():
+    try:
+        found = target.stat()
+    except FileNotFoundError:
+        if target.is_symlink():
+            raise WriteRefused("is a link that leads nowhere.", path=target, next=f"Remove it. {_OTHER}") from None
+        return
+    except OSError as error:
+        raise WriteRefused(
+            f"cannot be written: {_reason(error)}.", path=target, next="Choose a folder that exists and is writable."
+        ) from None
+    if stat.S_ISDIR(found.st_mode):
         raise WriteRefused("is a directory.", path=target, next="Name a file.")
-    if target.exists() and not force:
-        raise WriteRefused("exists already.", path=target, next="Choose another name, or pass --force to replace it.")
+    if not stat.S_ISREG(found.st_mode):
+        raise WriteRefused("is a pipe or a device, not a file.", path=target, next="Name a file.")
+    if not force:
+        raise _taken(target)
+    if not (found.st_mode & 0o222 and os.access(target, os.W_OK)):  # root may, but somebody asked that nobody does
+        raise WriteRefused("is write-protected, and --force does not change that.", path=target, next=_OTHER)
 
 
-def _finish(temporary: Path, target: Path) -> None:
-    """Permissions of the file that is replaced, or the usual ones; then onto the disk, then the name."""
-    if target.exists():
-        mode = target.stat().st_mode & 0o7777
-    else:
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = 0o666 & ~umask
-    temporary.chmod(mode)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+def _taken(target: Path) -> WriteRefused:
+    return WriteRefused("exists already.", path=target, next="Choose another name, or pass --force to replace it.")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).rstrip(".").lower()
+
+
+# What is left.
+
+
+def _unmade(files: list[_File]) -> str:
+    """Remove what was begun and is not whole, and say so.  Companions first: none is left without its temporary file."""
+    for each in files[::-1]:
+        with contextlib.suppress(OSError):
+            each.release()
+        with contextlib.suppress(OSError):
+            each.temporary.unlink(missing_ok=True)
+        if each.named and each.fresh and not files[0].named:
+            with contextlib.suppress(OSError):
+                each.target.unlink(missing_ok=True)
+    return f"Nothing was changed.{_left(files)}"
+
+
+def _left(files: list[_File]) -> str:
+    left = [each.temporary for each in files if os.path.lexists(each.temporary)]
+    return f" {left[0]} could not be removed." if left else ""
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Temporary files in the folder whose process is gone.  What cannot be told is left alone."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            found = _TEMPORARY.fullmatch(entry.name)
+            if found and entry.is_file(follow_symlinks=False) and _abandoned(entry, found[1], int(found[2])):
+                with contextlib.suppress(OSError):
+                    Path(entry).unlink()
+
+
+def _abandoned(entry: os.DirEntry[str], place: str, process: int) -> bool:
+    if place == _place() and os.name == "posix":
+        return not _runs(process)
+    return time.time() - entry.stat(follow_symlinks=False).st_mtime > _FORGOTTEN
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # no signal, only the question
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+@functools.cache
+def _place() -> str:
+    """Where a number means one process: this machine since it was started, and the container in it."""
+    said = [os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")]
+    with contextlib.suppress(OSError):
+        said.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+    with contextlib.suppress(OSError):
+        said.append(str(Path("/proc/self/ns/pid").readlink()))
+    return f"{zlib.crc32(' '.join(said).encode()):08x}"

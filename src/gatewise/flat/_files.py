@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import builtins
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..checkpoint import Layer, open, save
+from ..checkpoint import Layer, open
+from ..checkpoint._convert import saved
 from ..checkpoint._unit import as_dtype
 from ..containers import open_tensors
 from ..containers._write import atomic
@@ -31,10 +33,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FlatFile:
-    """The flat map of one layer of the file at ``path``."""
+    """The flat map of one layer of the file at ``path``.  ``files``: those that are read for it."""
 
     path: str
     flat: Flat
+    files: Collection[str]
 
     @property
     def layer(self) -> Layer:
@@ -67,7 +70,7 @@ class FlatFile:
             "fortran_order": False,
             "shape": (self.flat.size,),
         }
-        with atomic(out, force) as temporary, builtins.open(temporary, "wb") as file:
+        with atomic(out, force, inputs=self.files) as temporary, builtins.open(temporary, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             file.writelines(self.flat.pieces(dtype))
         told = Change(f"stored as {self.flat.dtype} → {dtype}, for numpy's format has no {self.flat.dtype}", EXACT)
@@ -91,7 +94,8 @@ class FlatFile:
         said = express(stack, own)
         back = Stack(said.stack.cell, said.stack.cells, said.stack.dialect, name=self.layer.name, layout=own.name)
         chosen: Layout | None = None if own in layouts() else own
-        return save(back, out, chosen, force=force), (*changes, *said.changes)
+        proof = saved(back, out, chosen, force, (*self.files, os.fspath(vector)))
+        return proof, (*changes, *said.changes)
 
     def _stack(self, stored: StoredTensor, changes: list[Change]) -> Stack:
         """The vector's numbers as the layer, in the layer's dtype."""
@@ -104,7 +108,8 @@ class FlatFile:
 def map_of(path: str | os.PathLike[str], order: str | None = None, layer: str | None = None, **said: Any) -> FlatFile:
     """The flat map of a file's layer.  ``said`` as :func:`gw.open`.  Raises what that and ``gw.flat`` raise."""
     try:
-        return FlatFile(os.fspath(path), flat(open(path, **said), order, layer=layer))
+        checkpoint = open(path, **said)
+        return FlatFile(os.fspath(path), flat(checkpoint, order, layer=layer), checkpoint.tensors.files)
     except GatewiseError as error:
         raise error.at(path) from None
 
