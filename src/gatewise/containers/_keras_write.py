@@ -9,13 +9,13 @@ keras/src/ops/function.py, ``map_graph``.  Not known here: layers with more than
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NotRepresentable, UsageError
 from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
+from ._hdf5_write import opened
 from ._keras_names import numbered, snake_case
 from ._zip import ZipWriter
 
@@ -106,20 +106,6 @@ def put_zip(
         archive.close()
 
 
-@contextlib.contextmanager
-def opened(file: IO[bytes]) -> Iterator[Any]:
-    """An HDF5 file on top of a Python file.  What the disk refuses comes back through libhdf5, which Python 3.13
-    answers with a SystemError around the OSError."""
-    import h5py
-
-    try:
-        with h5py.File(file, "w") as store:
-            yield store
-    except SystemError as error:
-        cause = error.__cause__ or error.__context__
-        raise cause if isinstance(cause, OSError) else OSError("the disk refused to take the HDF5 data") from error
-
-
 def put(file: IO[bytes], named: Mapping[str, str], tensors: Iterable[StoredTensor]) -> None:
     """A ``.weights.h5``: a group ``vars`` with its user's name for every place, and the tensors by their full names."""
     import numpy as np
@@ -135,10 +121,9 @@ def put(file: IO[bytes], named: Mapping[str, str], tensors: Iterable[StoredTenso
 
 def put_legacy(path: Path, config: Mapping[str, Any] | None, groups: Mapping[str, list[StoredTensor]]) -> None:
     """A ``.h5``: each group's weights as a list, in the group ``model_weights`` beside the config, or alone."""
-    import h5py
     import numpy as np
 
-    with h5py.File(path, "w") as store:
+    with open(path, "w+b") as file, opened(file) as store:
         about = {"keras_version": KERAS_VERSION, "backend": "tensorflow"}
         weights = store
         if config is not None:
