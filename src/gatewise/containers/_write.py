@@ -287,9 +287,9 @@ def _runs(process: int) -> bool:
 @functools.cache
 def _place() -> str:
     """Where a number means one process: this machine since it was started, and the container in it."""
-    said = [os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")]
+    said = [(os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")).encode()]
     with contextlib.suppress(OSError):
-        said.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
+        said.append(Path("/proc/sys/kernel/random/boot_id").read_bytes())
     with contextlib.suppress(OSError):
-        said.append(str(Path("/proc/self/ns/pid").readlink()))
-    return f"{zlib.crc32(' '.join(said).encode()):08x}"
+        said.append(bytes(Path("/proc/self/ns/pid").readlink()))
+    return f"{zlib.crc32(b' '.join(said)):08x}"
