@@ -42,8 +42,8 @@ tf-keras:  ## tests Keras's layers in memory on TensorFlow: tf.keras 2.15, tf_ke
 docs: $(VENV)/.frameworks  ## runs the documentation's examples and renews their outputs and the generated tables
 	$(BIN)/python tools/docs.py
 
-bench: $(VENV)/.frameworks  ## measures what is claimed of speed and memory, as ratios, in one run
-	@for each in benchmarks/*.py; do PYTHONPATH=src $(BIN)/python $$each || exit 1; done
+bench: $(VENV)/.peers  ## measures what is claimed of speed and memory beside its peers, in one run (10 minutes, 6 GB of disk)
+	$(BIN)/python benchmarks/run.py
 
 fuzz: $(VENV)/.ready  ## runs gatewise over damaged files, coverage-guided; SECONDS_=600, findings in fuzz-findings/
 	$(BIN)/python tools/fuzz.py --seconds $(SECONDS_)
@@ -59,6 +59,10 @@ $(VENV)/.ready: pyproject.toml tests/constraints.txt $(SETUP)
 
 $(VENV)/.frameworks: $(VENV)/.ready
 	$(PYTHON) $(SETUP) frameworks $(VENV)
+
+$(VENV)/.peers: $(VENV)/.frameworks
+	$(PYTHON) $(SETUP) peers $(VENV)
+	@touch $@
 
 $(DEMO)/.ready: pyproject.toml $(SETUP) $(SOURCES)
 	$(PYTHON) $(SETUP) demo $(DEMO)

@@ -1,21 +1,24 @@
-"""What the flat map costs, beside torch's own views and beside memcpy, measured in one run: `make bench`.
+"""What the flat map costs, beside torch's own views and beside memcpy, in one process that holds torch.
 
-Figures are the best of many runs; what is claimed is a ratio or a difference to what was measured beside it.  Ends with 1
-where a claim does not hold on this machine.  `benchmarks/flat.py 800` takes a stack of 800 MB.
+Figures are the best of many runs.  Prints a row of JSON for each; `benchmarks/flat.py 800` takes a stack of 800 MB.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from _rows import Row, Section
 
 import gatewise as gw
+
+FLAT = Section("flat")
 
 
 def best(work: Callable[[], Any], least: float = 1.0) -> float:
@@ -43,34 +46,35 @@ def stack(megabytes: float) -> torch.nn.Module:
     return torch.nn.LSTM(1024, 1024, max(1, round(megabytes * 1e6 / 4 / (8 * 1024 * 1024))))
 
 
-def main(megabytes: float = 200) -> int:
+def rows(megabytes: float = 200) -> Iterator[Row]:
     module = stack(megabytes)
     vector = torch.nn.utils.parameters_to_vector(module.parameters()).detach()
     flat = gw.flat(module)
     out, source = np.zeros(flat.size, np.float32), np.ones(flat.size, np.float32)
-    print(f"{flat!r}: {4 * flat.size / 1e6:.0f} MB\n")
-
     torchs = best(lambda: torch.nn.utils.vector_to_parameters(vector, module.parameters()))
     ours = best(lambda: gw.flat(module).unpack(vector))
-    print(f"torch's vector_to_parameters, all views               {1e3 * torchs:8.3f} ms")
-    print(f"gw.flat(module).unpack(vector): names, offsets, views {1e3 * ours:8.3f} ms")
-    print(f"gw.of(module)                                         {1e3 * best(lambda: gw.of(module)):8.3f} ms")
-    print(f"the same with a row for each gate                     {1e3 * best(lambda: gw.flat(module).rows):8.3f} ms")
-    held = [
-        claim("beyond torch's own views", 1e3 * (ours - torchs), "ms", 1e3 * (ours - torchs) < 1, "under 1"),
-        *copies(module, out, source),
-    ]
+    beside = f"torch's views alone {1e3 * torchs:.2f} ms"
+    size = f"{4 * flat.size / 1e6:.0f} MB"
+    yield FLAT.at_most(
+        f"map and views of a {size} stack beyond torch's own views", 1e3 * (ours - torchs), "ms", 1, beside
+    )
+    yield from _copies(module, out, source)
     named = peak(lambda: (gw.flat(module, "cudnn").rows, gw.flat(module).unpack(vector)))
-    held.append(claim("memory for maps, rows and views", named / 1e6, "MB", named < 1e6, "under 1"))
-    return 0 if all(held) else 1
+    yield FLAT.at_most("memory for maps, rows and views", named / 1e6, "MB", 1)
+    together = best(lambda: torch.nn.utils.parameters_to_vector(module.parameters()))
+    packed = best(lambda: flat.pack())
+    yield FLAT.at_least(
+        "pack a fresh vector: torch's parameters_to_vector takes",
+        together / packed,
+        "×",
+        1,
+        f"{1e3 * together:.0f} ms",
+    )
 
 
-def copies(module: torch.nn.Module, out: Any, source: Any) -> list[bool]:
+def _copies(module: torch.nn.Module, out: Any, source: Any) -> Iterator[Row]:
     """Packing beside memcpy of as many bytes."""
-    print()
     memcpy = best(lambda: np.copyto(out, source))
-    print(f"memcpy                           {1e3 * memcpy:8.1f} ms")
-    ratios = {}
     for order in ("torch", "cudnn", "onnx", "mxnet", "keras", "flax"):
         flat = gw.flat(module, order)
         ready = out[: flat.size]
@@ -78,21 +82,14 @@ def copies(module: torch.nn.Module, out: Any, source: Any) -> list[bool]:
         def pack(flat: gw.Flat = flat, ready: Any = ready) -> None:
             flat.pack(ready)
 
-        ratios[order] = memcpy / best(pack)
-        print(
-            f"pack into a ready buffer, {order:6} {1e3 * memcpy / ratios[order]:8.1f} ms, {ratios[order]:5.2f} of memcpy's speed"
-        )
-    print()
-    return [
-        claim(f"pack, order {each}", ratios[each], "of memcpy", ratios[each] >= 0.8, "0.8 or more")
-        for each in ("torch", "cudnn")
-    ]
-
-
-def claim(what: str, value: float, unit: str, holds: bool, wanted: str) -> bool:
-    print(f"{'holds' if holds else 'DOES NOT HOLD'}: {what}: {value:.2f} {unit} (claimed: {wanted})")
-    return holds
+        speed = memcpy / best(pack)
+        what, beside = f"pack into a ready buffer, {order}'s order", f"memcpy {1e3 * memcpy:.0f} ms"
+        if order in ("torch", "cudnn"):
+            yield FLAT.at_least(what, speed, "of memcpy's speed", 0.8, beside)
+        else:  # gates change places, or matrices are transposed: nothing is claimed of memcpy's speed
+            yield Row("flat", what, speed, "of memcpy's speed", beside)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(float, sys.argv[1:])))
+    for row in rows(*map(float, sys.argv[1:])):
+        print(json.dumps(row.as_dict()))

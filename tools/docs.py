@@ -12,6 +12,7 @@ console block that begin with ``$ gatewise`` are run there too, and what follows
 from __future__ import annotations
 
 import difflib
+import json
 import math
 import os
 import re
@@ -152,6 +153,46 @@ def _part_row(layout: Any, part: Any) -> str:
     return f"| `{name}` | {' + '.join(part.roles)} | `{part.phrase}` | {', '.join(about)} |"
 
 
+def _speed() -> str:
+    """What `make bench` measured last, from benchmarks/results.json: each figure with what it stands beside."""
+    results = json.loads((ROOT / "benchmarks/results.json").read_text())
+    told = results["machine"]
+    versions = ", ".join(f"{name} {told[name]}" for name in ("torch", "keras", "safetensors", "h5py", "onnx", "numpy"))
+    measured = (
+        f"Measured on {told['date']}: {told['processors']} processors ({told['processor']}), {told['memory_gb']} GB, "
+        f"{told['system']}, Python {told['python']}, {versions}. Whole processes, medians, what is compared in turn."
+    )
+    lines = [
+        measured,
+        "",
+        "| | measured | beside | claimed | |",
+        "|---|---|---|---|---|",
+    ]
+    verdicts = {None: "", True: "holds", False: "**does not hold**"}
+    for row in results["rows"]:
+        lines.append(
+            f"| {row['what']} | {_figure(row)} | {row['beside']} | {row['claim']} | {verdicts[row['holds']]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _headlines() -> str:
+    """The few of those figures that the README shows."""
+    rows = json.loads((ROOT / "benchmarks/results.json").read_text())["rows"]
+    lines = ["| | measured | beside |", "|---|---|---|"]
+    lines += [f"| {row['what']} | {_figure(row)} | {row['beside']} |" for row in rows if row["headline"]]
+    return "\n".join(lines) + "\n"
+
+
+def _figure(row: dict[str, Any]) -> str:
+    return f"{_digits(row['figure'])} {row['unit']}"
+
+
+def _digits(value: float) -> str:
+    """Three digits; whole numbers from 100 on."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def _findings() -> str:
     """What the doctor may report: a row for each code, with the ailment that reports it."""
     from gatewise.ailments import ailments
@@ -217,6 +258,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "findings": _findings,
     "matrix": _matrix,
     "layouts": _layouts,
+    "speed": _speed,
+    "headlines": _headlines,
 }
 
 

@@ -4,6 +4,7 @@
     python3 tools/setup_env.py tools DIR       the package (editable) and what `check` and the quick tests need
     python3 tools/setup_env.py tests DIR       the package (editable) and what the quick tests need, without linters
     python3 tools/setup_env.py frameworks DIR  adds the frameworks that the tests compare with to an environment
+    python3 tools/setup_env.py peers DIR       adds the tools that the benchmarks stand beside, and what draws the plots
 
 A framework that cannot be installed does not stop the others.  What became of each is written to
 DIR/gatewise-frameworks.json, which tests/conftest.py reads: its tests are skipped with that reason, loudly.
@@ -24,6 +25,7 @@ REPORT = "gatewise-frameworks.json"
 
 TESTS = ("pytest", "pytest-xdist", "hypothesis")
 LINTERS = ("ruff", "mypy")
+PEERS = ("matplotlib", "ptloader", "picklescan", "fickling")
 FRAMEWORKS = {
     "torch": ("torch",),
     "keras": ("keras",),
@@ -117,6 +119,8 @@ def main(what: str, where: str) -> None:
         require(folder, "-c", str(CONSTRAINTS), "-e", str(ROOT), *wanted)
     elif what == "frameworks":
         install_frameworks(folder)
+    elif what == "peers":
+        require(folder, "-c", str(CONSTRAINTS), *PEERS)
     else:
         sys.exit(__doc__)
 
