@@ -194,7 +194,7 @@ def test_g2p_s_layers_are_said_to_be_unsure_and_are_converted_only_when_told(tmp
         assert any("assumed" in text for text in layer.as_dict()["evidence"])
     with pytest.raises(NotRepresentable, match="cannot be converted unasked") as told:
         gw.convert(path, tmp_path / "out.safetensors")
-    assert "--from torch.GRUCell" in str(told.value)
+    assert 'layout="torch.GRUCell"' in str(told.value)
     conversion = gw.convert(path, tmp_path / "out.safetensors", layout="torch.GRUCell")
     assert conversion.proof is not None
     assert conversion.proof.max_abs_error == 0

@@ -15,12 +15,13 @@
     └── WriteRefused            the output exists, or cannot be written; nothing was changed
 
 Every error says what is wrong (``message``), in which file (``path``), where in it (``where``) and what to do
-next (``next``).  The command line prints them as one message and exits with 2.
+next (``next``).  The command line prints them as one message and exits with 2.  Options are written in errors as the
+command line spells them (``--layer``); ``str`` of an error spells them as Python's arguments (``layer=``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class GatewiseError(Exception):
@@ -40,9 +41,17 @@ class GatewiseError(Exception):
         return self
 
     def __str__(self) -> str:
+        return self._told(in_python)
+
+    def on_the_command_line(self) -> str:
+        """The error as the command line prints it: its options are that one's."""
+        return self._told(str)
+
+    def _told(self, spelled: Callable[[str], str]) -> str:
+        """``path`` and ``where`` are the file's own words: options are looked for in ours alone."""
         place = ": ".join(part for part in (self.path, self.where) if part)
-        text = f"{place}: {self.message}" if place else self.message
-        return _shown(f"{text} {self.next}" if self.next else text)
+        text = spelled(f"{self.message} {self.next}" if self.next else self.message)
+        return _shown(f"{place}: {text}" if place else text)
 
     def as_dict(self) -> dict[str, str | None]:
         """The JSON form of the public contract: type, message, path, where, next."""
@@ -53,6 +62,31 @@ class GatewiseError(Exception):
             "where": self.where,
             "next": self.next,
         }
+
+
+# Options that are no argument of the same name, with _ for -.
+_ARGUMENTS = {
+    "--force": "force=True", "--no-verify": "verify=False", "--verify full": 'verify="full"', "--from": "layout=",
+    "--as": "as_=", "--time-major": "time_major=True", "--batch-first": "batch_first=True", "--code": "its code",
+    "--layer-index": "layer=",
+}  # fmt: skip
+# An option, and the word behind it where that is its value: a dotted name, or what a stop follows.
+_OPTION = r"(?<![\w-])--(?:verify full|[a-z]+(?:-[a-z]+)*)(?: (\w+\.\w+|[\w-]+(?=[.,;]|$)))?"
+
+
+def in_python(text: str) -> str:
+    """A sentence with the command line's options spelled as Python's arguments: ``--to keras.`` is ``to="keras".``"""
+    import re  # an error is told once, and most runs tell none
+
+    def argument(found: re.Match[str]) -> str:
+        value = found[1]
+        option = found[0][: found.start(1) - found.start() - 1] if value else found[0]
+        spelled = _ARGUMENTS.get(option, f"{option[2:].replace('-', '_')}=")
+        if value is None:
+            return spelled
+        return f'{spelled}"{value}"' if spelled.endswith("=") else f"{spelled} {value}"
+
+    return re.sub(_OPTION, argument, text)
 
 
 _LONGEST = 1_400  # characters

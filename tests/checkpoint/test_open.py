@@ -315,7 +315,7 @@ WRONG: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], str]] = {
     "other features": (lambda run: {**run, "x": run["x"][..., :2]}, "x has 2 features"),
     "a y of another width": (lambda run: {**run, "y": run["y"][..., :3]}, "recorded y has shape"),
     "a last step of another width": (lambda run: {**run, "y": run["y"][:, -1, :3]}, "recorded y has shape"),
-    "a y of another length": (lambda run: {**run, "y": run["y"][:, :3]}, "--time-major"),
+    "a y of another length": (lambda run: {**run, "y": run["y"][:, :3]}, "time_major=True"),
     "final states of another size": (lambda run: {**run, "h_n": run["h_n"][..., :3]}, "recorded h_n has shape"),
     "final states in one flat axis": (lambda run: {**run, "c_n": run["c_n"].ravel()}, "recorded c_n has shape"),
 }

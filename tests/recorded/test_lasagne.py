@@ -109,7 +109,7 @@ def test_the_plain_layer_rectifies_and_says_that_this_is_assumed():
 
 def test_a_conversion_wants_the_layout_said_and_says_what_becomes_of_the_start(tmp_path):
     path = FOLDER / "lstm_no_peepholes.npz"
-    with pytest.raises(NotRepresentable, match=r"--from lasagne\.LSTM settles it"):
+    with pytest.raises(NotRepresentable, match=r'layout="lasagne\.LSTM" settles it'):
         gw.convert(path, tmp_path / "out.safetensors", to="torch.LSTM")
     done = gw.convert(path, tmp_path / "out.safetensors", to="torch.LSTM", layout="lasagne.LSTM")
     assert done.proof.same

@@ -65,7 +65,7 @@ def test_a_graph_beside_the_file_tells_the_activation():
 
 def test_a_vector_without_its_graph_asks_for_the_sizes_and_takes_them(tmp_path):
     (tmp_path / "lstm.params").write_bytes((FOLDER / "fused_lstm_2_both-0000.params").read_bytes())
-    with pytest.raises(GatewiseError, match="--units, --layers"):
+    with pytest.raises(GatewiseError, match="units=, layers="):
         gw.open(tmp_path / "lstm.params").only()
     assert "--from mxnet.fused_lstm" in gw.open(tmp_path / "lstm.params").tensors.notes[0]
     layer = gw.open(tmp_path / "lstm.params", "mxnet.fused_lstm", units=4, layers=2, directions=2).only()

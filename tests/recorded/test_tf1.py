@@ -340,7 +340,7 @@ def test_the_opaque_buffer_holds_the_same_as_the_canonical_tensors(case):
 
 
 def test_the_opaque_buffer_alone_does_not_tell_its_sizes():
-    with pytest.raises(GatewiseError, match=r"one flat buffer of 1,120 numbers.* say them with --units, --layers"):
+    with pytest.raises(GatewiseError, match=r"one flat buffer of 1,120 numbers.* say them with units=, layers="):
         opened("1.15.0", "cudnn_lstm_2layer_bidir", layout="tf1.CudnnLSTM").only()
     layers = opened("1.15.0", "cudnn_lstm_2layer_bidir").layers
     assert [layer.layout for layer in layers] == ["tf1.CudnnCompatibleLSTMCell"] * 2

@@ -70,7 +70,7 @@ def _interrupted() -> int:
 
 def _told(error: Exception, as_json: bool) -> int:
     if isinstance(error, GatewiseError):
-        return _refuse(str(error), error.as_dict(), as_json)
+        return _refuse(error.on_the_command_line(), error.as_dict(), as_json)
     return _refuse_os(error, as_json) if isinstance(error, OSError) else _surprise(error, as_json)
 
 

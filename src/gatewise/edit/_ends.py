@@ -144,7 +144,7 @@ def _of_file(file: Checkpoint, name: str) -> Stack:
         return file[name]
     except UsageError as error:
         if error.next is not None:  # which speaks of the command line
-            error.next = error.next.replace("--layer", "src_name=")
+            error.next = error.next.replace("--layer", "--src-name")
         raise
 
 
