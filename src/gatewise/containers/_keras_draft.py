@@ -16,17 +16,18 @@ from ..errors import NotRepresentable
 from ..source import Source
 from ..tensors import StoredTensor, Tensors
 from ._hdf5 import Bytes, natural
+from ._hdf5_write import Folder
 from ._keras_config import model_of
 from ._keras_h5 import read_legacy, vars_tensors
 from ._keras_names import VarsNames, snake_case
 from ._keras_tree import MODELS, VARIABLES, Leaf, Node, fill_from_legacy, in_legacy_order, leaves_of, placed
-from ._keras_write import put, put_legacy, put_zip
+from ._keras_write import put_legacy, put_zip, weights_of
 from ._zip import zip_of
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import IO, Any
+    from typing import Any
 
 MODEL, WEIGHTS = "model", "weights"
 _H5, _ZIP = "keras-h5", "keras-zip"
@@ -83,7 +84,7 @@ class KerasDraft:
         self._written = container
         if container == _ZIP:
             with open(path, "wb") as file:
-                put_zip(file, path.parent, self.config or {}, self._write_vars)
+                put_zip(file, self.config or {}, self._weights())
         else:
             put_legacy(path, self.config, self._groups())
 
@@ -138,9 +139,9 @@ class KerasDraft:
                 next="Write .h5 instead, which keeps them as a list: -o OUT.h5.",
             )
 
-    def _write_vars(self, file: IO[bytes]) -> None:
+    def _weights(self) -> Folder:
         named = {path: node_name(node) for path, node in _all_placed(self.config or {}, "layers")}
-        put(file, named, [tensor for _, tensor in self._for_zip()])
+        return weights_of(named, [tensor for _, tensor in self._for_zip()])
 
 
 def node_name(node: Node) -> str:

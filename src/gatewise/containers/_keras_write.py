@@ -10,12 +10,12 @@ keras/src/ops/function.py, ``map_graph``.  Not known here: layers with more than
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..errors import NotRepresentable, UsageError
-from ..tensors import Declared, StoredTensor, Tensors, numpy_dtype
-from ._hdf5_write import opened
+from ..tensors import Declared, StoredTensor, Tensors
+from ._hdf5_write import Folder, Plan
 from ._keras_names import numbered, snake_case
 from ._zip import ZipWriter
 
@@ -29,7 +29,6 @@ _DATE = "1980-01-01@00:00:00"  # the same bytes on every day
 _DTYPES = frozenset(("float64", "float32", "float16"))
 _MERGES = ("concat", "sum", "mul", "ave")
 _OURS = ("wrapper", "merge_mode", "input_size")  # settings that are said elsewhere than in the layer's own config
-_CHUNK = 1 << 20
 _NAMES = 3_000  # to one attribute: variable-length strings take 16 bytes each there
 
 
@@ -60,15 +59,15 @@ class _Layer:
 def write_weights_h5(path: Path, tensors: Tensors) -> None:
     """``.weights.h5``: for a model of the same layers in the same order, whatever their names."""
     layers = _layers(tensors, path)
-    with open(path, "w+b") as file:
-        _write_h5(file, layers)
+    with open(path, "wb") as file:
+        file.writelines(Plan(_weights(layers)).pieces())
 
 
 def write_keras_zip(path: Path, tensors: Tensors) -> None:
     """``.keras``: config.json, metadata.json and model.weights.h5, stored, in Keras's order."""
     layers = _layers(tensors, path)
     with open(path, "wb") as file:
-        put_zip(file, path.parent, _model_config(layers), lambda weights: _write_h5(weights, layers))
+        put_zip(file, _model_config(layers), _weights(layers))
 
 
 def write_keras_h5(path: Path, tensors: Tensors) -> None:
@@ -86,68 +85,50 @@ def _as_listed(layer: _Layer) -> Iterator[StoredTensor]:
         yield tensor.renamed("/".join((layer.name, *words, roles[int(index)])))
 
 
-def put_zip(
-    file: IO[bytes], folder: Path, config: Mapping[str, Any], weights_into: Callable[[IO[bytes]], None]
-) -> None:
-    """A ``.keras`` of any config; ``weights_into(file)`` writes its model.weights.h5."""
-    import tempfile
-
+def put_zip(file: IO[bytes], config: Mapping[str, Any], weights: Folder) -> None:
+    """A ``.keras`` of any config, with what its model.weights.h5 holds."""
     about = json.dumps({"keras_version": KERAS_VERSION, "date_saved": _DATE}).encode()
     said = json.dumps(config).encode()
-    # HDF5 is not written front to back, so it is made beside the archive and then copied into it.
-    with tempfile.TemporaryFile(dir=folder) as weights:
-        weights_into(weights)
-        archive = ZipWriter(file)
-        archive.add("metadata.json", len(about), [about])
-        archive.add("config.json", len(said), [said])
-        size = weights.seek(0, 2)
-        weights.seek(0)
-        archive.add("model.weights.h5", size, iter(lambda: weights.read(_CHUNK), b""))
-        archive.close()
+    plan = Plan(weights)
+    archive = ZipWriter(file)
+    archive.add("metadata.json", len(about), [about])
+    archive.add("config.json", len(said), [said])
+    archive.add("model.weights.h5", plan.size, plan.pieces())
+    archive.close()
 
 
-def put(file: IO[bytes], named: Mapping[str, str], tensors: Iterable[StoredTensor]) -> None:
+def weights_of(named: Mapping[str, str], tensors: Iterable[StoredTensor]) -> Folder:
     """A ``.weights.h5``: a group ``vars`` with its user's name for every place, and the tensors by their full names."""
-    import numpy as np
-
-    with opened(file) as store:
-        store.create_group("vars")
-        for place, name in named.items():
-            store.create_group(f"{place}/vars").attrs["name"] = name
-        for tensor in tensors:
-            array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
-            store.create_dataset(tensor.name, data=array, track_times=False)
+    root = Folder()
+    root.at("vars")
+    for place, name in named.items():
+        root.at(f"{place}/vars").attributes["name"] = name
+    for tensor in tensors:
+        root.put(tensor.name, tensor)
+    return root
 
 
 def put_legacy(path: Path, config: Mapping[str, Any] | None, groups: Mapping[str, list[StoredTensor]]) -> None:
     """A ``.h5``: each group's weights as a list, in the group ``model_weights`` beside the config, or alone."""
-    import numpy as np
-
-    with open(path, "w+b") as file, opened(file) as store:
-        about = {"keras_version": KERAS_VERSION, "backend": "tensorflow"}
-        weights = store
-        if config is not None:
-            store.attrs.update({**about, "model_config": json.dumps(config)})
-            weights = store.create_group("model_weights")
-        weights.attrs.update(about)
-        _put_names(weights, "layer_names", list(groups))
-        for group, tensors in groups.items():
-            place = weights.create_group(group)
-            _put_names(place, "weight_names", [tensor.name for tensor in tensors])
-            for tensor in tensors:
-                array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
-                place.create_dataset(tensor.name, data=array, track_times=False)
+    about: dict[str, str | list[str]] = {"keras_version": KERAS_VERSION, "backend": "tensorflow"}
+    root = weights = Folder()
+    if config is not None:
+        root.attributes.update(about, model_config=json.dumps(config))
+        weights = root.at("model_weights")
+    weights.attributes.update(about, **_names("layer_names", list(groups)))
+    for group, tensors in groups.items():
+        place = weights.at(group)
+        place.attributes.update(_names("weight_names", [tensor.name for tensor in tensors]))
+        for tensor in tensors:
+            place.put(tensor.name, tensor)
+    with open(path, "wb") as file:
+        file.writelines(Plan(root).pieces())
 
 
-def _put_names(group: Any, attribute: str, names: list[str]) -> None:
+def _names(attribute: str, names: list[str]) -> dict[str, str | list[str]]:
     """HDF5 holds 64 KB in an attribute: long lists are split as Keras splits them."""
-    import h5py
-    import numpy as np
-
     parts = [names[start : start + _NAMES] for start in range(0, len(names), _NAMES)] or [[]]
-    for index, part in enumerate(parts):
-        key = attribute if len(parts) == 1 else f"{attribute}{index}"
-        group.attrs.create(key, np.array(part, dtype=object), dtype=h5py.string_dtype(), shape=(len(part),))
+    return {attribute if len(parts) == 1 else f"{attribute}{index}": part for index, part in enumerate(parts)}
 
 
 # The plan.
@@ -232,17 +213,15 @@ def _is_one_line(layers: list[_Layer]) -> bool:
 # HDF5.
 
 
-def _write_h5(file: IO[bytes], layers: list[_Layer]) -> None:
-    import numpy as np
-
-    with opened(file) as store:
-        for layer in layers:
-            for path, name in _groups(layer):
-                store.create_group(f"{path}/vars").attrs["name"] = name
-            for tail, tensor in layer.tensors.items():
-                array = np.ascontiguousarray(tensor.array(), dtype=numpy_dtype(tensor.dtype))
-                store.create_dataset(f"layers/{layer.group}/{tail}", data=array, track_times=False)
-        store.create_group("vars").attrs["name"] = _model_name(layers)
+def _weights(layers: list[_Layer]) -> Folder:
+    root = Folder()
+    for layer in layers:
+        for path, name in _groups(layer):
+            root.at(f"{path}/vars").attributes["name"] = name
+        for tail, tensor in layer.tensors.items():
+            root.put(f"layers/{layer.group}/{tail}", tensor)
+    root.at("vars").attributes["name"] = _model_name(layers)
+    return root
 
 
 def _groups(layer: _Layer) -> Iterator[tuple[str, str]]:

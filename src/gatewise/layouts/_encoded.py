@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ..tensors import Array
     from ._layout import Layout, Part
 
+_ROWS = 64  # of a matrix that is transposed, at once: fewer read a cache line of the source for a few of its elements
+
 
 @record
 class Lying:
@@ -133,7 +135,8 @@ def _interleaved(band: Band, values: list[Array], dtype: np.dtype[Any]) -> Itera
     """The rows of a band, each gate's part of them copied to where it lies among the others."""
     import numpy as np
 
-    count = max(1, PIECE // (band.step * dtype.itemsize))
+    row = band.step * dtype.itemsize
+    count = max(1, PIECE // row, min(_ROWS, 8 * PIECE // row))
     for start in range(0, band.rows, count):
         rows = min(count, band.rows - start)
         made = np.empty(rows * band.step, dtype)
