@@ -220,7 +220,7 @@ def test_only_the_dialect_options_that_were_given_reach_the_library(gatewise: Ru
              "--recurrent-activation", "hard_sigmoid")  # fmt: skip
     assert library.calls[0][2] == {}
     assert library.calls[1][2] == {
-        "recorded": None, "layer": None, "tolerance": 1e-6, "time_major": False, "layout": "mine.toml", "forget_bias": 1.0,
+        "recorded": None, "layer": None, "tolerance": 1e-6, "time_major": False, "verify": True, "layout": "mine.toml", "forget_bias": 1.0,
         "reset": "before", "activation": "relu", "recurrent_activation": "hard_sigmoid",
     }  # fmt: skip
 

@@ -32,6 +32,7 @@ INSPECT = {
 }  # fmt: skip
 PROOF = {
     "max_abs_error": Number, "tolerance": float, "same": bool, "compared": [str], "time": int, "batch": int, "against": str,
+    "units": (dict, Maybe), "numbers": (dict, Maybe),
 }  # fmt: skip
 CHANGES = [{"what": str, "exactness": str}]
 CONVERT = {

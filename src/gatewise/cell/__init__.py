@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable, UsageError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 __all__ = [
-    "ACTIVATIONS", "KEEPING", "STEPS", "Part", "activation", "checked", "joined_outputs", "kept", "run", "run_parts",
+    "ACTIVATIONS", "KEEPING", "STEPS", "Part", "Partly", "Place", "activation", "checked", "joined_outputs", "kept", "run", "run_parts",
     "sigmoid", "states_of",
 ]  # fmt: skip
 
@@ -83,29 +84,37 @@ def _run(stack: Stack, x: Any, state: Any, watch: Watch | None) -> tuple[Array, 
     return value, tuple(_stacked([final[index] for final in last]) for index in range(len(states_of(stack.cell))))
 
 
-def run_parts(
-    stack: Stack, parts: Mapping[Place, Part | None], inputs: Sequence[Array], state: Any
-) -> tuple[list[Array], list[tuple[Array, ...]]]:  # fmt: skip
+@dataclass(frozen=True)
+class Partly:
+    """What a part of the units gave: y [batch, time, …] of each layer, and the final states of each layer and direction."""
+
+    outputs: list[Array]
+    final: list[tuple[Array, ...]]
+
+    @property
+    def all(self) -> list[Array]:
+        return [*self.outputs, *(state for each in self.final for state in each)]
+
+
+def run_parts(stack: Stack, parts: Mapping[Place, Part], inputs: Sequence[Array], state: Any) -> Partly:
     """Run a part of each cell's units, every layer on an input of its own: no row of any other unit is read.
 
     ``inputs`` [batch, time, feature] of each layer, ``state`` as :func:`run` takes it.  The units that are left out stay
-    in the state that they were given.  Returns y [batch, time, …] of each layer, and the final states of each cell.
+    in the state that they were given.
     """
     import numpy as np
 
-    start = _states(stack, state, len(inputs[0]))
-    layers: list[Array] = []
-    last: list[tuple[Array, ...]] = []
+    start, found = _states(stack, state, len(inputs[0])), Partly([], [])
     with np.errstate(over="ignore", invalid="ignore"):
         for layer, x in enumerate(inputs):
             outputs = []
             for direction in stack.directions:
                 place = layer, direction
-                y, final = _scan(stack, place, x, start[len(last)], None, parts[place])
+                y, final = _scan(stack, place, x, start[len(found.final)], None, parts[place])
                 outputs.append(y)
-                last.append(final)
-            layers.append(joined_outputs(outputs, stack.dialect.merge))
-    return layers, last
+                found.final.append(final)
+            found.outputs.append(joined_outputs(outputs, stack.dialect.merge))
+    return found
 
 
 def _input(stack: Stack, x: Any) -> Array:

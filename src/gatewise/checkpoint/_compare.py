@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from ..conventions import express, forget_bias_stored
 from ..errors import GatewiseError, NotRepresentable, UsageError
 from ..layouts import Layout, layouts
-from ..proof import TOLERANCE, Proof, prove, prove_recorded
+from ..proof import TOLERANCE, Proof, prove_recorded, proved, way_of
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
 
@@ -22,12 +23,20 @@ def verify(
     layer: str | None = None,
     tolerance: float = TOLERANCE,
     time_major: bool = False,
+    verify: bool | str = True,
     **said: Any,
 ) -> Proof:
     """Does ``a`` compute the same function as ``b``, or as a recorded run (``IO.npz``, see the public contract)?
 
-    Layers that a file says follow each other are run as one.  Raises UsageError where it is not clear what to compare.
+    Layers that a file says follow each other are run as one.  Of large files a sample of the units is run where all
+    numbers are equal; ``verify="full"`` runs every unit, ``verify="sample"`` never does, whatever the numbers are.
+    Raises UsageError where it is not clear what to compare.
     """
+    way = way_of(verify)
+    if not way:
+        raise UsageError("nothing would be compared.", where="verify=False", next='Say verify="sample" or "full".')
+    if recorded is not None and way == "sample":
+        raise UsageError("a recorded run is of all units.", where="--verify sample", next="Leave that out.")
     one = open(a, **said)
     if recorded is not None:
         stacks = one.stacks(layer)
@@ -37,8 +46,11 @@ def verify(
     if b is None:
         raise UsageError("verify wants a second file or a recorded run.")
     proof: Proof | None = None
-    for mine, theirs in pairs(one, open(b, **_meaning_only(said)), layer):
-        found = prove(mine, theirs, tolerance)
+    compared = list(pairs(one, open(b, **_meaning_only(said)), layer))
+    size = sum(mine.parameters for mine, _ in compared)
+    for mine, theirs in compared:
+        terms = functools.partial(_comparable, mine, theirs)
+        found = proved(mine, theirs, tolerance, way=way, size=size, terms=terms)
         proof = found if proof is None else proof.worst(found)
     if proof is None:
         raise UsageError("there was nothing to compare.")

@@ -14,11 +14,12 @@ from ..conventions import Change
 from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, nearest
 from ..layouts import Layout, layout, layouts
 from ..layouts._code import declared_as, encode
-from ..layouts._layout import Setting, Since, is_stream
-from ..proof import TOLERANCE, Proof, prove
+from ..layouts._layout import Setting, Since
+from ..proof import Proof, way_of
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Stack, joined, require_stacks
 from ._open import Checkpoint, Layer, open
+from ._proved import read_back
 from ._unit import Unit, holds, layout_framework, unit_of
 from ._watched import Progress, watched
 from .loading import load_code
@@ -71,7 +72,7 @@ def convert(
     layout: str | Layout | None = None,
     container: str | None = None,
     dtype: str | None = None,
-    verify: bool = True,
+    verify: bool | str = True,
     force: bool = False,
     batch_first: bool = False,
     progress: Progress | None = None,
@@ -82,9 +83,11 @@ def convert(
     Without ``to`` the layout stays, or becomes that of the framework whose format is written.  All layers are
     converted, or only ``layer``; layers that the file says follow each other become one stack where the target has
     stacks.  ``batch_first``: a graph that is written (ONNX) takes x as [batch, time, feature].  The result is proved
-    against the source before ``out`` appears (``verify=False``: not).
+    against the source before ``out`` appears (``verify=False``: not): every unit is run, of large files a sample of the
+    units, and all numbers are compared besides; ``verify="full"`` runs every unit of those too, ``"sample"`` never does.
     Raises NotRepresentable, ProofFailed, WriteRefused and what :func:`open` raises; then nothing is written.
     """
+    way = way_of(verify)
     checkpoint = open(path, layout, **said)
     wanted = to or next((found.layout for found in checkpoint.layers), "")
     chosen = container_for_writing(out, container, _framework_of(wanted))
@@ -93,7 +96,7 @@ def convert(
         if option not in chosen.options:
             raise UsageError(f"a {chosen.name} file says nothing of {option}.", path=out, next="Leave that out.")
     try:
-        return _convert(checkpoint, out, chosen, to, layer, dtype, verify, force, options, progress)
+        return _convert(checkpoint, out, chosen, to, layer, dtype, way, force, options, progress)
     except GatewiseError as error:
         raise error.at(path) from None
 
@@ -103,18 +106,23 @@ def _framework_of(wanted: str | Layout) -> str:
 
 
 def save(
-    stack: Stack | Iterable[Stack], out: str | os.PathLike[str], layout: str | Layout | None = None, *, force: bool = False
+    stack: Stack | Iterable[Stack], out: str | os.PathLike[str], layout: str | Layout | None = None, *, force: bool = False,
+    verify: bool | str = True,
 ) -> Proof:  # fmt: skip
     """Write one stack, or several (what :func:`gw.of` gives for a model, a Checkpoint), into a new file, in ``layout`` (or
-    their own; a framework's name: in that framework's for each), proved.  Raises as :func:`convert`."""
-    return saved(stack, out, layout, force, ())
+    their own; a framework's name: in that framework's for each), proved.  ``verify`` as :func:`convert`, which raises
+    the same; but what is saved is always proved."""
+    return saved(stack, out, layout, force, (), verify)
 
 
 def saved(
     stack: Stack | Iterable[Stack], out: str | os.PathLike[str], layout: str | Layout | None, force: bool,
-    inputs: Collection[str],
+    inputs: Collection[str], verify: bool | str = True,
 ) -> Proof:  # fmt: skip
     """As :func:`save`.  ``inputs``: files that are not written over, not even when forced."""
+    way = way_of(verify)
+    if not way:
+        raise UsageError("what is saved is always proved.", where="verify=False", next='Say verify="sample" or "full".')
     stacks = [stack] if isinstance(stack, Stack) else list(stack) if isinstance(stack, Iterable) else [stack]
     require_stacks(stacks, "gw.save", "gw.save(gw.of(object), out)")
     if not stacks:
@@ -125,7 +133,7 @@ def saved(
         taken = [name for unit in units for name in unit.names]
         target = _target(each, layout, chosen)
         units.append(unit_of(each, (each.name,), target, None, [], taken, alone=len(stacks) == 1))
-    proof = _write(out, chosen, units, [], True, force, {}, None, inputs)
+    proof = _write(out, chosen, units, [], way, force, {}, None, inputs)
     if proof is None:
         raise ProofFailed("nothing was compared.", path=out)
     return proof
@@ -133,7 +141,7 @@ def saved(
 
 def _convert(
     checkpoint: Checkpoint, out: str | os.PathLike[str], chosen: Container, to: str | Layout | None, layer: str | None,
-    dtype: str | None, verify: bool, force: bool, options: Mapping[str, Any], progress: Progress | None,
+    dtype: str | None, way: str, force: bool, options: Mapping[str, Any], progress: Progress | None,
 ) -> Conversion:  # fmt: skip
     sources = _sources(checkpoint, layer, to, chosen)
     changes: list[Change] = []
@@ -153,7 +161,7 @@ def _convert(
         units.append(unit)
     carried = _carried(checkpoint, units, layer, dtype, changes)
     changes += _not_told(chosen, units)
-    proof = _write(out, chosen, units, carried, verify, force, options, progress, checkpoint.tensors.files)
+    proof = _write(out, chosen, units, carried, way, force, options, progress, checkpoint.tensors.files)
     taken_for = {each.name: each.assumed for each in checkpoint.layers}
     assumed = [dict.fromkeys(text for name in source.names for text in taken_for[name]) for source in sources]
     return Conversion(
@@ -290,7 +298,7 @@ def _not_told(chosen: Container, units: list[Unit]) -> list[Change]:
 
 
 def _write(
-    out: str | os.PathLike[str], chosen: Container, units: list[Unit], carried: list[StoredTensor], verify: bool,
+    out: str | os.PathLike[str], chosen: Container, units: list[Unit], carried: list[StoredTensor], way: str,
     force: bool, options: Mapping[str, Any], progress: Progress | None, inputs: Collection[str],
 ) -> Proof | None:  # fmt: skip
     if chosen.write is None:
@@ -298,7 +306,7 @@ def _write(
     content = _content(chosen, units, carried, options, progress)
     with atomic(out, force, chosen.beside, inputs) as temporary:
         chosen.write(temporary, content)
-        return _proved(temporary, units) if verify else None
+        return read_back(temporary, units, way) if way else None
 
 
 def _content(
@@ -317,58 +325,3 @@ def _content(
     return Tensors(
         watched(tensors, progress), container=chosen.name, naming=chosen.naming, declared=declared, metadata=options
     )  # fmt: skip
-
-
-def _proved(written: Path, units: list[Unit]) -> Proof:
-    """Read the written file back and run it against the source.  Raises ProofFailed."""
-    proofs: list[Proof] = []
-    for target in {id(unit.target): unit.target for unit in units}.values():
-        reread = open(written, target)
-        unnamed = iter(reread.layers if is_stream(reread.tensors.naming) else ())
-        for unit in (unit for unit in units if unit.target is target):
-            proofs.append(_proved_unit([next(unnamed, None) or _found(reread, name) for name in unit.names], unit))
-    proof = proofs[0]
-    for other in proofs[1:]:
-        proof = proof.worst(other)
-    return proof
-
-
-def _proved_unit(pieces: list[Layer], unit: Unit) -> Proof:
-    dialect = unit.said.stack.dialect
-    for piece in pieces:
-        if not piece.assumed and piece.dialect != dialect:
-            raise ProofFailed(f"{piece.name!r} was written as {piece.dialect}, not {dialect}.")
-    back = joined([piece.replaced(dialect=dialect) for piece in pieces])
-    proof = prove(unit.source, back, unit.tolerance)
-    # Where rounding makes the tolerance wide, no other mistake may hide in it: what was rounded must be what is there.
-    stored = prove(unit.said.stack, back) if proof.same and unit.tolerance > TOLERANCE else proof
-    if not stored.same:
-        raise _unproved(unit, stored, back)
-    return proof
-
-
-def _unproved(unit: Unit, proof: Proof, back: Stack) -> ProofFailed:
-    """Why it failed: numbers that are none, a dtype that is too coarse, or gatewise itself."""
-    if not prove(unit.source, unit.source).same:
-        return ProofFailed(
-            "the weights hold numbers that are not finite, or make outputs that are not: nothing can be proved of them.",
-            where=f"layer {unit.source.name}" if unit.source.name else None,
-            next="Nothing was written. To convert it all the same, say --no-verify.",
-        )
-    error = f"max |Δ| = {proof.max_abs_error:.3g}, allowed {proof.tolerance:g}"
-    if prove(unit.said.stack, back).same:
-        return ProofFailed(
-            f"rounding the weights to {unit.said.stack.spec.dtype} changes what they compute: {error}.",
-            next="Nothing was written. Choose a wider --dtype, or say --no-verify.",
-        )
-    return ProofFailed(
-        f"the written file does not compute the same function: {error}.",
-        next="Nothing was kept. This is a defect of gatewise: please report it with the file's layout and sizes.",
-    )
-
-
-def _found(checkpoint: Checkpoint, name: str) -> Layer:
-    for found in checkpoint.layers:
-        if name in (found.name, found.path):
-            return found
-    raise ProofFailed(f"the written file does not show the layer {name!r} when it is read back.")

@@ -91,6 +91,19 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--directions", type=int, choices=(1, 2), help="of a flat buffer: directions")
 
 
+def add_verify(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+    """How what is written or compared is proved.  ``optional``: it may also not be."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--verify", choices=("full", "sample"), default=True,
+        help="run every unit, or a sample of them and compare all numbers (default: a sample of what is large)",
+    )  # fmt: skip
+    if optional:
+        group.add_argument(
+            "--no-verify", dest="verify", action="store_false", help="do not prove the result before writing it"
+        )
+
+
 def dialect(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of :func:`add_dialect` that were given, as the library's keywords."""
     given = {name: getattr(arguments, name) for name in ("layout", *OVERRIDES)}

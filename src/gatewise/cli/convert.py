@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import UsageError
 from ._command import Answer, Command
-from ._parse import add_dialect, add_file, assumption, dialect
+from ._parse import add_dialect, add_file, add_verify, assumption, dialect
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dtype", metavar="DTYPE", help="store as float32, float16 ... (default: as the source does)")
     parser.add_argument("--batch-first", action="store_true", help="ONNX: the graph takes x as [batch, time, feature]")
-    parser.add_argument("--no-verify", action="store_true", help="do not prove the result before writing it")
+    add_verify(parser, optional=True)
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
     parser.add_argument("--code", action="store_true", help="also print the lines that load OUT in its framework")
     add_dialect(parser)
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> Answer:
             layer=arguments.layer,
             container=arguments.container,
             dtype=arguments.dtype,
-            verify=not arguments.no_verify,
+            verify=arguments.verify,
             force=arguments.force,
             batch_first=arguments.batch_first,
             progress=progress,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import UsageError
 from ._command import Answer, Command
-from ._parse import add_dialect, add_file, assumption, dialect
+from ._parse import add_dialect, add_file, add_verify, assumption, dialect
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--unpack", metavar="VECTOR", help="a vector.npy of this order: OUT is the layer with the vector's numbers"
     )
     parser.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    add_verify(parser)
     group = parser.add_argument_group("only these rows")
     group.add_argument("--role", metavar="ROLE", help="kernel, recurrent_kernel, bias, recurrent_bias ...")
     group.add_argument("--gate", metavar="GATE", help="a gate's letter or name, or several letters: f, forget, if")
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     selected = found.flat.selected(**wanted) if _selecting(arguments) else None
     document: dict[str, Any] = dict(found.as_dict(selected))
     if arguments.unpack:
-        proof, changes = found.write_back(arguments.unpack, arguments.output, arguments.force)
+        proof, changes = found.write_back(arguments.unpack, arguments.output, arguments.force, arguments.verify)
         document["proof"] = proof.as_dict()
     else:
         changes = found.write_vector(arguments.output, arguments.force) if arguments.output else ()

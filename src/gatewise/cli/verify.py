@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ..errors import UsageError
 from ._command import DIFFERS, DONE, Answer, Command
-from ._parse import add_dialect, add_file, dialect
+from ._parse import add_dialect, add_file, add_verify, dialect
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance", type=float, default=1e-6, metavar="X", help="the largest difference allowed (1e-06)"
     )
+    add_verify(parser)
     add_dialect(parser)
 
 
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         layer=arguments.layer,
         tolerance=arguments.tolerance,
         time_major=arguments.time_major,
+        verify=arguments.verify,
         **dialect(arguments),
     )
     told = dict(proof.as_dict())

@@ -77,7 +77,11 @@ class FlatFile:
         return (told,) if dtype != self.flat.dtype else ()
 
     def write_back(
-        self, vector: str | os.PathLike[str], out: str | os.PathLike[str], force: bool = False
+        self,
+        vector: str | os.PathLike[str],
+        out: str | os.PathLike[str],
+        force: bool = False,
+        verify: bool | str = True,
     ) -> tuple[Proof, tuple[Change, ...]]:
         """The file's layer with the vector's numbers, in a new file, proved; and what that changed.
 
@@ -94,7 +98,7 @@ class FlatFile:
         said = express(stack, own)
         back = Stack(said.stack.cell, said.stack.cells, said.stack.dialect, name=self.layer.name, layout=own.name)
         chosen: Layout | None = None if own in layouts() else own
-        proof = saved(back, out, chosen, force, (*self.files, os.fspath(vector)))
+        proof = saved(back, out, chosen, force, (*self.files, os.fspath(vector)), verify)
         return proof, (*changes, *said.changes)
 
     def _stack(self, stored: StoredTensor, changes: list[Change]) -> Stack:

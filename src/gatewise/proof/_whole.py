@@ -1,0 +1,54 @@
+"""A run of everything: every unit of every layer, each layer on the outputs of the one below."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..cell import run
+from ..weights import Stack
+from ._figures import (
+    BATCH,
+    TIME,
+    TOLERANCE,
+    Proof,
+    Units,
+    badness,
+    joined_otherwise,
+    largest,
+    names_of_states,
+    random_input,
+    require_alike,
+)
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A stack's run on its random input: what went in, what came out."""
+
+    x: Array
+    state: tuple[Any, ...]
+    y: Array
+    final: tuple[Array, ...]
+
+
+def run_of(stack: Stack) -> Ran:
+    """Run a stack on :func:`random_input`."""
+    x, state = random_input(stack)
+    return Ran(x, state, *run(stack, x, state))
+
+
+def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE, ran: Ran | None = None) -> Proof:
+    """Run both on the same random input.  Raises UsageError where their inputs or outputs cannot be compared."""
+    require_alike(one, other)
+    ran = ran or run_of(one)  # ``ran``: the first one's run, where several are held against it
+    y, final = run(other, ran.x, ran.state)
+    if y.shape != ran.y.shape:
+        raise joined_otherwise(one, other)
+    error = max((largest(ran.y, y), *(largest(a, b) for a, b in zip(ran.final, final, strict=True))), key=badness)
+    units = sum(weights.unit for _, weights in one)
+    compared = ("y", *names_of_states(one.cell))
+    return Proof(error, compared, TIME, BATCH, "reference", tolerance, Units(units, units))
