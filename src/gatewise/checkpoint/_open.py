@@ -244,8 +244,9 @@ class Checkpoint:
         for doubt in self.recognised.ambiguous:
             yield f"{doubt.name!r} fits {' and '.join(doubt.layouts)} equally well; say which with --from"
         flat: dict[str, list[str]] = {}
-        for sentence in (each for those in self.recognised.misfits.values() for each in those):
-            if SAY_SIZES in sentence and not self.layers:
+        misfits = () if self.layers else self.recognised.misfits.values()
+        for sentence in (each for those in misfits for each in those):
+            if SAY_SIZES in sentence:
                 text, _, name = sentence.rstrip(".)").rpartition(" (")
                 flat.setdefault(text, []).append(name)
         for text, names in flat.items():

@@ -33,7 +33,7 @@ def at_home(layout: Layout, tensors: Tensors) -> bool:
     return own or layout.unasked == "everywhere"
 
 
-def matching(paths: str, found: Mapping[tuple[str, str], _Entries]) -> list[tuple[tuple[str, str], _Entries]]:
+def matching_paths(paths: str, found: Mapping[tuple[str, str], _Entries]) -> list[tuple[tuple[str, str], _Entries]]:
     """What was found at paths that match a pattern."""
     return [(place, entries) for place, entries in found.items() if re.fullmatch(paths, place[0])]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Address = tuple[int, int, str, "str | None"]  # index of the part, layer, direction, gate
 
 
-@record
+@record(eq=False)
 class Group:
     """Tensors whose names fit one layout's templates under one path."""
 

@@ -25,10 +25,35 @@ _TOKENS = re.compile(
     r"\{layer\}|\{place\}|\{gate\}|\{member\}|\{block\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|<|>|\*|[^\[\]{}*<>]+"
 )
 _MARKS = ("[", "]", "<", ">", "*")
+_SEPARATORS = re.compile("[./]")
 
 _WORDS = (
     "It may hold {layer}, {place}, {gate}, {forward|reverse}, {block}, [what may be missing], <the path's own> and *."
 )
+
+
+@record
+class Tail:
+    """What a template finds in the end of a name, whatever path stands before it."""
+
+    layer: int
+    direction: str
+    gate: str | None
+    member: str
+    wild: tuple[str, ...]
+    block: str | None  # what {block} stood for
+    scope: tuple[int, int] | None  # where in the tail <...> stood
+
+    def path(self, name: str, start: int) -> str:
+        """The layer's path, where the tail starts at ``start``: what stands before it, and what of the tail belongs to
+        the path: ``encoder.lstm0`` of ``encoder.lstm0_l0_i2h_weight``, wherever a block stands; a scope where it
+        follows directly."""
+        path = name[: max(start - 1, 0)]
+        if self.block is not None:
+            path = f"{path}{name[start - 1]}{self.block}" if path else self.block
+        elif self.scope is not None and start + self.scope[0] == (len(path) + 1 if path else 0):
+            path = name[: start + self.scope[1]]
+        return path.rstrip("/")  # AlphaFold's names have two before a parameter
 
 
 @record
@@ -49,7 +74,7 @@ class Template:
 
     def __init__(self, text: str, gates: Mapping[str, str], loose: bool = False):
         self.text = text
-        self._loose = loose
+        self.loose = loose
         self._tokens = _TOKENS.findall(text)
         brackets = "".join(re.findall(r"[\[\]]", text))
         if "".join(self._tokens) != text or brackets != "[]" * text.count("[") or not _one_scope(text):
@@ -67,9 +92,23 @@ class Template:
 
     @functools.cached_property
     def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
-        flags = re.DOTALL | (re.IGNORECASE if self._loose else 0)
-        # The shortest path that fits, so that optional text before the name is found at the top level too.
-        return re.compile(rf"(?:(?P<path>.*?)[./])??{self._pattern()}", flags)
+        return re.compile(self._pattern(), re.DOTALL | (re.IGNORECASE if self.loose else 0))
+
+    @functools.cached_property
+    def separators(self) -> range:
+        """How many ``.`` and ``/`` a name can have in what the template says: those of text in brackets may be missing."""
+        least = most = depth = 0
+        for token in self._tokens:
+            depth += (token == "[") - (token == "]")
+            counts = [len(_SEPARATORS.findall(text)) for text in self._texts(token)]
+            least, most = least + (0 if depth else min(counts)), most + max(counts)
+        return range(least, most + 1)
+
+    def _texts(self, token: str) -> list[str]:
+        """The texts that a token may stand for, as far as it says any."""
+        if token == "{gate}":
+            return list(self._spelled.values()) or [""]
+        return token[1:-1].split("|") if token.startswith("{") else [token]
 
     @property
     def has_place(self) -> bool:
@@ -116,33 +155,32 @@ class Template:
         return {"[": "(?:", "]": ")?", "<": "(?P<scope>", ">": ")"}.get(token) or re.escape(token)
 
     def match(self, name: str) -> Found | None:
-        """Where ``name`` belongs, or None."""
-        if self.needle not in (name.lower() if self._loose else name):
+        """Where ``name`` belongs, or None.  Of several paths that fit, the shortest: text in brackets is the name's."""
+        for count in reversed(self.separators):
+            start = _start(name, count)
+            tail = None if start is None else self.tail(name[start:])
+            if start is not None and tail is not None:
+                return Found(tail.path(name, start), tail.layer, tail.direction, tail.gate, tail.member, tail.wild)
+        return None
+
+    def tail(self, text: str) -> Tail | None:
+        """What the template finds in the end of a name, if that is what it says."""
+        if self.needle not in (text.lower() if self.loose else text):
             return None
-        found = self._regex.fullmatch(name)
+        found = self._regex.fullmatch(text)
         if not found:
             return None
         groups = found.groupdict()
         layer, second = divmod(int(groups["place"]), 2) if self.has_place else (int(groups.get("layer") or 0), 0)
-        return Found(
-            self._path(found).rstrip("/"),  # AlphaFold's names have two before a parameter
+        return Tail(
             layer,
             "reverse" if second or groups.get("reverse") is not None else "forward",
             self._canonical[groups["gate"]] if groups.get("gate") else None,
             groups.get("member") or "",
             tuple([groups[key] or "" for key in groups if key.startswith("wild")]),
+            groups.get("block"),
+            found.span("scope") if "scope" in groups else None,
         )
-
-    @staticmethod
-    def _path(found: re.Match[str]) -> str:
-        """What stands before the name, and what of the name belongs to it: ``encoder.lstm0`` of
-        ``encoder.lstm0_l0_i2h_weight``, wherever a block stands; a scope where it follows directly."""
-        path, groups = found["path"] or "", found.groupdict()
-        if groups.get("block") is not None:
-            return f"{path}{found.string[found.end('path')]}{groups['block']}" if path else str(groups["block"])
-        if "scope" in groups and found.start("scope") == (len(path) + 1 if path else 0):
-            return found.string[: found.end("scope")]
-        return path
 
     def fill(self, layer: int, direction: str, gate: str | None, directions: int) -> str:
         """The name to write.  Optional text is left out unless it tells the direction and there are two."""
@@ -176,6 +214,16 @@ class Template:
         return token
 
 
+def _start(name: str, count: int) -> int | None:
+    """Where the last ``count`` + 1 pieces of a name begin; None where it has fewer."""
+    start = len(name) + 1
+    for _ in range(count + 1):
+        if start == 0:
+            return None
+        start = 1 + max(name.rfind(".", 0, start - 1), name.rfind("/", 0, start - 1))
+    return start
+
+
 def _one_scope(text: str) -> bool:
     """No ``<...>``, or one that is whole and not cut by a bracket."""
     inner = re.findall(r"<([^<>]*)>", text)
@@ -188,25 +236,55 @@ def template(text: str, gates: tuple[tuple[str, str], ...], loose: bool = False)
 
 
 class NamesOfFile:
-    """A file's names, matched once with each template.  Files have thousands, and most templates fit none of them, so a
-    template is only tried on names that hold a text which it needs.  ``loose``: capitals are as good as small letters; ``skip``: paths of which no layer is."""
+    """A file's names, matched once with each template.
 
-    def __init__(self, names: Iterable[str], loose: bool, skip: Callable[[str], bool]):
+    Files have thousands of names with few ends (``weight``, ``bias``), and most templates fit none of them: a template is
+    tried once on each different end that holds a text which it needs, whatever the paths before it.
+    ``skip``: paths of which no layer is."""
+
+    def __init__(self, names: Iterable[str], skip: Callable[[str], bool]):
         self._skip = functools.cache(skip)  # the tensors of a layer share a path
-        self._spelled = {name: name.lower() for name in names} if loose else {name: name for name in names}
-        self._all = "\n".join(self._spelled.values())
-        self._held: dict[str, list[str]] = {}  # a text → the names that hold it
-        self._matched: dict[Template, list[tuple[str, Found]]] = {}
+        self._names = list(names)
+        self._starts: list[list[int]] = []  # for each number of separators: where each name's end with so many starts
+        self._ends: list[dict[str, list[int]]] = []  # the same: each end, and the names that have it
+        self._small: list[str] = []  # the same: all ends as one text, in small letters
+        self._matched: dict[Template, list[tuple[str, str, Tail]]] = {}
 
-    def matching(self, template: Template) -> list[tuple[str, Found]]:
-        """The names that fit a template, with what it finds in them."""
+    def matching(self, template: Template) -> list[tuple[str, str, Tail]]:
+        """The names that fit a template, each with its layer's path and with what the template finds in it."""
         if template not in self._matched:
-            pairs = ((name, template.match(name)) for name in self._holding(template.needle))
-            self._matched[template] = [(n, found) for n, found in pairs if found and not self._skip(found.path)]
+            self._matched[template] = self._match(template)
         return self._matched[template]
 
-    def _holding(self, needle: str) -> list[str]:
-        if needle not in self._held:
-            spelled = self._spelled.items() if needle in self._all else ()
-            self._held[needle] = [name for name, text in spelled if needle in text]
-        return self._held[needle]
+    def _match(self, template: Template) -> list[tuple[str, str, Tail]]:
+        places: dict[int, tuple[str, str, Tail]] = {}
+        for count in reversed(template.separators):  # the longest end first, as Template.match
+            for end, whose in self._ending(count, template.needle.lower()).items():
+                tail = template.tail(end)
+                for place in whose if tail is not None else ():
+                    if tail is not None and place not in places:
+                        name = self._names[place]
+                        places[place] = name, tail.path(name, self._starts[count][place]), tail
+        return [places[place] for place in sorted(places) if not self._skip(places[place][1])]
+
+    def _ending(self, count: int, needle: str) -> dict[str, list[int]]:
+        """The names by their ends with so many separators, those that have fewer left out; nothing where no end has a
+        text, in small letters."""
+        while len(self._ends) <= count:
+            self._cut()
+        return self._ends[count] if needle in self._small[count] else {}
+
+    def _cut(self) -> None:
+        """Ends with one more separator."""
+        before = self._starts[-1] if self._starts else [len(name) + 1 for name in self._names]
+        starts = [
+            1 + max(name.rfind(".", 0, start - 1), name.rfind("/", 0, start - 1)) if start > 0 else -1
+            for name, start in zip(self._names, before, strict=True)
+        ]
+        ends: dict[str, list[int]] = {}
+        for place, start in enumerate(starts):
+            if start >= 0:
+                ends.setdefault(self._names[place][start:], []).append(place)
+        self._starts.append(starts)
+        self._ends.append(ends)
+        self._small.append("\n".join(ends).lower())

@@ -7,26 +7,46 @@ no layout claims is a lookalike, however well its shapes fit.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..record import field, record, replace
-from ..tensors import FLOATS, Declared, Tensors
+from ..tensors import Declared, Tensors
 from ..weights import Dialect
-from ._groups import at_home, bound_groups, matching, stream_groups, wrote
-from ._layout import RESEMBLING, Layout, Part, Setting, Since, is_stream
+from ._fit import Fits
+from ._groups import at_home, bound_groups, matching_paths, stream_groups, wrote
+from ._layout import RESEMBLING, Layout, Setting, Since, is_stream
 from ._match import Address, Group, Match, claims
-from ._names import Found, NamesOfFile
+from ._names import NamesOfFile, Tail
 from ._outside import Lookalike, bias_beside, convolution, declared_outside, is_moment, lookalike, named_outside
-from ._phrase import Unsolvable
 from ._settings import dialect_with, told_by_settings, version_numbers
 from ._settle import Ambiguity, settle, with_sources
-from ._sizes import solved
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
+
+    _Named = list[tuple[str, str, Tail]]  # what fits one template: names, paths, and what else it finds
+
+
+class Misfits(Mapping[str, tuple[str, ...]]):
+    """Path → why no layout fits it, a sentence for each layout.  Made when read: a file has thousands of paths that a
+    layout does not fit, and hardly anybody asks why."""
+
+    def __init__(self, reasons: Mapping[str, Sequence[Callable[[], str]]]):
+        self._reasons = reasons
+
+    def __getitem__(self, path: str) -> tuple[str, ...]:
+        return tuple(reason() for reason in self._reasons[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reasons)
+
+    def __len__(self) -> int:
+        return len(self._reasons)
 
 
 @record
@@ -34,7 +54,7 @@ class Recognised:
     matches: tuple[Match, ...]
     outside: tuple[Lookalike, ...] = ()
     ambiguous: tuple[Ambiguity, ...] = ()
-    misfits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # path → why no layout fits it
+    misfits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # or Misfits
 
 
 def recognise(
@@ -68,22 +88,20 @@ def _in_order(matches: Iterable[Match], tensors: Tensors) -> list[Match]:
 def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
     """All layouts against one naming scheme."""
     candidates: list[Match] = []
-    misfits: dict[str, list[str]] = defaultdict(list)
+    misfits: dict[str, list[Callable[[], str]]] = defaultdict(list)
     outside: list[Lookalike] = []
     for layout in layouts:
         for group in finder.groups(layout) if finder.chosen or at_home(layout, finder.tensors) else ():
-            fitting = finder.fits(layout, group)
-            if isinstance(fitting, Match):
-                look = lookalike(fitting, finder.tensors, finder.chosen)
-                if look and look.match:
-                    candidates.append(fitting)  # named by its own table, which may still lose its tensors to another
-                elif look:
-                    outside.append(look)
-                else:
-                    candidates.append(fitting)
-            else:
-                misfits[group.name].append(fitting)
+            match = finder.match(layout, group)
+            if match is None:
+                misfits[group.name].append(functools.partial(finder.why_not, layout, group))
                 outside += convolution(layout, group, finder.tensors, finder.declared_for(group))
+                continue
+            look = lookalike(match, finder.tensors, finder.chosen)
+            if look and not look.match:
+                outside.append(look)
+            else:  # or named by its own table, which may still lose its tensors to another
+                candidates.append(match)
     settled, ambiguous = settle(candidates, finder.tensors)
     outside += [named_outside(match) for match in settled if match.layout.outside]
     matches = [match for match in settled if not match.layout.outside]
@@ -92,9 +110,7 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
     outside = [look for look in outside if not any(set(look.tensors) < set(other.tensors) for other in outside)]
     if not finder.chosen:  # the user said what to look for: what else there is does not matter
         outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
-    return Recognised(
-        tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), {k: tuple(v) for k, v in misfits.items()}
-    )
+    return Recognised(tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), Misfits(misfits))
 
 
 def _named_apart(matches: list[Match]) -> list[Match]:
@@ -115,9 +131,6 @@ def _first_by_name(looks: Iterable[Lookalike]) -> list[Lookalike]:
     return list({look.name: look for look in reversed(list(looks))}.values())[::-1]
 
 
-_WANTS = " also wants "  # says less than an axis that does not come out even
-
-
 class _Finder:
     """What one file offers: names matched once per template, declared objects by path."""
 
@@ -126,7 +139,9 @@ class _Finder:
         self.naming = naming
         self.chosen = chosen
         self.told = told
-        self._names = NamesOfFile(tensors, naming == RESEMBLING, is_moment)
+        self._names = NamesOfFile(tensors, is_moment)
+        self._fits = Fits(tensors, told)
+        self._grouped: dict[object, list[Group]] = {}  # layouts of several frameworks have the same names
         self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name or d.settings}
 
     # Names.
@@ -137,34 +152,41 @@ class _Finder:
             bound = list(bound_groups(layout, self.tensors, self.chosen))
             if bound or is_stream(self.naming):
                 return bound + list(stream_groups(layout, self.naming, self.tensors, self._fits_window))
-        by_path: dict[tuple[str, str], list[tuple[Address, str, tuple[str, ...]]]] = defaultdict(list)
-        for index, part in enumerate(layout.parts):
-            for name, found in self._named(layout, part):
-                if not (self.chosen or layout.named in re.split(r"[./]", found.path)[-1].lower()):
-                    continue
-                address = (index, found.layer, found.direction, found.gate)
-                by_path[found.path, found.member].append((address, name, found.wild))
-        groups: list[Group] = []
-        for (path, member), entries in by_path.items() if not layout.paths else matching(layout.paths, by_path):
-            groups += [replace(group, naming=self.naming) for group in _split(path, member, entries)]
-        return groups
+        named = [
+            (index, matching)
+            for index, part in enumerate(layout.parts)
+            if (
+                matching := [
+                    found
+                    for template in layout.templates(part, self.naming)
+                    if (found := self._names.matching(template))
+                ]
+            )
+        ]
+        key = (layout.named, layout.paths, *((index, *map(id, matching)) for index, matching in named))
+        if key not in self._grouped:
+            self._grouped[key] = list(self._groups(layout, named))
+        return self._grouped[key]
 
-    def _named(self, layout: Layout, part: Part) -> Iterator[tuple[str, Found]]:
-        seen: set[tuple[object, ...]] = set()
-        for template in layout.templates(part, self.naming):
-            for name, found in self._names.matching(template):
+    def _groups(self, layout: Layout, named: list[tuple[int, list[_Named]]]) -> Iterator[Group]:
+        by_path: dict[tuple[str, str], list[tuple[Address, str, tuple[str, ...]]]] = defaultdict(list)
+        for index, matching in named:
+            seen: set[tuple[object, ...]] = set()
+            for name, path, tail in itertools.chain(*matching):
                 # Two spellings that say the same place are one.
-                place = (name, found.path, found.layer, found.direction, found.gate, found.member)
-                if place not in seen:
+                place = (name, path, tail.layer, tail.direction, tail.gate, tail.member)
+                if place not in seen and (self.chosen or _is_named(layout, path)):
                     seen.add(place)
-                    yield name, found
+                    by_path[path, tail.member].append(((index, tail.layer, tail.direction, tail.gate), name, tail.wild))
+        for (path, member), entries in by_path.items() if not layout.paths else matching_paths(layout.paths, by_path):
+            yield from _split(path, member, entries, self.naming)
 
     def _fits_window(self, layout: Layout, group: Group) -> bool:
-        return any(isinstance(self._fit_form(layout, form, group), Match) for form in layout.forms)
+        return bool(self._fits.matches(layout, group, None))
 
     def declared_for(self, group: Group) -> Declared | None:
         """What the file declares nearest above a group: at its path, or at the longest prefix of its names."""
-        if group.declared is not None:
+        if group.declared is not None or not self._declared:
             return group.declared
         first = next(iter(group.names.values()), "")
         ends = sorted({m.start() for m in re.finditer(r"[./_]", first)}, reverse=True)
@@ -176,53 +198,22 @@ class _Finder:
 
     # Shapes.
 
-    def fits(self, layout: Layout, group: Group) -> Match | str:
-        """The layout's match with a group, or one sentence why it does not fit."""
+    def match(self, layout: Layout, group: Group) -> Match | None:
+        """The layout's match with a group, if it fits."""
         declared = self.declared_for(group)
+        fitting = self._fits.matches(layout, group, declared)
+        if not fitting:
+            return None
         version = declared.version if declared and declared.version else self._version(layout)
         told = told_by_settings(layout, declared.settings, version) if declared else {}
-        fitting: list[Match] = []
-        reasons: list[str] = []
-        for form in layout.forms:
-            found = self._fit_form(layout, form, group, declared)
-            if isinstance(found, Match):
-                fitting.append(found)
-            else:
-                reasons.append(found)
-        if not fitting:
-            return next((text for text in reasons if _WANTS not in text), reasons[0])
         return self._with_meaning(layout, fitting, declared, told, version)
+
+    def why_not(self, layout: Layout, group: Group) -> str:
+        return self._fits.why_not(layout, group, self.declared_for(group))
 
     def _version(self, layout: Layout) -> str | None:
         """The version of the layout's own framework that wrote the file, where the file tells."""
         return next((writer.version for writer in self.tensors.written_by if wrote(writer.framework, layout)), None)
-
-    def _fit_form(
-        self, layout: Layout, form: Mapping[str, Any], group: Group, declared: Declared | None = None
-    ) -> Match | str:  # fmt: skip
-        wanted = layout.parts_given(form)
-        present = {i: part for i, part in enumerate(layout.parts) if part in wanted and _has(group, i)}
-        missing = [p for i, p in enumerate(layout.parts) if p in wanted and i not in present and not p.optional]
-        if missing:
-            return f"{layout.name}{_WANTS}{missing[0].template_text(group.naming) or missing[0].name!r}."
-        addresses = {address: name for address, name in group.names.items() if address[0] in present}
-        extra = next((name for address, name in group.names.items() if address[0] not in present), None)
-        if extra is not None and form in layout.also:  # a form that the absence of just this tensor shows
-            return f"{layout.name} has no {extra!r} in this form."
-        incomplete = "" if is_stream(group.naming) else _incomplete(layout, present, addresses, group.naming)
-        if incomplete:
-            return incomplete
-        lost = next((name for name in addresses.values() if name not in self.tensors), None)
-        if lost is not None:  # an operator's input that the file declares and does not have
-            return f"{layout.name} is given {lost!r} here, and the file has no such tensor."
-        dtypes = {self.tensors[name].dtype for name in addresses.values()}
-        if not dtypes <= FLOATS and not layout.outside:  # what is only named may be of whole numbers
-            return f"{layout.name} holds floating-point weights, these are {', '.join(sorted(dtypes - FLOATS))}."
-        try:
-            sizes = solved(layout, present, addresses, self.tensors, {**_sizes_told(layout, declared), **self.told})
-        except Unsolvable as error:
-            return f"{error} ({layout.name})."
-        return Match(layout, form, replace(group, names=addresses), sizes, _widest(dtypes))
 
     # Meaning.
 
@@ -277,33 +268,12 @@ def _by_names(match: Match, loose: bool, known: bool) -> str:
     )  # fmt: skip
 
 
-def _sizes_told(layout: Layout, declared: Declared | None) -> dict[str, int]:
-    """The sizes that a file declares of a layer, by the layout's facts."""
-    found: dict[str, int] = {}
-    settings = declared.settings if declared else {}
-    for fact in layout.facts:
-        said = next((settings[name] for name in fact.names if name in settings), None)
-        value = fact.values.get(said) if fact.values is not None and isinstance(said, (str, bool, int)) else said
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            found[fact.of] = value
-    return found
-
-
 def _untold(field_name: str, version: str | None) -> str:
     option = "--" + field_name.replace("_", "-")
     who = f"releases with different defaults call themselves {version}" if version else (
         "the file does not say its version, and releases or cells with different defaults wrote such names"
     )  # fmt: skip
     return f"{who}: {option} settles {field_name}"
-
-
-def _widest(dtypes: set[str]) -> str:
-    """The one dtype that holds the numbers of all of them."""
-    if len(dtypes) == 1:
-        return next(iter(dtypes))
-    if whole := sorted(dtypes - FLOATS):  # of a quantised layer, whose biases stayed what they were
-        return whole[0]
-    return "float64" if "float64" in dtypes else "float32"  # also for float16 beside bfloat16: neither holds the other
 
 
 def _agrees(form: Mapping[str, Any], meaning: Dialect) -> bool:
@@ -319,36 +289,17 @@ def _shown(fitting: list[Match], setting: Setting) -> bool:
     return len(fitting) == 1 and setting.field in fitting[0].form
 
 
-def _has(group: Group, index: int) -> bool:
-    return any(address[0] == index for address in group.names)
+def _is_named(layout: Layout, path: str) -> bool:
+    return not layout.named or layout.named in re.split(r"[./]", path)[-1].lower()
 
 
-def _split(path: str, member: str, entries: list[tuple[Address, str, tuple[str, ...]]]) -> Iterator[Group]:
-    if len({address for address, _, _ in entries}) == len(entries):
-        yield Group(path, f"cell_{member}" if member else "", {address: name for address, name, _ in entries}, member)
+def _split(path: str, member: str, entries: list[tuple[Address, str, tuple[str, ...]]], naming: str) -> Iterator[Group]:
+    names = {address: name for address, name, _ in entries}
+    if len(names) == len(entries):
+        yield Group(path, f"cell_{member}" if member else "", names, member, naming)
         return
     by_wild: dict[tuple[str, ...], dict[Address, str]] = defaultdict(dict)
     for address, name, wild in entries:
         by_wild[wild][address] = name
     for wild, names in by_wild.items():
-        yield Group(path, "".join(wild).strip("_.") or member, names, member)
-
-
-def _incomplete(layout: Layout, present: Mapping[int, Part], names: Mapping[Address, str], naming: str) -> str:
-    layers = sorted({layer for _, layer, _, _ in names})
-    if layers != list(range(len(layers))):
-        return f"layers {layers} are there, so one is missing ({layout.name})."
-    directions = sorted({direction for _, _, direction, _ in names})
-    if directions == ["reverse"]:
-        return f"only the reverse direction is there ({layout.name})."
-    for index, part in present.items():
-        found = layout.template(part, naming)
-        for layer in layers if found and found.has_layer else [0]:
-            for direction in directions[:1] if "direction" in part.parsed.atoms else directions:
-                for gate in layout.gates_of(part) if found and found.has_gate else [None]:
-                    if (index, layer, direction, gate) not in names:
-                        return (
-                            f"layer {layer} ({direction}) lacks its {' + '.join(part.roles)}"
-                            f"{f', gate {gate}' if gate else ''} ({layout.name})."
-                        )
-    return ""
+        yield Group(path, "".join(wild).strip("_.") or member, names, member, naming)
