@@ -60,8 +60,16 @@ else:
 
 def replace(value: T, /, **changes: Any) -> T:
     """The same record with some fields changed."""
-    state = {name: value.__dict__[name] for name in type(value)._record_names}  # type: ignore[attr-defined]
-    return type(value)(**(state | changes))
+    cls: Any = type(value)
+    before = value.__dict__
+    state = {name: before[name] for name in cls._record_names} | changes  # no cached property of the old one
+    if len(state) > len(cls._record_names):
+        raise TypeError(f"{cls.__name__} has no {next(name for name in changes if name not in cls._record_names)!r}")
+    made: T = cls.__new__(cls)
+    made.__dict__.update(state)
+    if cls._record_checked:
+        made.__post_init__()  # type: ignore[attr-defined]
+    return made
 
 
 def names(kind: Any) -> tuple[str, ...]:
@@ -86,7 +94,7 @@ def _made(cls: Any, eq: bool) -> Any:
     for name in special:  # what is left on the class would be found where a field was not given
         delattr(cls, name)
     cls._record_checked = hasattr(cls, "__post_init__")
-    cls.__init__, cls.__setattr__, cls.__delattr__ = _init, _frozen, _frozen
+    cls.__init__, cls.__setattr__, cls.__delattr__ = _initialiser(cls), _frozen, _frozen
     if "__repr__" not in cls.__dict__:
         cls.__repr__ = _repr
     if eq:
@@ -95,37 +103,35 @@ def _made(cls: Any, eq: bool) -> Any:
     return cls
 
 
-def _init(self: Any, *values: Any, **named: Any) -> None:
-    cls, state = type(self), self.__dict__
-    names = cls._record_names
-    if len(values) == len(names) and not named:  # as most are made
-        state.update(zip(names, values, strict=False))
-        if cls._record_checked:
+def _initialiser(cls: Any) -> Any:
+    names, count, checked = cls._record_names, len(cls._record_names), cls._record_checked
+
+    def __init__(self: Any, *values: Any, **named: Any) -> None:  # noqa: N807
+        if named or len(values) != count:  # most are made with all their values in order
+            values = _complete(cls, values, named)
+        self.__dict__.update(zip(names, values))  # noqa: B905  # saying strict=False costs as much as a field
+        if checked:
             self.__post_init__()
-        return
+
+    return __init__
+
+
+def _complete(cls: Any, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """All the values, in order."""
+    names = cls._record_names
     if len(values) > len(names):
         raise TypeError(f"{cls.__name__} takes {len(names)} values, {len(values)} were given")
-    state.update(zip(names, values, strict=False))
+    left, defaults, factories = names[len(values) :], cls._record_defaults, cls._record_factories
     for name in named:
-        if name in state or name not in names:
-            raise TypeError(f"{cls.__name__} {'got twice' if name in state else 'has no'} {name!r}")
-    state.update(named)
-    if len(state) < len(names):
-        _complete(cls, state)
-    if cls._record_checked:
-        self.__post_init__()
-
-
-def _complete(cls: Any, state: dict[str, Any]) -> None:
-    for name in cls._record_names:
-        if name in state:
-            continue
-        if name in cls._record_defaults:
-            state[name] = cls._record_defaults[name]
-        elif name in cls._record_factories:
-            state[name] = cls._record_factories[name]()
-        else:
+        if name not in left:
+            raise TypeError(f"{cls.__name__} {'got twice' if name in names else 'has no'} {name!r}")
+    for name in left:
+        if not (name in named or name in defaults or name in factories):
             raise TypeError(f"{cls.__name__} wants {name!r}")
+    return (
+        *values,
+        *[named[name] if name in named else defaults[name] if name in defaults else factories[name]() for name in left],
+    )
 
 
 def _frozen(self: Any, name: str, *_value: Any) -> None:

@@ -17,7 +17,7 @@ from ..layouts._sizes import SAY_SIZES
 from ..layouts._words import check_said
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
-from ..weights import CELLS_OF, GATELESS, Dialect, Stack, Weights, joined
+from ..weights import CELLS_OF, GATELESS, Dialect, Spec, Stack, Weights, joined
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ _WRAPPERS = {
 class Layer(Stack):
     """One recurrent layer of a file: a :class:`Stack` that knows where it came from."""
 
-    def __init__(self, match: Match, tensors: Tensors, also_at: tuple[str, ...] = ()):
+    def __init__(self, match: Match, tensors: Tensors, also_at: tuple[str, ...] = (), like: Layer | None = None):
         self.cell = match.layout.cell
         self.dialect = match.dialect
         self.name = match.name
@@ -48,11 +48,20 @@ class Layer(Stack):
         self.match = match
         self.tensors = tensors
         self.also_at = also_at
+        self._like = like  # another layer of the file that has the same shapes: its facts are this one's
 
     @functools.cached_property
     def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
         """Each layer and direction, made when it is first asked for."""
         return decode(self.match, self.tensors).cells
+
+    @functools.cached_property
+    def spec(self) -> Spec:
+        return super().spec if self._like is None else replace(self._like.spec, dialect=self.dialect)
+
+    @functools.cached_property
+    def parameters(self) -> int:
+        return super().parameters if self._like is None else self._like.parameters
 
     @property
     def path(self) -> str:
@@ -317,7 +326,12 @@ def _without_twins(matches: Sequence[Match], tensors: Tensors) -> list[Layer]:
         if identity is not None:
             seen[identity] = len(kept)
         kept.append((match, []))
-    return [Layer(match, tensors, tuple(others)) for match, others in kept]
+    layers: list[Layer] = []
+    first: dict[int, Layer] = {}  # recognition shares the sizes of layers that differ in names alone
+    for match, others in kept:
+        layers.append(Layer(match, tensors, tuple(others), first.get(id(match.sizes))))
+        first.setdefault(id(match.sizes), layers[-1])
+    return layers
 
 
 def _one_layer(one: Match, other: Match) -> bool:

@@ -36,16 +36,21 @@ def load(cursor: Cursor, limits: Limits, record: Record | None = None) -> Any:
 
 
 def _run(machine: Machine) -> Any:
-    cursor = machine.cursor
+    data, end, limit = machine.data, machine.end, machine.limits.objects
     while True:
-        machine.at = cursor.at
-        code = machine.byte()
-        known = OPCODES.get(code)
+        machine.at = at = machine.next
+        if at >= end:
+            machine.advance(1)
+        machine.next = at + 1
+        known = OPCODES.get(data[at])
         if known is None:
-            machine.opcode = f"0x{code:02x}"
+            machine.opcode = f"0x{data[at]:02x}"
             raise machine.broken("no protocol has such an opcode")
         machine.opcode, act = known
         if act is None:
+            machine.cursor.at = machine.next
             return machine.result()
-        machine.count_objects(1)
+        machine.objects += 1  # as count_objects, without a call for each opcode
+        if machine.objects > limit:
+            machine.count_objects(0)
         act(machine)

@@ -5,6 +5,7 @@ An object of a class is never made: :meth:`Machine.call` makes a Stub of it, or 
 
 from __future__ import annotations
 
+import struct
 from collections import OrderedDict
 from collections.abc import Iterable
 
@@ -22,6 +23,8 @@ LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a 
 SEEN_AS_VIEW = 4096  # bytes
 _COPIES, _FEW = 4, 1 << 16
 _LONGEST_NAME = 4096  # characters of a class's full name
+_U16, _U32, _U64, _I32 = (struct.Struct(code).unpack_from for code in ("<H", "<I", "<Q", "<i"))
+_CALLED = (Global, Stub, Persistent)
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
@@ -40,17 +43,26 @@ class Record:
 
 
 class Machine:
-    """One pickle being read; what is met on the way goes into ``record``."""
+    """One pickle being read; what is met on the way goes into ``record``.
+
+    A checkpoint is ten thousand opcodes and more, each of them a call: what they share is kept here as plain attributes
+    (the bytes, the place in them, how deep the stack may be taken from), where the rest of gatewise asks a Cursor.
+    """
 
     def __init__(self, cursor: Cursor, limits: Limits, record: Record | None = None):
-        self.cursor = cursor
-        self.limits = limits
+        self.cursor = cursor  # left where it is until the end; what reads past the end asks it, and it says so
+        self.data = cursor.data
+        self.next, self.end = cursor.at, len(cursor.data)
+        self.at = self.next  # the place of the present opcode; ``next`` is where to read on
+        self.limits, self.nesting = limits, limits.nesting
         self.record = record or Record()
         self.stack: list[Any] = []
+        self.push = self.stack.append
         self.marks: list[int] = []
+        self.floor = 0  # the last mark: nothing below it is taken but by an opcode that takes the mark
         self.memo: dict[int, Any] = {}
         self.objects = self.copied = 0
-        self.opcode, self.at = "", 0
+        self.opcode = ""
 
     def count_objects(self, count: int) -> None:
         """Every opcode counts as one, and so does every part of a key: work is bounded with them."""
@@ -62,9 +74,9 @@ class Machine:
         """What an honest pickle has copied stands in it once: copies of many times its size are a bomb."""
         self.count_objects(objects)
         self.copied += size
-        if self.copied > _COPIES * len(self.cursor.data) + _FEW:
+        if self.copied > _COPIES * self.end + _FEW:
             raise LimitExceeded(
-                f"a pickle of {len(self.cursor.data):,} bytes has more than {self.copied:,} of them copied.",
+                f"a pickle of {self.end:,} bytes has more than {self.copied:,} of them copied.",
                 path=self.cursor.path, where=self.where,
             )  # fmt: skip
 
@@ -83,59 +95,92 @@ class Machine:
 
     # The stack.
 
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
-
     def pop(self) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+        if len(self.stack) <= self.floor:
             raise self.broken("takes an object from an empty stack")
         return self.stack.pop()
 
     def top(self) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
+        if len(self.stack) <= self.floor:
             raise self.broken("needs an object and the stack is empty")
         return self.stack[-1]
 
     def mark(self) -> None:
-        self.limits.check("nesting", len(self.marks) + 1, path=self.cursor.path, where=self.where)
-        self.marks.append(len(self.stack))
+        if len(self.marks) >= self.nesting:
+            self.limits.check("nesting", len(self.marks) + 1, path=self.cursor.path, where=self.where)
+        self.floor = len(self.stack)
+        self.marks.append(self.floor)
 
-    def pop_mark(self) -> list[Any]:
+    def drop_mark(self) -> int:
+        """Take the last mark away; where it stood."""
         if not self.marks:
             raise self.broken("no mark was set")
         start = self.marks.pop()
+        self.floor = self.marks[-1] if self.marks else 0
+        return start
+
+    def pop_mark(self) -> list[Any]:
+        start = self.drop_mark()
         found = self.stack[start:]
         del self.stack[start:]
         return found
 
     # Operands.
 
+    def advance(self, size: int) -> int:
+        """Where the next ``size`` bytes begin, which are now read.  Raises BrokenFile where there are fewer."""
+        at = self.next
+        if size > self.end - at:
+            self.cursor.at = at
+            self.cursor.take(size)  # which says that the file ends
+        self.next = at + size
+        return at
+
+    # As advance and a look at the bytes; these four are most of a checkpoint, and each saves a call.
+
     def byte(self) -> int:
-        """The next byte, read without a view: most of a pickle is opcodes and memo numbers of one byte."""
-        cursor = self.cursor
-        at = cursor.at
-        if at >= len(cursor.data):
-            return cursor.u8()  # which says that the file ends
-        cursor.at = at + 1
-        return cursor.data[at]
+        at = self.next
+        if at >= self.end:
+            self.advance(1)
+        self.next = at + 1
+        return self.data[at]
 
-    def count(self, size: int, signed: bool = False) -> int:
-        return int.from_bytes(self.cursor.take(size), "little", signed=signed)
+    def u16(self) -> int:
+        at = self.next
+        if at + 2 > self.end:
+            self.advance(2)
+        self.next = at + 2
+        found: int = _U16(self.data, at)[0]
+        return found
 
-    def raw(self, size: int) -> bytes:
-        return bytes(self.cursor.take(self.count(size)))
+    def u32(self) -> int:
+        at = self.next
+        if at + 4 > self.end:
+            self.advance(4)
+        self.next = at + 4
+        found: int = _U32(self.data, at)[0]
+        return found
 
-    def raw_or_view(self, size: int) -> bytes | memoryview:
+    def u64(self) -> int:
+        found: int = _U64(self.data, self.advance(8))[0]
+        return found
+
+    def i32(self) -> int:
+        found: int = _I32(self.data, self.advance(4))[0]
+        return found
+
+    def view(self, size: int) -> memoryview:
+        at = self.advance(size)
+        return self.data[at : at + size]
+
+    def view_or_bytes(self, size: int) -> bytes | memoryview:
         """Bytes; many of them stay where they lie in the file, since an array's elements are such."""
-        found = self.cursor.take(self.count(size))
-        return found.toreadonly() if len(found) >= SEEN_AS_VIEW else bytes(found)
+        found = self.view(size)
+        return found.toreadonly() if size >= SEEN_AS_VIEW else bytes(found)
 
-    def text(self, size: int) -> str:
-        return self.decoded(self.raw(size))
-
-    def decoded(self, raw: bytes) -> str:
+    def decoded(self, raw: bytes | memoryview) -> str:
         try:
-            return raw.decode("utf-8", "surrogatepass")
+            return str(raw, "utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise self.broken("its text is not UTF-8") from None
 
@@ -143,12 +188,12 @@ class Machine:
         """Up to the newline, which is consumed.  The window grows, so that a long pickle is not copied per line."""
         window = 128
         while True:
-            found = bytes(self.cursor.data[self.cursor.at : self.cursor.at + window])
+            found = bytes(self.data[self.next : self.next + window])
             end = found.find(b"\n")
             if end >= 0:
-                self.cursor.take(end + 1)
+                self.advance(end + 1)
                 return found[:end]
-            if window >= self.cursor.left:
+            if window >= self.end - self.next:
                 raise self.broken("its line has no end")
             window *= 8
 
@@ -181,7 +226,7 @@ class Machine:
         spelt = new_object(cls, args) if how == "reduce" else None
         if spelt:
             (cls, args), how = spelt, "newobj"
-        if not isinstance(cls, Global | Stub | Persistent):
+        if not isinstance(cls, _CALLED):
             raise self.broken(f"calls a {type(cls).__name__}, which is no class")
         build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None
         if build:
@@ -207,7 +252,7 @@ class Machine:
 
     def check_keys(self, keys: Iterable[Any]) -> None:
         for key in keys:
-            parts = key_parts(key)
+            parts = 1 if type(key) is str else key_parts(key)  # as most keys are
             if not parts:
                 raise self.broken(f"a {type(key).__name__} like this cannot be a key")
             self.count_objects(parts)
@@ -243,14 +288,17 @@ class Machine:
             raise self.broken(f"sets the state of a {type(target).__name__}")
 
     def get(self, index: int) -> None:
-        if index not in self.memo:
-            raise self.broken(f"memo {index} was never written")
-        self.push(self.memo[index])
+        try:
+            self.push(self.memo[index])
+        except KeyError:
+            raise self.broken(f"memo {index} was never written") from None
 
     def put(self, index: int) -> None:
         if index < 0:
             raise self.broken("its memo number is negative")
-        self.memo[index] = self.top()
+        if len(self.stack) <= self.floor:
+            self.top()  # which says that there is none
+        self.memo[index] = self.stack[-1]
 
     def keep(self, id: Any) -> None:
         found = Persistent(id)

@@ -49,15 +49,14 @@ def _unicode(machine: Machine) -> None:
         raise machine.broken("its text has a wrong backslash") from None
 
 
-def _long(machine: Machine, size: int) -> None:
-    length = machine.count(size)
+def _long(machine: Machine, length: int) -> None:
     if length > LONGEST_INTEGER:
         raise machine.broken(f"announces an integer of {length:,} bytes")
-    machine.push(machine.count(length, signed=True))
+    machine.push(int.from_bytes(machine.view(length), "little", signed=True))
 
 
 def _binfloat(machine: Machine) -> None:
-    machine.push(struct.unpack(">d", machine.cursor.take(8))[0])
+    machine.push(struct.unpack(">d", machine.view(8))[0])
 
 
 def _text_global(machine: Machine) -> None:
@@ -105,14 +104,17 @@ def _drop(machine: Machine) -> None:
 
 
 def _pop(machine: Machine) -> None:
-    if machine.marks and machine.marks[-1] == len(machine.stack):
-        machine.marks.pop()
+    if machine.marks and machine.floor == len(machine.stack):
+        machine.drop_mark()
     else:
         machine.pop()
 
 
 def _tuple(machine: Machine, count: int) -> None:
-    machine.push(tuple(reversed([machine.pop() for _ in range(count)])))
+    stack = machine.stack
+    if len(stack) - count < machine.floor:
+        raise machine.broken("takes an object from an empty stack")
+    stack[-count:] = [tuple(stack[-count:])]
 
 
 def _dict(machine: Machine) -> None:
@@ -138,15 +140,15 @@ def _append(machine: Machine) -> None:
 
 
 def _proto(machine: Machine) -> None:
-    protocol = machine.cursor.u8()
+    protocol = machine.byte()
     if protocol > 5:
         raise machine.broken(f"protocol {protocol} is not known; the newest is 5")
 
 
 def _frame(machine: Machine) -> None:
-    length = machine.count(8)
-    if length > machine.cursor.left:
-        raise machine.broken(f"announces {length:,} bytes where {machine.cursor.left:,} are left")
+    length, left = machine.u64(), machine.end - machine.next
+    if length > left:
+        raise machine.broken(f"announces {length:,} bytes where {left:,} are left")
 
 
 def _refuse(reason: str) -> Callable[[Machine], None]:
@@ -191,19 +193,19 @@ OPCODES: dict[int, tuple[str, Callable[[Machine], None] | None]] = {
         (b"]", "EMPTY_LIST", lambda m: m.push([])),
         (b"}", "EMPTY_DICT", lambda m: m.push({})),
         (b"G", "BINFLOAT", _binfloat),
-        (b"J", "BININT", lambda m: m.push(m.count(4, signed=True))),
+        (b"J", "BININT", lambda m: m.push(m.i32())),
         (b"K", "BININT1", lambda m: m.push(m.byte())),
-        (b"M", "BININT2", lambda m: m.push(m.count(2))),
+        (b"M", "BININT2", lambda m: m.push(m.u16())),
         (b"Q", "BINPERSID", lambda m: m.keep(m.pop())),
-        (b"T", "BINSTRING", lambda m: m.push(m.legacy(m.raw(4)))),
-        (b"U", "SHORT_BINSTRING", lambda m: m.push(m.legacy(m.raw(1)))),
-        (b"X", "BINUNICODE", lambda m: m.push(m.text(4))),
+        (b"T", "BINSTRING", lambda m: m.push(m.legacy(bytes(m.view(m.u32()))))),
+        (b"U", "SHORT_BINSTRING", lambda m: m.push(m.legacy(bytes(m.view(m.byte()))))),
+        (b"X", "BINUNICODE", lambda m: m.push(m.decoded(m.view(m.u32())))),
         (b"e", "APPENDS", lambda m: m.append(m.pop_mark())),
         (b"h", "BINGET", lambda m: m.get(m.byte())),
-        (b"j", "LONG_BINGET", lambda m: m.get(m.count(4))),
+        (b"j", "LONG_BINGET", lambda m: m.get(m.u32())),
         (b"o", "OBJ", _obj),
         (b"q", "BINPUT", lambda m: m.put(m.byte())),
-        (b"r", "LONG_BINPUT", lambda m: m.put(m.count(4))),
+        (b"r", "LONG_BINPUT", lambda m: m.put(m.u32())),
         (b"u", "SETITEMS", lambda m: m.set_items(m.pop_mark())),
         # protocol 2
         (b"\x80", "PROTO", _proto),
@@ -216,15 +218,15 @@ OPCODES: dict[int, tuple[str, Callable[[Machine], None] | None]] = {
         (b"\x87", "TUPLE3", lambda m: _tuple(m, 3)),
         (b"\x88", "NEWTRUE", lambda m: m.push(True)),
         (b"\x89", "NEWFALSE", lambda m: m.push(False)),
-        (b"\x8a", "LONG1", lambda m: _long(m, 1)),
-        (b"\x8b", "LONG4", lambda m: _long(m, 4)),
+        (b"\x8a", "LONG1", lambda m: _long(m, m.byte())),
+        (b"\x8b", "LONG4", lambda m: _long(m, m.u32())),
         # protocol 3
-        (b"B", "BINBYTES", lambda m: m.push(m.raw_or_view(4))),
-        (b"C", "SHORT_BINBYTES", lambda m: m.push(m.raw(1))),
+        (b"B", "BINBYTES", lambda m: m.push(m.view_or_bytes(m.u32()))),
+        (b"C", "SHORT_BINBYTES", lambda m: m.push(bytes(m.view(m.byte())))),
         # protocol 4
-        (b"\x8c", "SHORT_BINUNICODE", lambda m: m.push(m.text(1))),
-        (b"\x8d", "BINUNICODE8", lambda m: m.push(m.text(8))),
-        (b"\x8e", "BINBYTES8", lambda m: m.push(m.raw_or_view(8))),
+        (b"\x8c", "SHORT_BINUNICODE", lambda m: m.push(m.decoded(m.view(m.byte())))),
+        (b"\x8d", "BINUNICODE8", lambda m: m.push(m.decoded(m.view(m.u64())))),
+        (b"\x8e", "BINBYTES8", lambda m: m.push(m.view_or_bytes(m.u64()))),
         (b"\x8f", "EMPTY_SET", lambda m: m.push(set())),
         (b"\x90", "ADDITEMS", lambda m: m.add(m.pop_mark())),
         (b"\x91", "FROZENSET", _frozen_set),
@@ -233,7 +235,7 @@ OPCODES: dict[int, tuple[str, Callable[[Machine], None] | None]] = {
         (b"\x94", "MEMOIZE", lambda m: m.put(len(m.memo))),
         (b"\x95", "FRAME", _frame),
         # protocol 5
-        (b"\x96", "BYTEARRAY8", lambda m: m.push(bytearray(m.raw(8)))),
+        (b"\x96", "BYTEARRAY8", lambda m: m.push(bytearray(m.view(m.u64())))),
         (b"\x97", "NEXT_BUFFER", _OUT_OF_BAND),
         (b"\x98", "READONLY_BUFFER", _OUT_OF_BAND),
     )

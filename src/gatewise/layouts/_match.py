@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 
-from ..record import field, record
+from ..record import field, record, replace
 from ..tensors import Declared
 from ..weights import Dialect
 from ._layout import Layout, Part
@@ -66,9 +67,15 @@ class Match:
     def sure(self) -> bool:
         return not self.doubts
 
-    @property
+    @functools.cached_property
     def tensors(self) -> tuple[str, ...]:
         return tuple(self.group.names.values())
+
+    def of(self, group: Group) -> Match:
+        """The match with a group of the same kind: addresses, shapes and dtypes are the same, the names differ."""
+        if len(self.group.names) < len(group.names):
+            group = replace(group, names={address: group.names[address] for address in self.group.names})
+        return replace(self, group=group)
 
     def places(self) -> Iterator[tuple[Part, Found, str]]:
         """(part, what its name fixes, tensor name), for each tensor."""

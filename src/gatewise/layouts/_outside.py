@@ -90,7 +90,38 @@ def named_outside(match: Match) -> Lookalike:
     return Lookalike(match.name, match.layout.name, match.layout.outside, match.tensors, match)
 
 
-def lookalike(match: Match, tensors: Tensors, chosen: bool = False) -> Lookalike | None:
+class Beside:
+    """What lies below a path, by its names: looked at once, however many layouts are found there."""
+
+    def __init__(self, tensors: Tensors):
+        self._tensors = tensors
+        self._found: dict[str, tuple[list[str], list[str]]] = {}
+        self._kinds: dict[str, tuple[bool, bool]] = {}  # names below the paths, which are few: a scale's, a bias's?
+
+    def norms(self, path: str) -> list[str]:
+        """Scales of a normalisation."""
+        return self._below(path)[0]
+
+    def biases(self, path: str) -> list[str]:
+        return self._below(path)[1]
+
+    def _below(self, path: str) -> tuple[list[str], list[str]]:
+        if path not in self._found:
+            start, norms, biases = len(path) + 1 if path else 0, [], []
+            for name in self._tensors.below(path):
+                own = name[start:]
+                kind = self._kinds.get(own)
+                if kind is None:
+                    kind = self._kinds[own] = bool(re.fullmatch(_NORM, own)), bool(re.fullmatch(_BIAS, own))
+                if kind[0]:
+                    norms.append(name)
+                if kind[1]:
+                    biases.append(name)
+            self._found[path] = norms, biases
+        return self._found[path]
+
+
+def lookalike(match: Match, beside: Beside, chosen: bool = False) -> Lookalike | None:
     """A match whose place the file declares to be something else: another class, other sizes, mixed directions; or,
     where it declares nothing, whose neighbours say so.  Not where the user ``chose`` the layout."""
     declared = match.declared
@@ -99,7 +130,7 @@ def lookalike(match: Match, tensors: Tensors, chosen: bool = False) -> Lookalike
     if chosen:
         return None
     if declared is None or not declared.kind:
-        why = _norms_beside(match, tensors)
+        why = _norms_beside(match, beside)
         return Lookalike(match.name, "normalised recurrent layer", why, match.tensors) if why else None
     if claims(match.layout, declared):
         why = _contradiction(match, declared) or _mixed_directions(match, declared)
@@ -111,12 +142,10 @@ def lookalike(match: Match, tensors: Tensors, chosen: bool = False) -> Lookalike
     return Lookalike(match.name, declared.kind, why, match.tensors) if why else None
 
 
-def _norms_beside(match: Match, tensors: Tensors) -> str:
+def _norms_beside(match: Match, beside: Beside) -> str:
     """Scales of a normalisation under the cell's own path: the names are the layout's, the equations are not."""
-    path = match.group.path
-    for name in tensors.below(path):
-        own = name[len(path) + 1 if path else 0 :]
-        if re.fullmatch(_NORM, own) and name not in match.tensors:
+    for name in beside.norms(match.group.path):
+        if name not in match.tensors:
             return (
                 f"{name!r} beside its weights says that it normalises, which {match.layout.name} does not; if that "
                 f"tensor is another module's, say --from {match.layout.name}"
@@ -124,16 +153,17 @@ def _norms_beside(match: Match, tensors: Tensors) -> str:
     return ""
 
 
-def bias_beside(match: Match, tensors: Tensors) -> str:
+def bias_beside(match: Match, tensors: Tensors, beside: Beside) -> str:
     """Right beside a layer without a bias, what may be its bias under a name that its layout does not know: the name is
     somebody else's, and so may be the order of the gates.  "" where there is none."""
-    if any(role in BIAS + RECURRENT_BIAS for part, _, _ in match.places() for role in part.roles):
+    if any(
+        role in BIAS + RECURRENT_BIAS for index, *_ in match.group.names for role in match.layout.parts[index].roles
+    ):
         return ""
-    path, size = match.group.path, len(match.layout.gates) * match.sizes[0, "forward"]["unit"]
-    start, shapes = len(path) + 1 if path else 0, ((size,), (1, size), (2 * size,), (2, size))
-    for name in tensors.below(path):
-        own = name not in match.tensors and re.fullmatch(_BIAS, name[start:])
-        if own and tensors[name].shape in shapes:
+    size = len(match.layout.gates) * match.sizes[0, "forward"]["unit"]
+    shapes = ((size,), (1, size), (2 * size,), (2, size))
+    for name in beside.biases(match.group.path):
+        if name not in match.tensors and tensors[name].shape in shapes:
             return f"{name!r} beside its weights may be its bias, which {match.layout.name} would call otherwise"
     return ""
 

@@ -21,7 +21,7 @@ from ._groups import at_home, bound_groups, matching_paths, stream_groups, wrote
 from ._layout import RESEMBLING, Layout, Setting, Since, is_stream
 from ._match import Address, Group, Match, claims
 from ._names import NamesOfFile, Tail
-from ._outside import Lookalike, bias_beside, convolution, declared_outside, is_moment, lookalike, named_outside
+from ._outside import Beside, Lookalike, bias_beside, convolution, declared_outside, is_moment, lookalike, named_outside
 from ._settings import dialect_with, told_by_settings, version_numbers
 from ._settle import Ambiguity, settle, with_sources
 
@@ -95,9 +95,9 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
             match = finder.match(layout, group)
             if match is None:
                 misfits[group.name].append(functools.partial(finder.why_not, layout, group))
-                outside += convolution(layout, group, finder.tensors, finder.declared_for(group))
+                outside += finder.convolution(layout, group)
                 continue
-            look = lookalike(match, finder.tensors, finder.chosen)
+            look = lookalike(match, finder.beside, finder.chosen)
             if look and not look.match:
                 outside.append(look)
             else:  # or named by its own table, which may still lose its tensors to another
@@ -140,7 +140,10 @@ class _Finder:
         self.chosen = chosen
         self.told = told
         self._names = NamesOfFile(tensors, is_moment)
+        self.beside = Beside(tensors)
         self._fits = Fits(tensors, told)
+        self._alike: dict[tuple[Layout, int], Match | None] = {}  # what is true of all groups of a kind
+        self._flat: set[tuple[Layout, int]] = set()  # kinds of groups that are no convolution
         self._grouped: dict[object, list[Group]] = {}  # layouts of several frameworks have the same names
         self._declared = {(d.path, d.member): d for d in tensors.declared if d.kind or d.name or d.settings}
 
@@ -201,12 +204,41 @@ class _Finder:
     def match(self, layout: Layout, group: Group) -> Match | None:
         """The layout's match with a group, if it fits."""
         declared = self.declared_for(group)
+        if declared is not None or self.naming == RESEMBLING:  # then what is said of a match names what is its own
+            match = self._match(layout, group, declared)
+        else:
+            kind = (layout, self._fits.kind(group))
+            if kind not in self._alike:
+                self._alike[kind] = self._match(layout, group, None)
+            alike = self._alike[kind]
+            match = alike and alike.of(group)
+        return match and self._with_stray_bias(match)
+
+    def _match(self, layout: Layout, group: Group, declared: Declared | None) -> Match | None:
         fitting = self._fits.matches(layout, group, declared)
         if not fitting:
             return None
         version = declared.version if declared and declared.version else self._version(layout)
         told = told_by_settings(layout, declared.settings, version) if declared else {}
         return self._with_meaning(layout, fitting, declared, told, version)
+
+    def _with_stray_bias(self, match: Match) -> Match:
+        known = match.declared is not None and claims(match.layout, match.declared)
+        stray = "" if self.chosen or known else bias_beside(match, self.tensors, self.beside)
+        doubt = ("layout", f"{stray}: --from {match.layout.name} settles it")
+        return replace(match, doubts=(*match.doubts, doubt)) if stray else match
+
+    def convolution(self, layout: Layout, group: Group) -> list[Lookalike]:
+        """What a group that does not fit is, where it is a convolution's or several layers in one."""
+        kind = (layout, self._fits.kind(group))
+        if kind in self._flat:
+            return []
+        found = convolution(layout, group, self.tensors, self.declared_for(group))
+        if not found and all(
+            len(self.tensors[name].shape) < 3 for name in group.names.values() if name in self.tensors
+        ):
+            self._flat.add(kind)
+        return found
 
     def why_not(self, layout: Layout, group: Group) -> str:
         return self._fits.why_not(layout, group, self.declared_for(group))
@@ -246,8 +278,6 @@ class _Finder:
         evidence += [layout.note] if layout.note else []
         match = next((found for found in fullest if _agrees(found.form, meaning)), fullest[0])
         meaning = dialect_with(meaning, match.form)
-        stray = "" if self.chosen or known else bias_beside(match, self.tensors)
-        doubts += [("layout", f"{stray}: {settles}")] if stray else []
         sizes = match.sizes[0, "forward"]
         evidence.append(
             f"the shapes fit {len(layout.gates)} gate(s) × {sizes['unit']} units, {sizes['feature']} features"
