@@ -18,6 +18,7 @@ from ..layouts._words import check_said
 from ..record import replace
 from ..tensors import Tensors, WrittenBy
 from ..weights import CELLS_OF, GATELESS, Dialect, Spec, Stack, Weights, joined
+from ._twins import without_twins
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class Checkpoint:
         self.tensors = tensors
         self.recognised = recognised
         self.findings: list[Any] = []  # the doctor's, whose room is above this one: gw.diagnose(checkpoint) gives them
-        self.layers: list[Layer] = _without_twins(recognised.matches, tensors)
+        self.layers: list[Layer] = list(_layers(recognised.matches, tensors))
 
     @property
     def path(self) -> str:
@@ -271,6 +272,14 @@ class Checkpoint:
         return [row for layer in chosen for row in _gate_rows(layer)]
 
 
+def _layers(matches: Sequence[Match], tensors: Tensors) -> Iterator[Layer]:
+    first: dict[int, Layer] = {}  # recognition shares the sizes of layers that differ in names alone
+    for match, others in without_twins(matches, tensors):
+        layer = Layer(match, tensors, tuple(others), first.get(id(match.sizes)))
+        first.setdefault(id(match.sizes), layer)
+        yield layer
+
+
 def _outside_row(look: Lookalike) -> dict[str, Any]:
     """A layer that is only named; with its sizes, where its own table knows it."""
     row: dict[str, Any] = {"name": look.name, "kind": look.kind, "why": look.why, "tensors": list(look.tensors)}
@@ -312,50 +321,6 @@ def _follows(above: Layer, layer: Layer) -> bool:
         # Otherwise the next layer would read a sequence that was turned around.
         and (not layer.dialect.go_backwards or layer.dialect.backwards_in_place)
     )
-
-
-def _without_twins(matches: Sequence[Match], tensors: Tensors) -> list[Layer]:
-    """One layer for weights that the file holds under several names (a state dict beside the module it came from)."""
-    seen: dict[object, int] = {}
-    kept: list[tuple[Match, list[str]]] = []
-    for match in matches:
-        identity = _identity(match, tensors)
-        if identity is not None and identity in seen and _one_layer(kept[seen[identity]][0], match):
-            kept[seen[identity]][1].append(match.name)
-            continue
-        if identity is not None:
-            seen[identity] = len(kept)
-        kept.append((match, []))
-    layers: list[Layer] = []
-    first: dict[int, Layer] = {}  # recognition shares the sizes of layers that differ in names alone
-    for match, others in kept:
-        layers.append(Layer(match, tensors, tuple(others), first.get(id(match.sizes))))
-        first.setdefault(id(match.sizes), layers[-1])
-    return layers
-
-
-def _one_layer(one: Match, other: Match) -> bool:
-    """Are two readings of the same weights one layer?  An operator that a graph has twice (in the branches of an If) is,
-    where nothing else differs."""
-    operators = one.group.declared is not None and other.group.declared is not None
-    return (operators and one.dialect == other.dialect) or _same_place(one.name, other.name)
-
-
-def _same_place(one: str, other: str) -> bool:
-    """Is one path the end of the other (``state_dict.encoder.rnn`` and ``encoder.rnn``)?  Tied layers stay two."""
-    short, long = sorted((one, other), key=len)
-    return short == "" or long.endswith(("." + short, "/" + short))
-
-
-def _identity(match: Match, tensors: Tensors) -> object:
-    identities = []
-    for name in match.tensors:
-        tensor = tensors[name]
-        sources = [tensors[source].identity for source in tensor.sources] or [tensor.identity]
-        if None in sources:
-            return None
-        identities.append(tuple(sources))
-    return (match.layout.cell, tuple(identities))
 
 
 def open(
