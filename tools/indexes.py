@@ -27,7 +27,10 @@ def of_containers() -> str:
     rows = []
     for module in modules(room):
         for known in importlib.import_module(f"{room.__name__}.{module}").CONTAINERS:
-            rows.append((known.rank, known.name, module, known.folders, known.magic, known.stands_for is not None))
+            written = known.suffixes if known.write else ()
+            rows.append(
+                (known.rank, known.name, module, known.folders, known.magic, known.stands_for is not None, written)
+            )
     return _file(
         "What is known of each format before its module is imported.", "_row", [f"Row{row!r}" for row in sorted(rows)]
     )

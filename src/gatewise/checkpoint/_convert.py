@@ -12,7 +12,7 @@ from ..containers import Container, container_for_writing
 from ..containers._write import atomic
 from ..conventions import Change
 from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, nearest
-from ..layouts import Layout, layout, layouts
+from ..layouts import Layout, layout, layouts, layouts_of
 from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since
 from ..proof import Proof, way_of
@@ -212,7 +212,7 @@ def averaged(checkpoint: Checkpoint) -> set[str]:
 
 def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
     """The layout to write: the one asked for, the same cell's in the framework asked for, or the source's own."""
-    own = layout(stack.layout) if stack.layout in {known.name for known in layouts()} else None
+    own = next((known for known in layouts_of(_framework_of(stack.layout)) if known.name == stack.layout), None)
     if to is None:
         if own is not None and (holds(chosen, own) or own.framework in chosen.frameworks):
             return own
@@ -239,7 +239,7 @@ def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
 
 
 def _of_framework(framework: str, stack: Stack) -> Layout:
-    candidates = [known for known in layouts() if known.framework == framework and known.cell == stack.cell]
+    candidates = [known for known in layouts_of(framework) if known.cell == stack.cell]
     if not candidates:
         names = sorted({known.framework for known in layouts()})
         raise UsageError(

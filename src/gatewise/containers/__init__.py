@@ -146,19 +146,28 @@ def _rows() -> tuple[Container | Row, ...]:
 
 
 def _of_row(row: Container | Row) -> Container:
-    return row if isinstance(row, Container) else container(row.name, row.module)
+    if isinstance(row, Container):
+        return row
+    return next(known for known in _formats_of(row.module) if known.name == row.name)
+
+
+def _suffixes(row: Container | Row) -> tuple[str, ...]:
+    """Those that choose the format when writing."""
+    if isinstance(row, Row):
+        return row.writes
+    return row.suffixes if row.write else ()
 
 
 def _begins_as(source: Source, magic: tuple[tuple[int, bytes], ...]) -> bool:
     return not magic or any(bytes(source.data[at : at + len(raw)]) == raw for at, raw in magic)
 
 
-def container(name: str, module: str | None = None) -> Container:
+def container(name: str) -> Container:
     """The format called ``name``."""
-    for known in containers() if module is None else _formats_of(module):
-        if known.name == name:
-            return known
-    names = [known.name for known in containers()]
+    for row in _rows():
+        if row.name == name:
+            return _of_row(row)
+    names = [row.name for row in _rows()]
     raise UsageError(f"no container is called {name!r}.", next=nearest(name, names) or f"Known: {', '.join(names)}.")
 
 
@@ -172,16 +181,9 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None,
             raise UsageError(f"{name} can be read but not written.", path=path, next=f"Written are: {writers}.")
         return chosen
     lower = os.fspath(path).lower()
-    fits = [
-        (len(suffix), known)
-        for known in containers()
-        if known.write
-        for suffix in known.suffixes
-        if lower.endswith(suffix)
-    ]
+    fits = [(len(suffix), _of_row(row)) for row in _rows() for suffix in _suffixes(row) if lower.endswith(suffix)]
     if not fits:
-        written = (suffix for known in containers() if known.write for suffix in known.suffixes)
-        suffixes = ", ".join(dict.fromkeys(written))
+        suffixes = ", ".join(dict.fromkeys(suffix for row in _rows() for suffix in _suffixes(row)))
         raise UsageError(
             "the suffix does not tell which format to write.",
             path=path,

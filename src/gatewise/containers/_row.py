@@ -15,3 +15,4 @@ class Row:
     folders: bool
     magic: tuple[tuple[int, bytes], ...]
     stands_for: bool = False  # has it such a function?
+    writes: tuple[str, ...] = ()  # the suffixes that choose it when writing; none where it is not written

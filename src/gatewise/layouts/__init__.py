@@ -23,7 +23,7 @@ from ._slots import Slot, slots
 
 __all__ = [
     "Ambiguity", "Layout", "Lookalike", "Match", "Part", "Recognised", "Setting", "Since", "Slot",
-    "layout", "layouts", "layouts_for", "recognise", "slots",
+    "layout", "layouts", "layouts_for", "layouts_of", "recognise", "slots",
 ]  # fmt: skip
 
 
@@ -41,6 +41,17 @@ def _tables(module: str) -> tuple[Layout, ...]:
 def layouts() -> tuple[Layout, ...]:
     """Every built-in layout, by framework."""
     return tuple(found for module in _modules() for found in _tables(module))
+
+
+def layouts_of(framework: str) -> tuple[Layout, ...]:
+    """The built-in layouts of one framework.  No other table is imported, but those that the index does not know."""
+    rows = {row.module: row for row in ROWS}
+    wanted = [
+        name
+        for name in _modules()
+        if name not in rows or any(each.partition(".")[0] == framework for each in rows[name].layouts)
+    ]
+    return tuple(found for module in wanted for found in _tables(module) if found.framework == framework)
 
 
 def layouts_for(tensors: Tensors) -> tuple[Layout, ...]:
