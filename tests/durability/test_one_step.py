@@ -365,12 +365,14 @@ def test_two_files_are_never_replaced_one_after_the_other(tmp_path: Path) -> Non
     assert (tmp_path / "out.bin").read_text() == "weights of one"
 
 
-def test_weights_that_a_killed_process_left_without_their_graph_can_be_replaced(tmp_path: Path) -> None:
-    (tmp_path / "out.bin").write_text("left")
-    with pytest.raises(WriteRefused, match=r"out\.bin: exists already"):
-        both(tmp_path / "out.xml", "two")
-    both(tmp_path / "out.xml", "two", force=True)
-    assert (tmp_path / "out.bin").read_text() == "weights of two"
+@pytest.mark.parametrize("there", ["out.bin", "out.xml"])
+def test_one_of_two_files_is_not_replaced_either(tmp_path: Path, there: str) -> None:
+    (tmp_path / there).write_text("old")
+    for force in (False, True):
+        with pytest.raises(WriteRefused, match=there.replace(".", r"\.")):
+            both(tmp_path / "out.xml", "two", force)
+    assert names(tmp_path) == [there]
+    assert (tmp_path / there).read_text() == "old"
 
 
 def test_weights_go_again_when_their_graph_does_not_get_its_name(

@@ -43,7 +43,7 @@ def atomic(
     """A temporary path to write to; it becomes ``path`` when the block ends well, and vanishes when it does not.
 
     ``beside``  suffixes of files that are written with it under the same stem (``.bin``); they get their names first, so
-                that ``path`` never stands without them.  No two files are replaced in one step, so that ``path`` must be new
+                that ``path`` never stands without them.  No two files are replaced in one step: then all must be new
     ``inputs``  files that are read meanwhile; asked again at the end, since some are opened when they are needed
     Raises WriteRefused when ``path`` is taken (unless ``force``), is one of the inputs or no file, may not be written,
     or the disk refuses; then nothing is changed.
@@ -60,7 +60,7 @@ def atomic(
             each.make(path)
         yield temporary
         _refuse_inputs((each.target for each in files), inputs)
-        _finish(files[::-1], force)
+        _finish(files[::-1], force and not beside)
     except OSError as error:
         raise WriteRefused(f"was not written: {_reason(error)}.", path=path, next=_unmade(files)) from error
     except GatewiseError as error:  # the temporary file's name means nothing to anybody
@@ -76,15 +76,17 @@ class _File:
 
     def __init__(self, target: Path, temporary: Path):
         self.target, self.temporary = target, temporary
-        self.fresh = self.named = False
+        self._fresh = True
         self._descriptor = -1
+        self._made: tuple[int, int] | None = None  # which file on which disk
 
     def make(self, path: Place) -> None:
         """An empty file where there was none, which nobody may read who may not read the finished one."""
-        self.fresh = not self.target.exists()
+        self._fresh = not self.target.exists()
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
-            self._descriptor = os.open(self.temporary, flags, 0o666 if self.fresh else 0o600)
+            self._descriptor = os.open(self.temporary, flags, 0o666 if self._fresh else 0o600)
+            self._made = _identity(os.fstat(self._descriptor))
         except OSError as error:
             raise WriteRefused(
                 f"cannot be written: {_reason(error)}.", path=path,
@@ -93,7 +95,7 @@ class _File:
 
     def close(self) -> None:
         """The replaced file's permissions, and everything onto the disk."""
-        if not self.fresh and self.target.exists():
+        if not self._fresh and self.target.exists():
             _keep(self.temporary, self.target.stat())
         os.fsync(self._descriptor)
         self.release()
@@ -108,7 +110,23 @@ class _File:
             self.temporary.replace(self.target)
         else:
             _take_free_name(self.temporary, self.target)
-        self.named = True
+
+    def remove(self) -> None:
+        """The temporary file, as far as it is there."""
+        with contextlib.suppress(OSError):
+            self.release()
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+    def has_name(self) -> bool:
+        """Told by what stands there: an interrupt may come between a deed and the note of it."""
+        with contextlib.suppress(OSError):
+            return _identity(self.target.stat()) == self._made
+        return False
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _keep(temporary: Path, old: os.stat_result) -> None:
@@ -193,10 +211,12 @@ def _checked(path: Path, force: bool, beside: tuple[str, ...], inputs: Collectio
     _refuse_inputs((path, *companions), inputs)
     for each in (path, *companions):
         _refuse_target(each, force)
-    if companions and (path.exists() or any(each.is_symlink() for each in companions)):
+    taken = [each for each in (path, *companions) if companions and each.exists()]
+    if taken:
+        others = " and ".join(each.name for each in (path, *companions) if each != taken[0])
         raise WriteRefused(
-            f"belongs together with {companions[0].name}, and no two files can be replaced in one step.", path=path,
-            next="Remove both first, or choose another name.",
+            f"belongs together with {others}, and no two files can be replaced in one step.", path=taken[0],
+            next="Remove them first, or choose another name.",
         )  # fmt: skip
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
@@ -241,15 +261,12 @@ def _reason(error: OSError) -> str:
 
 
 def _unmade(files: list[_File]) -> str:
-    """Remove what was begun and is not whole, and say so.  Companions first: none is left without its temporary file."""
+    """Remove what was begun and is not whole, and say so.  Files beside one that has no name lose theirs."""
     for each in files[::-1]:
-        with contextlib.suppress(OSError):
-            each.release()
-        with contextlib.suppress(OSError):
-            each.temporary.unlink(missing_ok=True)
-        if each.named and each.fresh and not files[0].named:
+        if each.has_name() and not files[0].has_name():
             with contextlib.suppress(OSError):
-                each.target.unlink(missing_ok=True)
+                each.target.unlink()
+        each.remove()
     return f"Nothing was changed.{_left(files)}"
 
 
