@@ -1,10 +1,13 @@
 """Runs gatewise over damaged files for as long as it is told: `make fuzz`, or `python tools/fuzz.py --seconds 600 --jobs 2`.
 
-Coverage-guided: an input that reaches a line of gatewise that none reached before, or is refused with a sentence not
-seen before, joins the corpus of its target.  Lines are told by sys.monitoring (Python 3.12 and later), which costs
-nothing once a line was seen; on older Pythons the sentences alone guide.  The corpus begins with the small fixtures.
+What is tried, ``fuzz_targets.py`` says.  Coverage-guided: an input that reaches a line of gatewise that none reached
+before, or is refused with a sentence not seen before, joins the corpus of its target.  Lines are told by sys.monitoring
+(Python 3.12 and later), which costs nothing once a line was seen; on older Pythons the sentences alone guide.  The
+corpus begins with the small fixtures.  Targets take turns of processor time, not of runs, so that quick ones run often.
 What is a finding: any exception but GatewiseError, more than a second of processor time, memory past
 4 × the file + 100 MB.  Each is kept under --findings with the bytes that brought it about; the exit code is then 1.
+How much was done is kept there too, while it goes on; ``--record`` adds it to tests/attacks/fuzzed.toml and runs nothing.
+There is no state to resume: a run with another --seed goes where none was.
 """
 
 from __future__ import annotations
@@ -20,26 +23,31 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "attacks")]
+sys.path.insert(0, str(Path(__file__).parent))
 
-from mutate import damaged  # noqa: E402
-from reading import Seed, read_whole, seeds  # noqa: E402
+from fuzz_targets import GROUPS, ROOT, Target, all_targets
+from mutate import damaged
 
+from gatewise.errors import GatewiseError
+
+RECORD = ROOT / "tests" / "attacks" / "fuzzed.toml"
 SLOW = 1.0  # seconds of processor time
 HANG = 20  # seconds after which a run is stopped
 ROOM = 100 << 20
 _CORPUS = 400  # inputs of one target; a new one then takes the place of an old one
+_LONGEST = 1 << 18  # bytes of an input
+_TURN = 0.25  # seconds of processor time that a target has before another one comes
 _TICK = 20.0  # seconds between two lines of the log
 
 
@@ -84,201 +92,65 @@ class Seen:
         return found
 
 
-# What is tried: a name, the inputs to begin with, and what is done with one.
-
-
-class Target:
-    def __init__(self, name: str, corpus: Iterable[bytes], run: Callable[[bytes], None]):
-        self.name, self.run = name, run
-        self.corpus = list(corpus)
-
-
-def file_targets(folder: Path) -> Iterator[Target]:
-    """One for each folder and suffix of the fixtures: the damaged file, opened and looked at all over."""
-    kinds: dict[tuple[str, str], list[Seed]] = {}
-    for seed in seeds():
-        kinds.setdefault((seed.file.relative_to(ROOT / "tests/fixtures").parts[0], seed.file.suffix), []).append(seed)
-    for (framework, suffix), group in kinds.items():
-        for number, seed in enumerate(group):
-            place = seed.place(folder / f"{framework}{suffix}{number}")
-            corpus = [each.file.read_bytes() for each in [seed, *group[:20]]]
-            yield Target(f"{framework}/{seed.file.name}", corpus, _opener(place))
-
-
-def _opener(place: Seed) -> Callable[[bytes], None]:
-    fresh = place.file.with_name("~fresh")
-
-    def run(data: bytes) -> None:
-        fresh.write_bytes(data)
-        fresh.replace(place.file)  # a new file each time: an old one may still be mapped
-        read_whole(place.opened)
-
-    return run
-
-
-def memory_targets() -> Iterator[Target]:
-    """The containers alone, without a disk and without what is above them: ten times as many runs; and the pickle machine."""
-    kinds: dict[str, list[bytes]] = {}
-    for seed in seeds():
-        kinds.setdefault(seed.file.suffix, []).append(seed.file.read_bytes())
-    for suffix, corpus in kinds.items():
-        yield Target(f"memory/{suffix}", corpus[:60], _containers)
-    yield Target("machine", dict.fromkeys(_pickles(kinds)), _machine)
-
-
-def _containers(data: bytes) -> None:
-    from gatewise.containers import _asked, _guarded
-    from gatewise.cursor import DEFAULT_LIMITS
-    from gatewise.source import Source
-
-    nowhere = Source(ROOT / "tests/symptoms")
-    source = Source.of(memoryview(data), Path("model"), nowhere.folder.below("model"), DEFAULT_LIMITS)
-    for known in _asked(source):
-        if known.claims(source):
-            tensors = _guarded(known, source, known.read)
-            for tensor in list(tensors.values())[:20]:
-                if tensor.nbytes < 1 << 16:
-                    tensor.array()
-            return
-
-
-def _pickles(kinds: dict[str, list[bytes]]) -> Iterator[bytes]:
-    """The pickles of the fixtures, out of their archives; torch's streams begin with several."""
-    import io
-    import zipfile
-
-    for data in (data for corpus in kinds.values() for data in corpus):
-        if data[:2] == b"\x80\x02":
-            yield data[:4096]
-        elif data[:2] == b"PK":
-            with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                yield from (archive.read(name) for name in archive.namelist() if name.endswith(".pkl"))
-
-
-def _machine(data: bytes) -> None:
-    from gatewise.containers._pickle import load
-    from gatewise.cursor import DEFAULT_LIMITS, Cursor
-
-    load(Cursor(data, path="model", where="pickle"), DEFAULT_LIMITS)
-
-
-def text_targets() -> Iterator[Target]:
-    """Phrases, users' layouts, pasted texts; the bytes are read as UTF-8 with replacements."""
-    from gatewise.layouts import layouts
-    from gatewise.symptoms import explain, symptoms
-
-    phrases = [part.phrase.encode() for layout in layouts() for part in layout.parts]
-    yield Target("phrase", dict.fromkeys(phrases), lambda data: _phrase(data.decode("utf-8", "replace")))
-    yield Target("layout", [_TOML.encode()], lambda data: _layout(data.decode("utf-8", "replace")))
-    pasted = (ROOT / "tests/symptoms/cases.txt").read_text(encoding="utf-8").split("@@@")
-    texts = [text.encode() for text in [*pasted, *(row.title for row in symptoms())]]
-    yield Target("explain", texts, lambda data: _said(explain(data.decode("utf-8", "replace"))))
-
-
-def _said(_answer: object) -> None:
-    """The answer does not matter, only that there is one."""
-
-
-def _phrase(text: str) -> None:
-    import numpy as np
-
-    from gatewise.layouts._phrase import phrase
-
-    parsed = phrase(text)
-    sizes = {"unit": 2, "feature": 3, "hidden": 2, "direction": 2, "gate": 4, "one": 1, "state": 2, "layer": 1}
-    for block in parsed.blocks or (parsed,):
-        shape = block.shape(sizes)
-        if len(shape) < 20 and int(np.prod(shape, dtype=object)) < 1 << 20:
-            for role in range(block.roles):
-                block.segments(role)
-    phrase.cache_clear()
-
-
-def _layout(text: str) -> None:
-    import numpy as np
-
-    from gatewise.layouts import recognise
-    from gatewise.layouts._user import layout_of_text
-    from gatewise.tensors import StoredTensor, Tensors
-
-    layout = layout_of_text(text, "fuzzed.toml")
-    shapes = {"kernel": (3, 16), "recurrent_kernel": (4, 16), "bias": (16,), "bias2": (16,)}
-    stored = [StoredTensor(n, "float32", s, lambda s=s: np.zeros(s, "f4")) for n, s in shapes.items()]  # type: ignore[misc]
-    recognise(Tensors(stored), (layout,), chosen=True)
-
-
-_TOML = """
-name = "mine.LSTM"
-cell = "lstm"
-gates = "ofgi"
-forget_bias = 1.0
-source = "me"
-recurrent_activation = "hard_sigmoid(0.2)"
-[spelled]
-g = "c"
-[[parts]]
-name = "kernel[:0]"
-role = "kernel"
-phrase = "feature (gate unit)"
-[[parts]]
-name = ["recurrent_kernel[:0]", "u{layer}{_reverse}"]
-role = ["recurrent_kernel"]
-phrase = "hidden (gate unit)"
-[[parts]]
-name = "bias"
-role = ["bias", "recurrent_bias"]
-phrase = "(gate unit)"
-gates = "ofgi"
-optional = true
-"""
-
-
 # The loop.
 
 
 class Worker:
     def __init__(self, seed: int, findings: Path, only: str):
-        self.luck = random.Random(seed)
+        self.seed, self.luck = seed, random.Random(seed)
         self.findings = findings
         self.folder = Path(
             tempfile.mkdtemp(prefix="gatewise-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
         )
-        everything = [*text_targets(), *memory_targets(), *file_targets(self.folder)]
-        self.targets = [target for target in everything if only in target.name]
+        self.groups: dict[str, list[Target]] = {}
+        for target in all_targets(self.folder):
+            if only in target.name:
+                self.groups.setdefault(target.name.partition("/")[0], []).append(target)
         self.runs: Counter[str] = Counter()
+        self.took: dict[str, float] = dict.fromkeys(GROUPS, 0.0)
         self.found: Counter[str] = Counter()
         self.grown = 0
 
     def work(self, until: float, most: int, tell: Callable[[dict[str, Any]], None]) -> None:
-        from gatewise.errors import GatewiseError
-
-        for target in self.targets:  # every fixture as it is: warm caches, and the floor of what is covered
-            self._once(target, target.corpus[0], GatewiseError, None)
+        begun = [target for group in self.groups.values() for target in group]
+        for target in begun:  # every fixture as it is: warm caches, and the floor of what is covered
+            self._once(target, target.corpus[0], None)
         seen, told = Seen(), time.monotonic()
-        for target in self.targets:
-            self._once(target, target.corpus[0], GatewiseError, seen)
+        for target in begun:
+            self._once(target, target.corpus[0], seen)
         seen.news()
+        _bound_memory()
         while time.time() < until and sum(self.runs.values()) < most:
-            target = self.luck.choice(self.targets)
-            for _ in range(16 if "/" in target.name and not target.name.startswith("memory") else 128):
-                data = damaged(self.luck.choice(target.corpus), self.luck, target.corpus)[: 1 << 18]
-                self._once(target, data, GatewiseError, seen)
-                if seen.news():
-                    self._keep(target, data)
+            self._turn(min(self.groups, key=lambda group: self.took[group] / GROUPS[group]), seen)
             if time.monotonic() - told > _TICK:
                 told = time.monotonic()
-                tell(self.summary(seen))
+                tell(self._kept(seen))
                 gc.collect()
-        tell(self.summary(seen))
+                _bound_memory()
+        tell(self._kept(seen))
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _turn(self, group: str, seen: Seen) -> None:
+        target, began = self.luck.choice(self.groups[group]), time.process_time()
+        while time.process_time() - began < _TURN:
+            data = damaged(self.luck.choice(target.corpus), self.luck, target.corpus)[:_LONGEST]
+            self._once(target, data, seen)
+            if seen.news():
+                self._keep(target, data)
+        self.took[group] += time.process_time() - began
+
+    def _kept(self, seen: Seen) -> dict[str, Any]:
+        """The summary, which outlives this process."""
+        said = self.summary(seen)
+        fresh = self.findings / "~executions"
+        fresh.write_text(json.dumps(said, indent=1), encoding="utf-8")
+        fresh.replace(self.findings / f"executions-{self.seed}-{os.getpid()}.json")
+        return said
+
     def summary(self, seen: Seen) -> dict[str, Any]:
-        runs: Counter[str] = Counter()
-        for name, count in self.runs.items():
-            runs[name.partition("/")[0]] += count
         return {
-            "pid": os.getpid(), "executions": sum(self.runs.values()), "lines": seen.lines, "corpus": self.grown,
-            "by target": dict(runs), "findings": dict(self.found), "peak MB": _peak() >> 20,
+            "pid": os.getpid(), "seconds": round(time.process_time()), "executions": sum(self.runs.values()), "lines": seen.lines, "corpus": self.grown,
+            "by target": dict(self.runs), "findings": dict(self.found), "peak MB": _peak() >> 20,
         }  # fmt: skip
 
     def _keep(self, target: Target, data: bytes) -> None:
@@ -288,13 +160,13 @@ class Worker:
         else:
             target.corpus[self.luck.randrange(1, _CORPUS)] = data
 
-    def _once(self, target: Target, data: bytes, refusal: type[Exception], seen: Seen | None) -> None:
-        self.runs[target.name] += 1
+    def _once(self, target: Target, data: bytes, seen: Seen | None) -> None:
+        self.runs[target.group] += 1
         before, began = _peak(), time.process_time()
         signal.setitimer(signal.ITIMER_PROF, HANG)
         try:
             target.run(data)
-        except refusal as error:
+        except GatewiseError as error:
             if seen:
                 seen.say(str(error))
         except (Exception, Hang) as error:
@@ -303,9 +175,9 @@ class Worker:
         signal.setitimer(signal.ITIMER_PROF, 0)
         took, grew = time.process_time() - began, _peak() - before
         if seen and SLOW < took < HANG / 2 and not self._again_quick(target, data):
-            self._found(target, data, f"slow in {target.name.partition('/')[0]}", f"{took:.2f} seconds")
+            self._found(target, data, f"slow in {target.group}", f"{took:.2f} seconds")
         if seen and grew > 4 * len(data) + ROOM:
-            self._found(target, data, f"hungry in {target.name.partition('/')[0]}", f"{grew >> 20} MB")
+            self._found(target, data, f"hungry in {target.group}", f"{grew >> 20} MB")
 
     @staticmethod
     def _again_quick(target: Target, data: bytes) -> bool:
@@ -322,6 +194,14 @@ class Worker:
             place = self.findings / f"{name}-{self.found[what]}"
             place.with_suffix(".bin").write_bytes(data)
             place.with_suffix(".txt").write_text(f"{target.name}\n{what}\n\n{told}\n", encoding="utf-8")
+
+
+def _bound_memory() -> None:
+    """No more address space than one input may take on top of what is taken now: more is a MemoryError, and a finding."""
+    if sys.platform == "linux":
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (min(hard, taken + 4 * _LONGEST + ROOM), hard))
 
 
 def _peak() -> int:
@@ -346,6 +226,26 @@ def _run(number: int, asked: argparse.Namespace, reports: Any) -> None:
     worker.work(time.time() + asked.seconds, asked.executions, reports.put)
 
 
+def _record(findings: Path) -> int:
+    """What was done since the last record, by target, with the date and the commit."""
+    done = sorted(findings.glob("executions-*.json"))
+    told = [json.loads(each.read_text(encoding="utf-8")) for each in done]
+    runs = sum((Counter(each["by target"]) for each in told), Counter[str]())
+    found = sum((Counter(each["findings"]) for each in told), Counter[str]())
+    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    lines = [
+        "", "[[run]]", f'date = "{time.strftime("%Y-%m-%d", time.gmtime())}"', f'commit = "{commit.stdout.strip()}"',
+        f'python = "{sys.version.split()[0]}"', f"processor_seconds = {sum(each['seconds'] for each in told)}",
+        f"executions = {sum(runs.values())}", f"findings = {json.dumps(sorted(found))}",
+        "[run.by_target]", *(f'"{name}" = {count}' for name, count in sorted(runs.items())),
+    ]  # fmt: skip
+    with RECORD.open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    for each in done:
+        each.rename(each.with_suffix(".recorded"))
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600)
@@ -355,7 +255,10 @@ def main() -> int:
     parser.add_argument("--only", default="", help="targets whose name has this text: phrase, explain, torch/ …")
     parser.add_argument("--memory", type=int, default=4096, help="MB of address space of one process")
     parser.add_argument("--findings", type=Path, default=Path("fuzz-findings"))
+    parser.add_argument("--record", action="store_true", help="add what was done to tests/attacks/fuzzed.toml")
     asked = parser.parse_args()
+    if asked.record:
+        return _record(asked.findings)
     asked.findings.mkdir(parents=True, exist_ok=True)
     reports: Any = multiprocessing.Queue()
     workers = [multiprocessing.Process(target=_run, args=(number, asked, reports)) for number in range(asked.jobs)]
@@ -374,7 +277,6 @@ def main() -> int:
             f"{total:,} executions, {max(each['lines'] for each in latest.values()):,} lines, {dict(findings)}",
             flush=True,
         )
-    (asked.findings / "summary.json").write_text(json.dumps(list(latest.values()), indent=1), encoding="utf-8")
     crashed = [worker.exitcode for worker in workers if worker.exitcode]
     if crashed:
         print(f"processes ended with {crashed}: a crash that Python could not tell", file=sys.stderr)

@@ -9,6 +9,7 @@ are relative, never climb, and a link that leads out is refused.  Not known here
 from __future__ import annotations
 
 import abc
+import bisect
 import functools
 import mmap
 import os
@@ -183,7 +184,7 @@ class Folder(abc.ABC):
 
     @abc.abstractmethod
     def names(self) -> list[str]:
-        """Every file's name, sorted.  A large directory is walked once."""
+        """Every file's name, sorted; not to be changed.  A directory is walked once."""
 
     @abc.abstractmethod
     def __contains__(self, name: str) -> bool:
@@ -215,20 +216,23 @@ class _Directory(Folder):
     def __init__(self, path: Path, limits: Limits, files: dict[str, None]):
         super().__init__(path, limits)
         self._files = files
+        self._names: list[str] | None = None
 
     def names(self) -> list[str]:
-        return sorted(self._walk())
+        if self._names is None:
+            self._names = sorted(self._walk())
+        return self._names
 
     def _walk(self) -> Iterator[str]:
         from pathlib import Path
 
         count = 0
-        for folder, folders, files in os.walk(self.path):
-            folders.sort()
-            for file in files:
-                count += 1
-                self.limits.check("members", count, path=self.path, where="directory")
-                yield Path(folder, file).relative_to(self.path).as_posix()
+        root = os.fspath(self.path)
+        for folder, _, files in os.walk(root):
+            inner = folder[len(root) :].strip(os.sep).replace(os.sep, "/")
+            count += len(files)
+            self.limits.check("members", count, path=self.path, where="directory")
+            yield from (f"{inner}/{file}" if inner else file for file in files)
 
     def __contains__(self, name: str) -> bool:
         return (self.path / name).is_file()
@@ -254,9 +258,10 @@ class _Archive(Folder):
         self._places: dict[str, tuple[int, int]] = {}
         for name, place in members(plain, path, limits).items():
             self._places[PurePosixPath(name).as_posix()] = place
+        self._names = sorted(self._places)
 
     def names(self) -> list[str]:
-        return sorted(self._places)
+        return self._names
 
     def __contains__(self, name: str) -> bool:
         from pathlib import PurePosixPath
@@ -280,8 +285,10 @@ class _Below(Folder):
         self._whole, self._prefix = whole, prefix
 
     def names(self) -> list[str]:
-        start = f"{self._prefix}/"
-        return [name[len(start) :] for name in self._whole.names() if name.startswith(start)]
+        start, everything = f"{self._prefix}/", self._whole.names()
+        first = bisect.bisect_left(everything, start)  # sorted: what begins alike stands together
+        last = bisect.bisect_left(everything, f"{self._prefix}0", first)  # 0 comes behind /
+        return [name[len(start) :] for name in everything[first:last]]
 
     def __contains__(self, name: str) -> bool:
         return f"{self._prefix}/{name}" in self._whole

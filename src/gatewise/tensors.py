@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
-from .errors import BrokenFile
+from .errors import BrokenFile, GatewiseError
 from .record import field, record, replace
 from .source import give_back
 
@@ -225,7 +225,16 @@ class StoredTensor:
         """The elements, read-only.  A view of the mapped file where the file allows it."""
         if isinstance(self.data, Strided):
             return self.data.array(self)
-        return self.data()
+        try:
+            return self.data()
+        except GatewiseError:
+            raise
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Elements that are computed: what they are computed from is the file's, and may fit nothing.
+            raise BrokenFile(
+                f"tensor {self.name!r}: its elements cannot be made of what the file holds ({error}).", where=self.where or None,
+                next="The file is cut or damaged; fetch it again.",
+            ) from error  # fmt: skip
 
     def pieces(self) -> Iterator[memoryview]:
         """The elements' bytes, row-major and little-endian, about a megabyte at once, for whoever writes them.  The file

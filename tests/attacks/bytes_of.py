@@ -194,3 +194,60 @@ def files(opened: str, **contents: bytes) -> Callable[[Path], Path]:
         return folder / opened
 
     return make
+
+
+# Flatbuffers: each table once, and pointed at as often as it is named.
+
+
+class FlatTable:
+    """Fields by number: an int (int32), ("b", int) (int8), a text, ("i", numbers), a table, or a list of tables."""
+
+    def __init__(self, fields: Mapping[int, object]):
+        self.fields = fields
+
+
+def flatbuffer(root: FlatTable, magic: bytes) -> bytes:
+    """The bytes; what lies behind is pointed at with unsigned offsets, so every table is written before its parts."""
+    out = bytearray(struct.pack("<I4s", 8, magic))
+    places: dict[int, int] = {}
+    waiting: list[tuple[int, object]] = [(0, root)]
+    while waiting:
+        at, thing = waiting.pop(0)
+        if id(thing) not in places:
+            while len(out) % 4:
+                out.append(0)
+            places[id(thing)] = len(out)
+            waiting += _flat(out, thing)
+        struct.pack_into("<I", out, at, places[id(thing)] - at)
+    return bytes(out)
+
+
+def _flat(out: bytearray, thing: object) -> list[tuple[int, object]]:
+    """One thing, written at the end; what it points at, and where the offsets to that belong."""
+    if isinstance(thing, str):
+        out += struct.pack("<I", len(thing)) + thing.encode() + b"\0"
+        return []
+    if isinstance(thing, tuple):
+        out += struct.pack(f"<I{len(thing[1])}i", len(thing[1]), *thing[1])
+        return []
+    if isinstance(thing, list):
+        start = len(out) + 4
+        out += struct.pack("<I", len(thing)) + bytes(4 * len(thing))
+        return [(start + 4 * index, each) for index, each in enumerate(thing)]
+    assert isinstance(thing, FlatTable)
+    count = max(thing.fields, default=-1) + 1
+    vtable = struct.pack(
+        f"<{2 + count}H", 4 + 2 * count, 4 + 4 * count, *(4 + 4 * n if n in thing.fields else 0 for n in range(count))
+    )
+    table = len(out)
+    pointed: list[tuple[int, object]] = []
+    body = bytearray(4 * count)
+    for number, value in thing.fields.items():
+        if isinstance(value, int):
+            struct.pack_into("<i", body, 4 * number, value)
+        elif isinstance(value, tuple) and value[0] == "b":
+            struct.pack_into("<b", body, 4 * number, value[1])
+        else:
+            pointed.append((table + 4 + 4 * number, value))
+    out += struct.pack("<i", -(4 + len(body))) + body + vtable
+    return pointed

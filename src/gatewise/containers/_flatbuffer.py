@@ -16,7 +16,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from ..errors import BrokenFile
+from ..errors import BrokenFile, LimitExceeded
 from ..source import Source
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 I8, U8, I32, U32, I64, U64, F32, BOOL = "b", "B", "i", "I", "q", "Q", "f", "?"
 TEXT, RAW, PLACE = "text", "raw", "place"  # PLACE: where a table lies, to be read later, when its type is known
 _SCALARS = (I8, U8, I32, U32, I64, U64, F32, BOOL)
+_TIMES, _SPARE, _SMALLEST_TABLE = 2, 1 << 16, 4  # no honest file has its tables read over and over again
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
@@ -43,6 +44,7 @@ class Flatbuffer:
         self.source, self.where = source, where
         self.data = source.data
         self._built = 0
+        self._unread = _TIMES * len(self.data) + _SPARE  # bytes that may still be looked at
 
     def root(self, table: Table) -> dict[str, Any]:
         """The table that the file begins with.  Raises BrokenFile, LimitExceeded."""
@@ -53,6 +55,7 @@ class Flatbuffer:
         limits = self.source.limits
         limits.check("nesting", depth, path=self.source.name, where=self.where)
         self._built += 1
+        self._once(_SMALLEST_TABLE)
         limits.check("objects", self._built, path=self.source.name, where=self.where)
         vtable = at - self._number(I32, at)
         length = self._number("H", vtable)
@@ -75,14 +78,19 @@ class Flatbuffer:
         if kind == PLACE:
             return place
         raw = self._bytes(place + 4, self._number(U32, place))
-        return raw if kind == RAW else bytes(raw).decode("utf-8", "replace")
+        if kind == RAW:
+            return raw
+        self._once(len(raw))
+        return bytes(raw).decode("utf-8", "replace")
 
     def _vector(self, at: int, kind: Any, depth: int) -> list[Any]:
         count = self._number(U32, at)
         if isinstance(kind, str) and kind in _SCALARS:
             size = struct.calcsize(kind)
             self.source.limits.check("header_bytes", count * size, path=self.source.name, where=self.where)
+            self._once(count * size)
             return list(struct.unpack(f"<{count}{kind}", self._bytes(at + 4, count * size)))
+        self._once(count * 4)
         self._bytes(at + 4, count * 4)
         return [self._field(at + 4 + 4 * index, kind, depth) for index in range(count)]
 
@@ -93,6 +101,15 @@ class Flatbuffer:
 
     def _number(self, code: str, at: int) -> Any:
         return struct.unpack(f"<{code}", self._bytes(at, struct.calcsize(f"<{code}")))[0]
+
+    def _once(self, length: int) -> None:
+        """Parts may be shared; a file in which they are shared without end asks for more than it holds."""
+        self._unread -= length
+        if self._unread < 0:
+            raise LimitExceeded(
+                f"points at its own parts again and again: more than {_TIMES} times its {len(self.data):,} bytes.",
+                path=self.source.name, where=self.where, next="A file of this kind is broken or hostile.",
+            )  # fmt: skip
 
     def _bytes(self, at: int, length: int) -> memoryview:
         if at < 0 or at + length > len(self.data):

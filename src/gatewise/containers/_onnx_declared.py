@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..tensors import Declared, StoredTensor, Strided
+from ._many import Names
 from ._onnx_fold import Folder, Value
 from ._onnx_follow import producer
-from ._onnx_graph import Model, Names, Node, Scope
+from ._onnx_graph import Model, Node, Scope
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:

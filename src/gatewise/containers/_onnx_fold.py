@@ -90,7 +90,7 @@ class Folder:
         self._seen: dict[tuple[int, int], Value | None] = {}
         self._interned: dict[tuple[Any, ...], Value] = {}
         self._bodies: dict[int, Scope] = {}
-        self._quantised: dict[int, bool] = {}
+        self._sources: dict[int, str] = {}
         self._most = _GROWTH * model.reader.bytes + _SPARE
 
     def value(self, scope: Scope, name: str, depth: int = 0) -> Value | None:
@@ -109,17 +109,22 @@ class Folder:
 
     def quantised_source(self, scope: Scope, name: str) -> str:
         """The stored tensor that a DequantizeLinear, met on the way up from ``name``, unpacks; "" where there is none."""
-        for _ in range(_DEEPEST):
-            found = scope.find(name)
-            if found is None or isinstance(found, StoredTensor):
-                return ""
-            node, _output = found
+        way: dict[int, None] = {}
+        source = ""
+        while (found := scope.find(name)) is not None and not isinstance(found, StoredTensor):
+            node = found[0]
+            if id(node) in way or id(node) in self._sources:
+                source = self._sources.get(id(node), "")
+                break
+            way[id(node)] = None
             scope, name = node.scope, node.input(0)
             if node.op == "DequantizeLinear":
                 below = self.value(scope, name)
                 leaves = below.leaves() if below else []
-                return leaves[0].name if leaves else ""
-        return ""
+                source = leaves[0].name if leaves else ""
+                break
+        self._sources.update(dict.fromkeys(way, source))  # many layers may stand at the end of one chain
+        return source
 
     def _leaf(self, tensor: StoredTensor) -> Value:
         key = (id(tensor),)

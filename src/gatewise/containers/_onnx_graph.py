@@ -40,7 +40,7 @@ _MOST_CALLS = 2_000  # of functions that hold recurrent nodes, each looked at on
 class Node:
     """One node: operator, domain ("" for ONNX's own), inputs, outputs, and attributes that are read when asked for."""
 
-    __slots__ = ("_attributes", "_raw", "domain", "inputs", "name", "op", "outputs", "overload", "scope")
+    __slots__ = ("_attributes", "_places", "_raw", "domain", "inputs", "name", "op", "outputs", "overload", "scope")
 
     def __init__(self, scope: Scope, found: Mapping[str, Any]):
         self.scope = scope
@@ -49,6 +49,7 @@ class Node:
         self.domain: str = "" if domain == "ai.onnx" else domain
         self.inputs: list[str] = found["input"]
         self.outputs: list[str] = found["output"]
+        self._places: dict[str, int] | None = None
         self.name: str = found.get("name", "")
         self.overload: str = found.get("overload", "")
         self._raw: list[Cursor] = found["attribute"]
@@ -79,6 +80,12 @@ class Node:
         if field is None:  # IR versions 1 and 2 may not say the type: the field that is there tells
             field = next((name for name in ATTRIBUTE_TYPES.values() if found.get(name) not in (None, [])), "")
         return found.get(field, _ZEROS.get(field))
+
+    def place_of(self, output: str) -> int:
+        """Which of its outputs is called so; the first, where several are."""
+        if self._places is None:
+            self._places = {name: at for at, name in reversed(list(enumerate(self.outputs)))}
+        return self._places[output]
 
     def input(self, index: int) -> str:
         return self.inputs[index] if index < len(self.inputs) else ""
@@ -120,28 +127,12 @@ class Scope:
                 return scope.tensors[name]
             elif name in scope.made_by:
                 node = scope.made_by[name]
-                return node, node.outputs.index(name)
+                return node, node.place_of(name)
             elif name in scope.inputs:
                 return None
             else:
                 scope = scope.parent
         return None
-
-
-class Names:
-    """Gives each thing a name that no other has: its own, else its place's before it, else a number behind that."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-        self._counts: dict[str, int] = {}
-
-    def __call__(self, name: str, path: str) -> str:
-        fresh = longer = name if name not in self._taken or not path else f"{path}/{name}"
-        while fresh in self._taken:
-            self._counts[longer] = self._counts.get(longer, 1) + 1
-            fresh = f"{longer}#{self._counts[longer]}"
-        self._taken.add(fresh)
-        return fresh
 
 
 class Model:

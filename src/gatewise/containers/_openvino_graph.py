@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from ..errors import BrokenFile, LimitExceeded
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, numpy_dtype
+from ._many import Names
 from ._openvino_rules import RULES, Call, Rule, whole
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -30,7 +31,7 @@ TYPES = {
 }  # fmt: skip
 _PRECISIONS = {"FP64": "f64", "FP32": "f32", "FP16": "f16", "BF16": "bf16", "BOOL": "boolean"}
 _GROWTH, _SPARE = 4, 1 << 20  # a computed value has at most so many times the weights' bytes, and so many beside
-_DEEPEST = 100
+_DEEPEST, _LONGEST_NUMBER = 100, 100
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
@@ -53,6 +54,13 @@ class Layer:
     net: Net | None = None
     backwards: bool = False  # a loop that goes through an input from its end
     blobs: bool = False  # weights as IR before version 10 kept them
+    _places: dict[int, int] | None = None
+
+    def place_of(self, port: int) -> int | None:
+        """Which of its outputs has that number; the first, where several have."""
+        if self._places is None:
+            self._places = {each.number: at for at, each in reversed(list(enumerate(self.outputs)))}
+        return self._places.get(port)
 
 
 @dataclass
@@ -130,7 +138,8 @@ class _Reader:
             opened(said)
 
     def text(self, text: str) -> None:
-        self._text += text
+        if self._open and self._open[-1] == "dim" and len(self._text) < _LONGEST_NUMBER:
+            self._text += text
 
     def end(self, tag: str) -> None:
         self._open.pop()
@@ -214,6 +223,7 @@ class Weights:
     def __init__(self, model: Model, binary: Source):
         self.binary = binary
         self.tensors: dict[str, StoredTensor] = {}
+        self._fresh = Names()
         self._listed: dict[int, str] = {}  # computed values; they live as long as _by_port
         self._by_port: dict[tuple[int, str, int], StoredTensor | None] = {}
         for net in model.nets:
@@ -266,10 +276,7 @@ class Weights:
         return self._listed[id(value)]
 
     def _put(self, tensor: StoredTensor) -> StoredTensor:
-        name, number = tensor.name, 1
-        while name in self.tensors:
-            number += 1
-            name = f"{tensor.name}#{number}"
+        name = self._fresh(tensor.name)
         self.tensors[name] = tensor.renamed(name)
         return self.tensors[name]
 
@@ -278,28 +285,28 @@ class Weights:
             return None
         rule, needed = RULES[layer.kind]
         inputs = [self.given(net, layer, index, depth) for index in range(len(layer.inputs))][:needed]
-        found = next((each for each in layer.outputs if each.number == port), None)
-        if found is None or not inputs or None in inputs or min(found.dims, default=0) < 0:
+        output = layer.place_of(port)
+        if output is None or not inputs or None in inputs or min(layer.outputs[output].dims, default=0) < 0:
             return None
+        found = layer.outputs[output]
         values = [value for value in inputs if value is not None]
         dtype = TYPES.get(_PRECISIONS.get(found.precision, found.precision.lower()))
         if dtype is None:
             return None
         if layer.kind == "Convert" and (values[0].dtype, dtype) in _COMPRESSED:
             return values[0]  # the numbers as the file keeps them
-        return self._computed(net, layer, found, dtype, values, rule)
+        return self._computed(net, layer, output, dtype, values, rule)
 
     def _computed(
-        self, net: Net, layer: Layer, port: Port, dtype: str, values: Sequence[StoredTensor], rule: Rule
+        self, net: Net, layer: Layer, output: int, dtype: str, values: Sequence[StoredTensor], rule: Rule
     ) -> StoredTensor:
-        shape = tuple(port.dims)
+        shape = tuple(layer.outputs[output].dims)
         asked = math.prod(shape) * ITEM_BYTES[dtype]
         if asked > _GROWTH * self.binary.size + _SPARE:
             raise LimitExceeded(
                 f"makes a constant of {asked:,} bytes, and the weights have {self.binary.size:,}.",
                 path=self.binary.path, where=f"layer {layer.name!r}", next="A file of this kind is broken or hostile.",
             )  # fmt: skip
-        output = layer.outputs.index(port)
 
         def opened() -> Array:
             made = rule(Call(layer.data, shape, output), [_plain(value) for value in values])

@@ -6,6 +6,7 @@ Broadcast-3 and the elementwise ones.  Shapes are the graph's own (``_openvino_g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -53,8 +54,32 @@ def _broadcast(call: Call, arrays: list[Array]) -> Array:
 def _concatenated(call: Call, arrays: list[Array]) -> Array:
     import numpy as np
 
+    if sum(array.size for array in arrays) != math.prod(call.shape):
+        raise ValueError("its pieces are not the whole")
     made: Array = np.concatenate(arrays, axis=whole(call.data.get("axis"), 0))
     return made
+
+
+def _gathered(call: Call, arrays: list[Array]) -> Array:
+    axis = _axis_of(arrays[2])
+    shape = arrays[0].shape
+    if (*shape[:axis], *arrays[1].shape, *shape[axis:][1:]) != call.shape:
+        raise ValueError("it gathers another shape")
+    made: Array = arrays[0].take(arrays[1].astype("int64"), axis=axis)
+    return made
+
+
+def _elementwise(compute: Callable[[Array, Array], Array]) -> Rule:
+    """The shape is held against the graph's before anything is computed: two vectors can make a matrix of any size."""
+
+    def rule(call: Call, arrays: list[Array]) -> Array:
+        import numpy as np
+
+        if np.broadcast_shapes(*(array.shape for array in arrays)) != call.shape:
+            raise ValueError("its inputs do not make that shape")
+        return compute(*arrays)
+
+    return rule
 
 
 def _split(call: Call, arrays: list[Array]) -> Array:
@@ -91,9 +116,9 @@ RULES: dict[str, tuple[Rule, int | None]] = {
     "Transpose": (lambda _call, arrays: arrays[0].transpose([int(axis) for axis in arrays[1].reshape(-1)]), 2),
     "Reshape": (_reshaped, 1), "Squeeze": (_reshaped, 1), "Unsqueeze": (_reshaped, 1), "Broadcast": (_broadcast, 1),
     "Concat": (_concatenated, None), "Split": (_split, 2), "VariadicSplit": (_variadic_split, 3),
-    "Gather": (lambda _call, arrays: arrays[0].take(arrays[1].astype("int64"), axis=_axis_of(arrays[2])), 3),
+    "Gather": (_gathered, 3),
     "Slice": (_sliced, 5),
-    "Add": (lambda _call, arrays: arrays[0] + arrays[1], 2),
-    "Subtract": (lambda _call, arrays: arrays[0] - arrays[1], 2),
-    "Multiply": (lambda _call, arrays: arrays[0] * arrays[1], 2),
+    "Add": (_elementwise(lambda one, other: one + other), 2),
+    "Subtract": (_elementwise(lambda one, other: one - other), 2),
+    "Multiply": (_elementwise(lambda one, other: one * other), 2),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..errors import GatewiseError
 from ..source import Source
 from ..tensors import Declared
+from ._many import Names
 from ._protobuf import BOOL, FLOAT, INT, TEXT, Message
 from .paddle_tensors import Program
 
@@ -49,6 +50,7 @@ def _of_json(graph: Source) -> Program:
     saved: list[str] = []
     lists: dict[int, list[int]] = {}
     declared: list[Declared] = []
+    fresh = Names()
     for op in (op for block in blocks for op in block["ops"]):
         if op["#"] == "p":  # a parameter: A is [is distributed, is a parameter, needs clipping, name]
             names[op["O"]["%"]] = op["A"][3]
@@ -57,7 +59,7 @@ def _of_json(graph: Source) -> Program:
             lists[op["O"][0]["%"]] = [each["%"] for each in op["I"]]
         elif op["#"] == "1.rnn":
             weights = [names.get(value, "") for value in lists.get(op["I"][2]["%"], [])]
-            declared += _operator(_settings(op["A"]), weights, declared)
+            declared += _operator(_settings(op["A"]), weights, fresh)
     return Program(tuple(sorted(saved)), tuple(declared))
 
 
@@ -69,6 +71,7 @@ def _of_protobuf(graph: Source) -> Program:
     program = _PROGRAM.read(graph.cursor(where=graph.path.name), graph.limits)
     names: set[str] = set()
     declared: list[Declared] = []
+    fresh = Names()
     for block in program["blocks"]:
         for variable in block["vars"]:
             if variable.get("persistable") and variable.get("type", {}).get("type") not in _NO_PARAMETERS:
@@ -77,7 +80,7 @@ def _of_protobuf(graph: Source) -> Program:
             if op.get("type") == "rnn":
                 inputs = {slot.get("parameter"): slot["arguments"] for slot in op["inputs"]}
                 told = {each.get("name", ""): _value(each) for each in op["attrs"]}
-                declared += _operator(told, inputs.get("WeightList", []), declared)
+                declared += _operator(told, inputs.get("WeightList", []), fresh)
     return Program(tuple(sorted(names)), tuple(declared))
 
 
@@ -85,15 +88,15 @@ def _value(attribute: Mapping[str, Any]) -> Any:
     return next((attribute[kind] for kind in ("s", "i", "f", "b") if kind in attribute), None)
 
 
-def _operator(settings: Mapping[str, Any], weights: Sequence[str], before: list[Declared]) -> Iterator[Declared]:
+def _operator(settings: Mapping[str, Any], weights: Sequence[str], fresh: Names) -> Iterator[Declared]:
     """One ``rnn`` operator, its weights called as the layer's state dict calls them."""
     ways, layers = ("_fw", "_bw") if settings.get("is_bidirec") else ("",), settings.get("num_layers", 0)
-    places = [f"{layer}.cell{way}" for layer in range(layers) for way in ways] if isinstance(layers, int) else []
+    if not isinstance(layers, int) or not 0 < 4 * layers * len(ways) == len(weights):
+        return  # the number of layers is the file's: it is held against the weights before anything is made of it
+    places = [f"{layer}.cell{way}" for layer in range(layers) for way in ways]
     words = [f"{place}.{kind}_{side}" for kind in ("weight", "bias") for place in places for side in ("ih", "hh")]
-    if not places or len(weights) != len(words) or not all(weights):
+    if not all(weights):
         return
-    name = str(settings.get("struct_name") or "").strip("/") or "rnn"
-    taken = sum(other.path.partition("#")[0] == name for other in before)
-    name = f"{name}#{taken + 1}" if taken else name
+    name = fresh(str(settings.get("struct_name") or "").strip("/") or "rnn")
     inputs = dict(zip(words, weights, strict=True))
     yield Declared(name, f"paddle.rnn({settings.get('mode')})", dict(settings), name=name, inputs=inputs)

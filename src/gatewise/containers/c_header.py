@@ -119,10 +119,10 @@ def _tensor(found: re.Match[bytes], text: bytes, prefixes: Mapping[str, Declared
 
 def _path_of(name: str, prefixes: Mapping[str, Declared]) -> str:
     """The name that gatewise gave it: the layer's own path, a dot, the rest."""
-    fits = [prefix for prefix in prefixes if name.startswith(prefix)]
-    if not fits:
+    ends = [at + 1 for at, letter in enumerate(name) if letter == "_"]  # prefixes end so; the longest that fits
+    prefix = next((name[:end] for end in reversed(ends) if name[:end] in prefixes), None)
+    if prefix is None:
         return name
-    prefix = max(fits, key=len)
     path, rest = prefixes[prefix].path, name[len(prefix) :]
     return f"{path}.{rest}" if path else rest
 

@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..cursor import Cursor
-from ..errors import BrokenFile
+from ..errors import BrokenFile, LimitExceeded
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._many import end_of
 from ._protobuf import BOOL, DOUBLE, FLOAT, INT, RAW, TEXT, UINT, Message, fields
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -96,6 +97,8 @@ class _Graph:
         self._root = root.get("root") if isinstance(root, dict) else None
         self._users = Counter(name for function in self.functions.values() for name in _texts(function.get("inputs")))
         self._folded: Counter[str] = Counter()  # outputs of stabilizers: how many products were folded
+        self._met = 0  # functions inside blocks; in a file of CNTK's a function is in one block
+        self._handed: dict[str, str] = {}
 
     def _walk(self, value: Any) -> None:
         waiting = [value]
@@ -185,7 +188,7 @@ class _Graph:
         deeper = {name for each in inside if each["op"] == _BLOCK for name in _texts(each.get("inputs"))}
         held = [name for name in _texts(function.get("inputs")) if name in self._names and name not in deeper]
         words = {self._names[name][0]: self._names[name][1] for name in held}
-        words |= {self._names[name][0]: made for name in held if (made := self._scaled(name, inside))}
+        words |= {self._names[name][0]: made for name, made in self._scaled(set(held), inside)}
         left = any(self._folded[out] < self._users[out] for each in inside for out in self._stabilized(each))
         kind = f"cntk.{function.get('block_function_op_name')}{'.stabilized' if left else ''}"
         given = _texts(function.get("block_function_composite_arguments_map_values"))
@@ -217,6 +220,12 @@ class _Graph:
             function = self._owner(waiting.pop())
             if function and id(function) not in seen:
                 seen.add(id(function))
+                self._met += 1
+                if self._met > 4 * len(self.functions) + 1_000:
+                    raise LimitExceeded(
+                        f"has {len(self.functions):,} functions, and its blocks share them again and again.",
+                        path=self.source.name, next="A file of this kind is broken or hostile.",
+                    )  # fmt: skip
                 yield function
                 waiting += _texts(function.get("inputs"))
 
@@ -226,13 +235,13 @@ class _Graph:
 
     def _before(self, name: str) -> str:
         """The block or stack that gives this value, directly or through functions that only pass it on."""
-        for _ in range(len(self.functions)):
+
+        def handed_on(name: str) -> str | None:
             function = self._owner(name)
             inputs = _texts(function.get("inputs"))
-            if function.get("op") != _COMBINE or not inputs:
-                break
-            name = inputs[0]
-        found = self._owner(name)
+            return inputs[0] if function.get("op") == _COMBINE and inputs else None
+
+        found = self._owner(end_of(name, handed_on, self._handed))
         return str(found.get("uid")) if found.get("op") in (_BLOCK, _RNN_STACK) else ""
 
     # Stabilizers: x times softplus(steepness * alpha) / steepness.
@@ -242,18 +251,18 @@ class _Graph:
             return []
         return [f"{function.get('uid')}_Output_0"]
 
-    def _scaled(self, uid: str, inside: list[dict[str, Any]]) -> str | None:
-        """The name of a parameter as it is after the scaling of what it is multiplied with; None where nothing scales."""
+    def _scaled(self, held: set[str], inside: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+        """The parameters that are multiplied with what is scaled, each with the name of what it is after the scaling."""
         for function in inside:
             inputs = _texts(function.get("inputs"))
-            if function["op"] not in (_TIMES, _ELEMENT_TIMES) or uid not in inputs or len(inputs) != 2:
+            if function["op"] not in (_TIMES, _ELEMENT_TIMES) or len(inputs) != 2:
                 continue
-            other = inputs[1 - inputs.index(uid)]
-            stabilizer = self._owner(other)
-            if stabilizer and self._stabilized(stabilizer) == [other]:
-                self._folded[other] += 1
-                return self._made(uid, stabilizer)
-        return None
+            for uid, other in (inputs, inputs[::-1]):
+                stabilizer = self._owner(other)
+                if uid in held and stabilizer and self._stabilized(stabilizer) == [other]:
+                    held.discard(uid)  # the first product counts
+                    self._folded[other] += 1
+                    yield uid, self._made(uid, stabilizer)
 
     def _made(self, uid: str, stabilizer: Mapping[str, Any]) -> str:
         parameter = self.tensors[self._names[uid][1]]

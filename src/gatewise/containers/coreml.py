@@ -16,6 +16,7 @@ from ..errors import BrokenFile, GatewiseError
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._many import Names
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class _Reader:
         self.tensors: dict[str, StoredTensor] = {}
         self.declared: list[Declared] = []
         self.notes: list[str] = []
-        self._names: set[str] = set()
+        self._fresh = Names()
 
     def model(self, model: Mapping[str, Any], path: str, depth: int = 0) -> None:
         from ._coreml_proto import MODEL, PIPELINE, WRAPPED
@@ -138,13 +139,7 @@ class _Reader:
                         gives[layer["output"][0]] = name
 
     def _own_name(self, name: str, path: str) -> str:
-        wanted, number = f"{path}/{name}" if path else name, 1
-        fresh = wanted or "layer"
-        while fresh in self._names:
-            number += 1
-            fresh = f"{wanted}#{number}"
-        self._names.add(fresh)
-        return fresh
+        return self._fresh((f"{path}/{name}" if path else name) or "layer")
 
     def _recurrent(self, name: str, kind: str, said: Mapping[str, Any], after: tuple[str, ...]) -> None:
         params = said.get("params", said)

@@ -142,17 +142,21 @@ def claims_old(source: Source) -> bool:
 
 def _rows(source: Source) -> list[StoredTensor] | None:
     """The tensors, from the first place behind the head's numbers where they fill the file to its end."""
+    dead: set[int] = set()  # where rows were tried that lead to no end
     for start in range(8, min(_HEAD_BYTES, source.size)):
-        found = _rows_from(source, start)
+        found = _rows_from(source, start, dead)
         if found:
             return found
     return None
 
 
-def _rows_from(source: Source, start: int) -> list[StoredTensor] | None:
+def _rows_from(source: Source, start: int, dead: set[int]) -> list[StoredTensor] | None:
     found: list[StoredTensor] = []
     data, at = source.data, start
     while at < source.size:
+        if at in dead:
+            return None
+        dead.add(at)
         axes, length, kind = (int.from_bytes(data[at + 4 * n : at + 4 * n + 4], "little") for n in range(3))
         if not (1 <= axes <= 4 and 1 <= length <= 256 and kind in (0, 1)):
             return None

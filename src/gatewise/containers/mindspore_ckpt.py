@@ -16,6 +16,7 @@ from ..errors import BrokenFile, NotRepresentable
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._many import twice
 from ._protobuf import INT, LAZY, RAW, TEXT, Message, fields, varint
 from ._supply import Supply
 
@@ -79,10 +80,8 @@ def read(source: Source) -> Tensors:
         found = _parameter(name, list(slices), source, notes)
         tensors += [found] if found else []
         source.limits.check("tensors", len(tensors), path=source.name, where="MindSpore checkpoint")
-    names = [tensor.name for tensor in tensors]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise BrokenFile(f"two parameters are called {twice!r}.", path=source.name, next=_FETCH_AGAIN)
+    if (again := twice(tensor.name for tensor in tensors)) is not None:
+        raise BrokenFile(f"two parameters are called {again!r}.", path=source.name, next=_FETCH_AGAIN)
     return Tensors(
         tensors, path=source.name, container="mindspore-ckpt", bytes=source.size, notes=notes,
         written_by=[WrittenBy("mindspore", "", "entries of checkpoint.proto")],

@@ -19,6 +19,7 @@ from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container, later
+from ._many import twice
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -129,9 +130,8 @@ def _names(cursor: Cursor, count: int) -> list[str]:
     if told not in (0, count):
         raise cursor.fail(f"there are {told:,} names for {count:,} arrays.", next=_FETCH_AGAIN)
     names = [bytes(cursor.take(cursor.u64(), "bytes of a name")).decode("utf-8", "replace") for _ in range(told)]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise cursor.fail(f"two arrays are called {twice!r}.", next=_FETCH_AGAIN)
+    if (found := twice(names)) is not None:
+        raise cursor.fail(f"two arrays are called {found!r}.", next=_FETCH_AGAIN)
     return names or [str(index) for index in range(count)]
 
 

@@ -18,6 +18,7 @@ from ..record import record
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._many import end_of
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -203,32 +204,35 @@ def _declared(layers: list[Layer], blobs: list[tuple[Layer, str, StoredTensor]])
     from ._ncnn_layers import RECURRENT
 
     makers = {top: layer for layer in layers for top in layer.tops}
+    copied: dict[str, str] = {}
+    owned: dict[int, dict[str, StoredTensor]] = {}
+    for owner, word, tensor in blobs:
+        owned.setdefault(id(owner), {})[word] = tensor
     for layer in layers:
         if layer.kind not in RECURRENT:
             continue
-        own = {word: tensor for owner, word, tensor in blobs if owner is layer}
+        own = owned.get(id(layer), {})
         integers = any(tensor.dtype == "int8" for tensor in own.values())
         settings = {_NAMES[key]: value for key, value in layer.parameters.items() if key in _NAMES}
         settings.setdefault("direction", 0)
         settings.setdefault("hidden_size", settings.get("num_output", 0))
         inputs = {word: tensor.name for word, tensor in own.items()}
         kind = f"ncnn.{layer.kind}" + (" of int8" if integers else "")
-        yield Declared(layer.name, kind, settings, layer.name, _after(layer, makers, RECURRENT), inputs=inputs)
+        yield Declared(layer.name, kind, settings, layer.name, _after(layer, makers, copied), inputs=inputs)
 
 
-def _after(layer: Layer, makers: Mapping[str, Layer], kinds: tuple[str, ...]) -> tuple[str, ...]:
+def _after(layer: Layer, makers: Mapping[str, Layer], copied: dict[str, str]) -> tuple[str, ...]:
     """The recurrent layer whose sequence comes in, perhaps through copies."""
-    blob = layer.bottoms[0] if layer.bottoms else ""
-    for _ in range(len(makers)):
+    from ._ncnn_layers import RECURRENT
+
+    def copy_of(blob: str) -> str | None:
         maker = makers.get(blob)
-        if maker is None:
-            return ()
-        if maker.kind in kinds:
-            return (maker.name,) if maker.tops[0] == blob else ()
-        if maker.kind not in _PASSED_ON or len(maker.bottoms) != 1:
-            return ()
-        blob = maker.bottoms[0]
-    return ()
+        copies = maker is not None and maker.kind in _PASSED_ON and len(maker.bottoms) == 1
+        return maker.bottoms[0] if maker and copies else None
+
+    blob = end_of(layer.bottoms[0] if layer.bottoms else "", copy_of, copied)
+    maker = makers.get(blob)
+    return (maker.name,) if maker and maker.kind in RECURRENT and maker.tops[0] == blob else ()
 
 
 CONTAINERS = (

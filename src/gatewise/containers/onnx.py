@@ -16,8 +16,9 @@ from ..errors import GatewiseError
 from ..source import Source
 from ..tensors import FLOATS, StoredTensor, Tensors, WrittenBy
 from . import Container, later
+from ._many import Names
 from ._onnx_declared import Recurrent, recurrent
-from ._onnx_graph import Model, Names, Scope
+from ._onnx_graph import Model, Scope
 from ._onnx_proto import MODEL
 from ._protobuf import BYTES_, VARINT, fields
 

@@ -17,6 +17,7 @@ from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._many import Names
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class _Network:
         self.declared: list[Declared] = []
         self.notes: list[str] = []
         self._last = ""  # the LSTM that gives its outputs to the next network directly
-        self._taken: set[str] = set()
+        self._fresh = Names("_")
 
     def read(self) -> None:
         self._one((), False, False, 0)
@@ -134,7 +135,7 @@ class _Network:
         if head.kind in _PLUMBING:
             self._plumbing(head, above, backwards, aside, depth)
             return
-        name = self._named((*above, head.name or head.kind))
+        name = self._fresh("/".join(piece for piece in (*above, head.name or head.kind) if piece))
         if head.kind in _LSTMS:
             self._lstm(head, name, backwards, aside, depth)
             return
@@ -149,15 +150,6 @@ class _Network:
                 f"a network of type {head.kind} is not known to be in such a file.", next=_FETCH_AGAIN
             )
         self._last = self._last if head.kind == "Input" else ""
-
-    def _named(self, pieces: tuple[str, ...]) -> str:
-        name = "/".join(piece for piece in pieces if piece)
-        number = 2
-        unique = name
-        while unique in self._taken:
-            unique, number = f"{name}_{number}", number + 1
-        self._taken.add(unique)
-        return unique
 
     def _head(self) -> _Head:
         number = self.cursor.u8()

@@ -9,6 +9,7 @@ and loops: Keras's GRU becomes a WHILE, whose constants are listed as what they 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
+from ._many import end_of
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -87,19 +89,25 @@ class _Graph:
     makers: dict[int, int]
     entries: list[Mapping[str, Any]]
     made: dict[int, StoredTensor] = field(default_factory=dict)
+    _turned: dict[int, int] = field(default_factory=dict)
 
     def maker(self, tensor: int) -> _Operator | None:
         at = self.makers.get(tensor)
         return None if at is None else self.operators[at]
 
-    def passed_by(self, tensor: int, *kinds: str) -> int:
-        """The tensor behind operators of these kinds, each of which passes its first input on."""
-        for _ in range(len(self.operators)):
+    def turned_by(self, tensor: int) -> int:
+        """The tensor behind operators that only turn axes or time, each of which passes its first input on."""
+
+        def before(tensor: int) -> int | None:
             maker = self.maker(tensor)
-            if maker is None or maker.kind not in kinds or not maker.inputs:
-                break
-            tensor = maker.inputs[0]
-        return tensor
+            return maker.inputs[0] if maker and maker.kind in ("TRANSPOSE", "REVERSE_V2") and maker.inputs else None
+
+        return end_of(tensor, before, self._turned)
+
+    @functools.cached_property
+    def reversed(self) -> frozenset[int]:
+        """The tensors that something turns round in time."""
+        return frozenset(each.inputs[0] for each in self.operators if each.kind == "REVERSE_V2" and each.inputs)
 
 
 def _graphs(model: Mapping[str, Any], file: Any, notes: list[str]) -> list[_Graph]:
@@ -200,7 +208,7 @@ def _declared(graph: _Graph) -> Iterator[Declared]:
         pair = pairs.get(at)
         output = pair.output if pair else operator.outputs[0]
         name = graph.names[output]
-        x = graph.passed_by(operator.inputs[0], "TRANSPOSE", "REVERSE_V2")
+        x = graph.turned_by(operator.inputs[0])
         entry = _joined(graph, operator, graph.operators[pair.reverse], pair) if pair else _single(graph, operator)
         gives[output] = name
         yield Declared(
@@ -273,8 +281,7 @@ def _settings(graph: _Graph, operator: _Operator) -> dict[str, Any]:
     if operator.kind.startswith("BIDIRECTIONAL"):
         said |= {"directions": 2, "merge_mode": "concat" if said.get("merge_outputs") else "apart"}
     if _turned(graph, operator.inputs[0], _time_axis(operator)) is not None:
-        back = [o for o in graph.operators if o.kind == "REVERSE_V2" and o.inputs[:1] == operator.outputs[:1]]
-        said["backwards"] = "in place" if back else "turned"
+        said["backwards"] = "in place" if operator.outputs[0] in graph.reversed else "turned"
     return said
 
 
@@ -357,6 +364,9 @@ def _dequantised(graph: _Graph, tensor: int) -> int:
 
 def _plain(name: str, stored: StoredTensor, how: Mapping[str, Any]) -> StoredTensor:
     scale, zero, axis = how.get("scale") or [1.0], how.get("zero_point") or [0], how.get("axis", 0)
+    rows = stored.shape[axis] if 0 <= axis < len(stored.shape) else 1
+    if len(scale) not in (1, rows) or len(zero) not in (1, rows):
+        raise BrokenFile(f"has {len(scale):,} scales for {rows:,} rows.", where=f"tensor {name!r}", next=_FETCH_AGAIN)
 
     def opened() -> Array:
         import numpy as np

@@ -10,6 +10,7 @@ Not known here: shims of TensorFlow and MXNet, and what a node computes.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from ..cursor import Cursor
@@ -75,7 +76,8 @@ def _names(nodes: list[Any], source: Source) -> list[str]:
     names = [str(node.get("name")) if isinstance(node, dict) else "" for node in nodes]
     if not all(names):
         raise _broken(source, "a node has no name.")
-    return [name if names.count(name) == 1 else f"{name}#{at}" for at, name in enumerate(names)]
+    counts = Counter(names)
+    return [name if counts[name] == 1 else f"{name}#{at}" for at, name in enumerate(names)]
 
 
 def _text(value: Any) -> str:

@@ -6,6 +6,7 @@ declared sizes are not those of its tensors.  Moments that an optimizer keeps ar
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import re
 from collections import defaultdict
@@ -201,6 +202,7 @@ def _is_stacked(layout: Layout, group: Group, tensors: Tensors) -> bool:
 def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> list[Lookalike]:
     """Objects declared with a recurrent class that no layout read; and what tensor names alone give away."""
     found = list(_by_name(tensors))
+    own_tensors = _OwnTensors(tensors)
     for declared in tensors.declared:
         name = declared.name or declared.path
         reason = _reason(declared.kind)
@@ -208,7 +210,7 @@ def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> li
         if reason is None and not re.search(_RECURRENT_CLASS, last):
             continue
         given = tuple(name for name in declared.inputs.values() if name in tensors)
-        own = given if declared.inputs else _own_tensors(declared, tensors)
+        own = given if declared.inputs else own_tensors.of(declared.path)
         matrices = [name for name in own if len(tensors[name].shape) > 1 and tensors[name].size > 1]
         if reason is None and len(matrices) > 1:
             what = declared.kind or f"layer of that name ({last})"
@@ -230,13 +232,23 @@ def _by_name(tensors: Tensors) -> Iterator[Lookalike]:
             yield Lookalike(path, kind, why, tuple(names))
 
 
-def _own_tensors(declared: Declared, tensors: Tensors) -> tuple[str, ...]:
-    deeper = [
-        other.path for other in tensors.declared
-        if (other.kind or other.name) and other.path != declared.path and other.path.startswith(declared.path)
-    ]  # fmt: skip
-    theirs = {name for path in deeper for name in tensors.below(path)}
-    return tuple(name for name in tensors.below(declared.path) if name not in theirs)
+class _OwnTensors:
+    """The tensors below a path that belong to no object declared deeper.  Sorted once: a file may declare thousands."""
+
+    def __init__(self, tensors: Tensors):
+        self._tensors = tensors
+        self._paths = sorted({other.path for other in tensors.declared if other.kind or other.name})
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def of(self, path: str) -> tuple[str, ...]:
+        if path not in self._known:
+            first = bisect.bisect_right(self._paths, path)
+            begun = itertools.takewhile(
+                lambda other: other.startswith(path), itertools.islice(self._paths, first, None)
+            )
+            theirs = {name for deeper in begun for name in self._tensors.below(deeper)}
+            self._known[path] = tuple(name for name in self._tensors.below(path) if name not in theirs)
+        return self._known[path]
 
 
 def _reason(kind: str) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ..record import field, record, replace
@@ -115,11 +115,11 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
 
 def _named_apart(matches: list[Match]) -> list[Match]:
     """Layers that the file gives one name (the cells of a StackedRNNCells) get a number behind it."""
-    names = [match.name for match in matches]
+    counts = Counter(match.name for match in matches)
     seen: dict[str, int] = defaultdict(int)
     result = []
     for match in matches:
-        if names.count(match.name) > 1:
+        if counts[match.name] > 1:
             number = seen[match.name]
             seen[match.name] += 1
             match = replace(match, given_name=f"{match.name}/cell_{number}")
