@@ -224,7 +224,6 @@ class _Directory(Folder):
         return self._names
 
     def _walk(self) -> Iterator[str]:
-        from pathlib import Path
 
         count = 0
         root = os.fspath(self.path)
