@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
+_LARGE_PAGE = 1 << 21
 
 
 class Source:
@@ -139,8 +140,9 @@ def give_back(array: np.ndarray[Any, Any]) -> None:
 
     start = _address(array) - _address(np.frombuffer(mapped, np.uint8))
     extent = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True)) + array.itemsize
-    first = start - start % mmap.PAGESIZE
-    mapped.madvise(mmap.MADV_DONTNEED, first, start + extent - first)
+    # A page that is looked at brings its neighbours with it, those behind as well as those before: a large page of them.
+    first, end = start - start % _LARGE_PAGE, start + extent
+    mapped.madvise(mmap.MADV_DONTNEED, first, min(end - end % -_LARGE_PAGE, len(mapped)) - first)
 
 
 def _address(array: np.ndarray[Any, Any]) -> int:

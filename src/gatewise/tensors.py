@@ -132,17 +132,27 @@ class InPieces(abc.ABC):
 
 
 def in_pieces(array: Array, dtype: np.dtype[Any]) -> Iterator[memoryview]:
-    """An array's elements as ``dtype``, row-major, as bytes: about PIECE at once, each piece's pages given back behind it.
-    What lies so already is not copied."""
+    """An array's elements as ``dtype``, row-major, as bytes: about PIECE at once, its pages given back behind them, also
+    where not all are asked for.  What lies so already is not copied."""
+    try:
+        yield from _as_they_lie(array) if array.dtype == dtype and array.flags.c_contiguous else _copied(array, dtype)
+    finally:
+        give_back(array)
+
+
+def _as_they_lie(array: Array) -> Iterator[memoryview]:
     import numpy as np
 
-    if array.dtype == dtype and array.flags.c_contiguous:
-        flat = array.reshape(-1).view(np.uint8)
-        for start in range(0, len(flat), PIECE):
-            part = flat[start : start + PIECE]
-            yield part.data
-            give_back(part)
-        return
+    flat = array.reshape(-1).view(np.uint8)
+    for start in range(0, len(flat), PIECE):
+        part = flat[start : start + PIECE]
+        yield part.data
+        give_back(part)
+
+
+def _copied(array: Array, dtype: np.dtype[Any]) -> Iterator[memoryview]:
+    import numpy as np
+
     while array.ndim > 1 and len(array) == 1:
         array = array[0]
     rows = array.reshape(-1) if array.ndim == 0 else array
@@ -152,7 +162,6 @@ def in_pieces(array: Array, dtype: np.dtype[Any]) -> Iterator[memoryview]:
         made = np.empty(part.shape, dtype)
         copy_into(made, part)
         yield made.reshape(-1).view(np.uint8).data
-    give_back(array)
 
 
 def copy_into(view: Any, value: Any) -> None:

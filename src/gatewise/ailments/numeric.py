@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, Layer
+from ..source import give_back
 from ..weights import GATE_TITLES, Weights
 from . import Ailment, Finding, Patient
 
@@ -83,6 +84,7 @@ def _not_finite(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
         with np.errstate(invalid="ignore"):
             total = value.sum(dtype=np.float64)  # one pass without a temporary; only a suspect is looked at closely
         if np.isfinite(total):
+            give_back(place.array)
             continue
         nan, infinite = int(np.isnan(value).sum()), int(np.isinf(value).sum())
         if nan or infinite:

@@ -82,8 +82,12 @@ class Encoded(InPieces):
                 order = [axis for _, _, axis in band.lying[0].axes]
                 others = [axis for axis in range(values[0].ndim) if axis not in order]
                 yield from in_pieces(values[0].transpose(*others, *order), numpy_dtype(self.dtype))
-            else:
+                continue
+            try:
                 yield from _interleaved(band, values, numpy_dtype(self.dtype))
+            finally:
+                for value in values:
+                    give_back(value)
 
     def _gate(self, slot: Slot) -> Array:
         return self.stack[slot.layer, slot.direction].roles[slot.role][slot.gate]
@@ -148,5 +152,3 @@ def _interleaved(band: Band, values: list[Array], dtype: np.dtype[Any]) -> Itera
                 steps[axis] = step * dtype.itemsize
             copy_into(np.ndarray(part.shape, dtype, made, (each.first - band.first) * dtype.itemsize, steps), part)
         yield made.view(np.uint8).data
-    for value in values:
-        give_back(value)

@@ -1,0 +1,98 @@
+"""What is written is never held: every format, repairs, flat vectors, in processes of their own.
+
+Each writes a model of some size, and one of a tenth of it with tensors as large: the peak may differ by little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from children import MEGABYTE, linux, ran
+from filemakers import torch_zip
+
+pytestmark = linux
+UNITS = 256  # a matrix of an LSTM is then 1 MiB
+SMALL, LARGE = 4, 40  # layers: 8.4 and 84 MB
+SPARE = 12 * MEGABYTE  # what many layers take besides their numbers; a writer that held the file would take 76 more
+
+
+def lstm(layers: int, prefix: str = "") -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    matrix, bias = random.standard_normal((4 * UNITS, UNITS), np.float32), np.zeros(4 * UNITS, np.float32)
+    return {
+        f"{prefix}{name}_l{layer}": array
+        for layer in range(layers)
+        for name, array in (("weight_ih", matrix), ("weight_hh", matrix), ("bias_ih", bias), ("bias_hh", bias))
+    }
+
+
+@pytest.fixture(scope="module")
+def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    folder = tmp_path_factory.mktemp("stacks")
+    return {layers: torch_zip(folder / f"{layers}.pt", lstm(layers)) for layers in (SMALL, LARGE)}
+
+
+def peaks(commands: Iterator[list[str | Path]]) -> tuple[int, int]:
+    small, large = (ran(*words)["peak"] for words in commands)
+    return small, large
+
+
+SUFFIXES = (
+    ".pt", ".safetensors", ".npz", ".weights.h5", ".keras", ".h5", ".onnx", ".xml", ".pdparams", ".params", ".pkl",
+    ".msgpack", ".eqx",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_no_writer_holds_the_file(suffix: str, stacks: dict[int, Path], tmp_path: Path) -> None:
+    outputs = {layers: tmp_path / f"{layers}{suffix}" for layers in stacks}
+    small, large = peaks(["convert", path, "-o", outputs[layers], "--no-verify"] for layers, path in stacks.items())
+    written = sum(each.stat().st_size for each in tmp_path.iterdir() if each.stem.startswith(str(LARGE)))
+    assert written >= 75 * MEGABYTE
+    assert large <= small + SPARE, f"{small:,} for {SMALL} layers, {large:,} for {LARGE}"
+    assert large <= 2 * MEGABYTE + 60 * MEGABYTE
+
+
+def test_the_measure_sees_a_file_that_is_held(stacks: dict[int, Path]) -> None:
+    small, large = peaks(["inspect", path, "--gates"] for path in stacks.values())
+    assert large > small + 2 * SPARE
+
+
+def test_a_flat_vector_is_written_without_being_held(stacks: dict[int, Path], tmp_path: Path) -> None:
+    for order in ("torch", "cudnn"):
+        out = tmp_path / order
+        out.mkdir()
+        small, large = peaks(
+            ["flat", path, "--order", order, "-o", out / f"{layers}.npy"] for layers, path in stacks.items()
+        )
+        assert np.load(out / f"{LARGE}.npy", mmap_mode="r").nbytes > 75 * MEGABYTE
+        assert large <= small + SPARE, order
+
+
+def test_a_conversion_imports_the_tables_of_its_two_frameworks_and_the_formats_of_its_two_files(
+    stacks: dict[int, Path], tmp_path: Path
+) -> None:
+    found = ran("convert", stacks[SMALL], "-o", tmp_path / "x.keras", "--no-verify")["modules"]
+    tables = [name for name in found if name.startswith("gatewise.layouts.") and "._" not in name]
+    formats = [name for name in found if name.startswith("gatewise.containers.") and "._" not in name]
+    assert "h5py" not in found
+    assert len(tables) <= 20, tables
+    assert len(formats) <= 8, formats
+
+
+@pytest.mark.slow
+def test_two_gigabytes_take_no_more_memory_than_eighty_megabytes(stacks: dict[int, Path], tmp_path: Path) -> None:
+    """With random numbers and real pages: 1,000 layers are 2.1 GB."""
+    path = torch_zip(tmp_path / "large.pt", lstm(1_000))
+    for suffix in (".safetensors", ".weights.h5", ".keras"):
+        out = tmp_path / f"large{suffix}"
+        small = ran("convert", stacks[LARGE], "-o", tmp_path / f"small{suffix}", "--no-verify")
+        large = ran("convert", path, "-o", out, "--no-verify")
+        assert out.stat().st_size > 2_000 * MEGABYTE
+        out.unlink()
+        assert large["peak"] <= 100 * MEGABYTE
+        assert large["peak"] <= small["peak"] + 3 * SPARE
+        assert large["seconds"] <= 40 * small["seconds"]
