@@ -93,6 +93,12 @@ HISTORY: tuple[_Row, ...] = (
     ("UpsamplingNearest2d", "recompute_scale_factor", "1.10.2", "1.11.0", None, None),
 )
 
+# Class → its rows and those of every class, in the table's order.
+_OF_CLASS = {
+    kind: tuple(row for row in HISTORY if row[0] in ("Module", kind))
+    for kind in dict.fromkeys(row[0] for row in HISTORY)
+}
+
 
 @record
 class Bound:
@@ -147,9 +153,8 @@ def bounds_of(kind: str, attributes: Mapping[Any, Any]) -> Iterator[Bound]:
     module, _, name = kind.rpartition(".")
     ours = name if module.startswith("torch.nn.modules.") else ""
     shown = name or kind
-    for row in HISTORY:
-        if row[0] == "Module" or row[0] == ours:
-            yield from _attribute(shown, row, row[1] in attributes)
+    for row in _OF_CLASS.get(ours, _OF_CLASS["Module"]):
+        yield from _attribute(shown, row, row[1] in attributes)
     if type(attributes.get("_parameters")) is dict:
         yield at_least("2.3.1", f"{shown} keeps its parameters in a dict (an OrderedDict in 2.3.1)")
     if ours in ("LSTM", "GRU", "RNN"):
@@ -172,8 +177,9 @@ def written_by(
     lower = max((bound for bound in bounds if bound.lower), key=lambda bound: bound.minor, default=None)
     uppers = [bound for bound in bounds if not bound.lower]
     fits = [bound for bound in uppers if lower is None or bound.minor > lower.minor]
+    contradict = [bound for bound in uppers if lower is not None and bound.minor <= lower.minor]
     upper = min(fits, key=lambda bound: bound.minor, default=None)
-    older = min((b for b in uppers if b not in fits), key=lambda bound: bound.minor, default=None)
+    older = min(contradict, key=lambda bound: bound.minor, default=None)
     set_by = [bound for bound in (lower, upper) if bound is not None]
     because = "; ".join(bound.text for bound in set_by) or otherwise
     if older is not None:

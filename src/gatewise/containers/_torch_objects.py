@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+_WHOLES = (dict, list, tuple, set, frozenset, Stub)  # what has parts
 _TRANSPARENT = ("_modules", "_parameters", "_buffers")  # a path does not name these
 
 
@@ -50,7 +51,7 @@ def objects(root: object) -> Iterator[Found]:
             order += 1
             yield Found(path, value, class_name(value.cls), order)
             continue
-        if not isinstance(value, dict | list | tuple | set | frozenset | Stub) or id(value) in seen:
+        if not isinstance(value, _WHOLES) or id(value) in seen:
             continue
         seen.add(id(value))
         if isinstance(value, Stub):

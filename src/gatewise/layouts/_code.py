@@ -44,7 +44,8 @@ class Home:
 
     def slot(self, match: Match, array: Any) -> Slot:
         """The gate in its tensor's array."""
-        for slot in slots(match.layout, self.part, array, match.sizes, self.found):
+        only = (self.role, self.gate, self.direction)
+        for slot in slots(match.layout, self.part, array, match.sizes, self.found, only):
             if (slot.role, slot.gate, slot.layer, slot.direction) == (self.role, self.gate, *self.place):
                 return slot
         raise LookupError(self)  # _contents and slots walk the same phrase

@@ -80,11 +80,14 @@ class Part:
 
     @property
     def namings(self) -> tuple[str, ...]:
-        return tuple(self.name) if isinstance(self.name, Mapping) else ("",)
+        return ("",) if isinstance(self.name, (str, tuple, list)) else tuple(self.name)
 
     def texts(self, naming: str) -> tuple[str, ...]:
         """The name templates under one naming scheme; empty where it has none of its own."""
-        found = self.name.get(naming, ()) if isinstance(self.name, Mapping) else self.name if naming == "" else ()
+        if isinstance(self.name, (str, tuple, list)):
+            found: Texts = self.name if naming == "" else ()
+        else:
+            found = self.name.get(naming, ())
         return (found,) if isinstance(found, str) else found
 
     def template_text(self, naming: str) -> str | None:
@@ -265,8 +268,10 @@ class Layout:
 
     def gates_of(self, part: Part, role: str = "") -> str:
         """The gates that a part holds of one role; of all its roles together where none is named."""
-        if not isinstance(part.gates, Mapping):
-            return self.gates if part.gates is None else part.gates
+        if part.gates is None:
+            return self.gates
+        if isinstance(part.gates, str) or not isinstance(part.gates, Mapping):
+            return part.gates
         if role:
             return part.gates.get(role, self.gates)
         held = {gate for each in part.roles for gate in part.gates.get(each, self.gates)}
@@ -275,6 +280,16 @@ class Layout:
     def templates(self, part: Part, naming: str) -> tuple[Template, ...]:
         """The part's name templates under a naming scheme, else under the plain one; none for a stream, which has no
         names, nor for an operator's words where the part has none."""
+        key = (part, naming)
+        if key not in self._templates:
+            self._templates[key] = self._templates_of(part, naming)
+        return self._templates[key]
+
+    @functools.cached_property
+    def _templates(self) -> dict[tuple[Part, str], tuple[Template, ...]]:
+        return {}  # every file that is opened asks for them all
+
+    def _templates_of(self, part: Part, naming: str) -> tuple[Template, ...]:
         loose = naming == RESEMBLING
         if is_stream(naming):
             return ()

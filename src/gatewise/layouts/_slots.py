@@ -63,25 +63,32 @@ RELABELS = {"cudnn": (_from_cudnn, _to_cudnn)}
 Places = Mapping[tuple[int, str], Mapping[str, int]]  # (layer, direction) → unit, feature, hidden, direction
 
 
-def slots(layout: Layout, part: Part, array: Array, places: Places, found: Found) -> Iterator[Slot]:
+def slots(
+    layout: Layout, part: Part, array: Array, places: Places, found: Found, only: tuple[str, str, str] | None = None
+) -> Iterator[Slot]:
     """Cut one stored array into its slots.  ``places`` has every layer's sizes; ``found`` is what the name fixes.
-    Every slot's ``view`` shares memory with ``array``; together they cover each element exactly once."""
+    Every slot's ``view`` shares memory with ``array``; together they cover each element exactly once.
+    ``only``: of one role, gate and direction, without cutting the others."""
     if part.parsed.sections:
-        yield from _flat_slots(layout, part, array, places)
+        yield from _flat_slots(layout, part, array, places, only)
         return
     sizes = places[found.layer, found.direction]
     for index, role in enumerate(part.roles):
-        yield from _role_slots(layout, part, part.parsed, index, role, array, sizes, found)
+        if only is None or only[0] == role:
+            yield from _role_slots(layout, part, part.parsed, index, role, array, sizes, found, only)
 
 
 def _role_slots(
-    layout: Layout, part: Part, parsed: Phrase, index: int, role: str, array: Array, sizes: Mapping[str, int], found: Found
+    layout: Layout, part: Part, parsed: Phrase, index: int, role: str, array: Array, sizes: Mapping[str, int], found: Found,
+    only: tuple[str, str, str] | None,
 ) -> Iterator[Slot]:  # fmt: skip
     gates = layout.gates_of(part, role)
     known = with_constants(sizes, len(layout.gates_of(part)))
     atoms = {atom for _, segment in parsed.segments(index) for atom in segment}
     for direction_at, direction in _directions(atoms, sizes, found):
         for gate_at, gate in _gates(atoms, role, gates, found):
+            if only is not None and only != (role, gate, direction):
+                continue
             fixed = ({"gate": gate_at} if "gate" in atoms else {}) | (
                 {"direction": direction_at} if "direction" in atoms else {}
             )
@@ -115,7 +122,9 @@ def flat_length(layout: Layout, part: Part, places: Places) -> int:
     return sum(section.length(with_constants(sizes, gates)) for section, _, sizes, _ in turns(part, places))
 
 
-def _flat_slots(layout: Layout, part: Part, array: Array, places: Places) -> Iterator[Slot]:
+def _flat_slots(
+    layout: Layout, part: Part, array: Array, places: Places, only: tuple[str, str, str] | None
+) -> Iterator[Slot]:
     elements, at = array.reshape(-1), 0
     for section, first, sizes, (layer, direction) in turns(part, places):
         known = with_constants(sizes, len(layout.gates_of(part)))
@@ -123,7 +132,10 @@ def _flat_slots(layout: Layout, part: Part, array: Array, places: Places) -> Ite
             shape = block.shape(known)
             end = at + math.prod(shape)
             role, whose = part.roles[first + index], Found("", layer, direction)
-            yield from _role_slots(layout, part, block, 0, role, elements[at:end].reshape(shape), sizes, whose)
+            if only is None or only[0] == role:
+                yield from _role_slots(
+                    layout, part, block, 0, role, elements[at:end].reshape(shape), sizes, whose, only
+                )
             at = end
 
 
