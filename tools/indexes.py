@@ -28,8 +28,9 @@ def of_containers() -> str:
     for module in modules(room):
         for known in importlib.import_module(f"{room.__name__}.{module}").CONTAINERS:
             written = known.suffixes if known.write else ()
+            stands_for = known.stands_for is not None
             rows.append(
-                (known.rank, known.name, module, known.folders, known.magic, known.stands_for is not None, written)
+                (known.rank, known.name, module, known.folders, known.magic, stands_for, written, known.members)
             )
     return _file(
         "What is known of each format before its module is imported.", "_row", [f"Row{row!r}" for row in sorted(rows)]

@@ -163,8 +163,8 @@ BAD = {
     "(unit unit) feature": "folds an axis into itself in '(unit unit)'",
     "units": "has no meaning for 'units'. Axes are gate, unit, feature, hidden, state, direction, one.",
     "(gates unit) feature": "has no meaning for 'gates'",
-    "Unit feature": "has no meaning for 'U'",
-    "unit, feature": "has no meaning for ','",
+    "Unit feature": "has no meaning for 'Unit'",
+    "unit, feature": "has no meaning for 'unit,'",
     "unit * feature": "has no meaning for '*'",
     "(feature + hidden) (gate unit + gate unit + gate unit)": "lays 2 and 3 roles end to end",
 }

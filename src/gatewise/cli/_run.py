@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -186,6 +184,8 @@ def _unspooled(value: Any, spooled: str | None) -> Any:
 
 
 def _json(document: Any) -> str:
+    import json
+
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -198,5 +198,5 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy's scalars and arrays, without importing numpy
         return _plain(value.tolist())
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        return value if float("-inf") < value < float("inf") else str(value)
     return value if value is None or isinstance(value, str | int) else str(value)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from ..record import record
@@ -56,12 +55,17 @@ class Screen:
 
     def wrap(self, text: str, indent: str = "", first: str | None = None) -> list[str]:
         """A sentence in as many lines as it needs, those after the first indented."""
+        shown, width, start = visible(text), min(self.width, PROSE), indent if first is None else first
+        if (
+            shown == shown.strip() and 0 < len(start + shown) <= width
+        ):  # as most: textwrap costs a millisecond to import
+            return [start + shown]
         import textwrap
 
         return textwrap.wrap(
-            visible(text),
-            min(self.width, PROSE),
-            initial_indent=indent if first is None else first,
+            shown,
+            width,
+            initial_indent=start,
             subsequent_indent=indent,
             break_on_hyphens=False,
         ) or [""]
@@ -190,6 +194,8 @@ def _width(text: str) -> int:
     """Columns on the screen: East Asian wide characters take two, combining marks none."""
     if text.isascii():
         return len(text)
+    import unicodedata
+
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
     return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
 

@@ -72,6 +72,7 @@ class Container:
     ``suffixes``                  those that choose this format when writing; ``naming`` the naming scheme it wants
     ``frameworks``                whose layouts it can hold when writing; empty: anybody's
     ``magic``                     bytes at offsets, of which a file has one, or ``claims`` is not asked; empty: always asked
+    ``members``                   of zip archives: texts of which one stands in a member's name, or ``claims`` is not asked
     ``folders``                   is it asked about directories all the same, which have no magic?
     ``beside``                    suffixes of the other files that ``write`` makes, under the same stem: ``.bin``
     ``tells``                     does it keep how a layer computes (activations, reset ...), or only its weights?
@@ -95,6 +96,7 @@ class Container:
     draft: Callable[[Source], Draft] | None = None
     stands_for: Callable[[Path], Path | None] | None = None
     magic: tuple[tuple[int, bytes], ...] = ()
+    members: tuple[str, ...] = ()
     folders: bool = False
     rank: int = 50  # formats are asked in this order; a format that another one's bytes also fit comes later
 
@@ -132,7 +134,8 @@ def containers() -> tuple[Container, ...]:
 def _asked(source: Source) -> Iterator[Container]:
     """The formats that this file may be, in order."""
     for each in _rows():
-        if (each.folders or not each.magic) if source.whole else _begins_as(source, each.magic):
+        may_be = (each.folders or not each.magic) if source.whole else _begins_as(source, each.magic)
+        if may_be and (not each.members or _has_members(source, each.members)):
             yield _of_row(each)
 
 
@@ -160,6 +163,13 @@ def _suffixes(row: Container | Row) -> tuple[str, ...]:
 
 def _begins_as(source: Source, magic: tuple[tuple[int, bytes], ...]) -> bool:
     return not magic or any(bytes(source.data[at : at + len(raw)]) == raw for at, raw in magic)
+
+
+def _has_members(source: Source, members: tuple[str, ...]) -> bool:
+    from ._zip import zip_of  # for archives alone
+
+    names = zip_of(source).listed
+    return any(text in names for text in members)
 
 
 def container(name: str) -> Container:

@@ -16,3 +16,4 @@ class Row:
     magic: tuple[tuple[int, bytes], ...]
     stands_for: bool = False  # has it such a function?
     writes: tuple[str, ...] = ()  # the suffixes that choose it when writing; none where it is not written
+    members: tuple[str, ...] = ()  # texts of which one stands in a zip archive's names

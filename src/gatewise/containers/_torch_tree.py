@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 _CONTENTS = ("_parameters", "_buffers", "_modules")
 _HOOKS = ("_forward_pre_hooks",)
-_BASE = re.compile(
+# Patterns are compiled where a file has modules: most have none.
+_BASE = (
     r"_(parameters|buffers|modules|backend|is_full_backward_hook|non_persistent_buffers_set|.*_hooks"
     r"(_with_kwargs|_always_called)?)$"
 )  # what every module carries, whatever it is: no setting of this one
-_MANGLED = re.compile(r"\.?___torch_mangle_\d+")
+_MANGLED = r"\.?___torch_mangle_\d+"
 _OPAQUE = ("torch._C.ScriptObject", "torch.ScriptObject")  # C++ objects: packed (quantised) weights are such
 # torch/jit/_pickle.py: calls around a list or dict that tell its type; their first argument is the object.
 _TYPED = tuple(
@@ -60,7 +61,7 @@ def class_name(cls: object) -> str:
     if isinstance(cls, Persistent) and isinstance(cls.id, tuple):
         cls = next((part for part in cls.id if isinstance(part, Global)), cls)
     if isinstance(cls, Global):
-        return _MANGLED.sub("", str(cls)) if cls.module.startswith("__torch__") else str(cls)
+        return re.sub(_MANGLED, "", str(cls)) if cls.module.startswith("__torch__") else str(cls)
     return "unknown class"
 
 
@@ -136,7 +137,7 @@ def settings_of(attributes: Mapping[Any, Any]) -> dict[str, Any]:
     """A module's plain attributes, without what every module carries."""
     found = {}
     for name, value in attributes.items():
-        if isinstance(name, str) and not _BASE.match(name):
+        if isinstance(name, str) and not re.match(_BASE, name):
             known = plain(value)
             if known is not _NOT_PLAIN:
                 found[name] = known
@@ -270,7 +271,7 @@ class Walk:
     def _visit_attributes(self, path: str, attributes: Mapping[Any, Any]) -> None:
         """Modules that a module keeps in a plain list or attribute: no state dict has them, yet they are weights."""
         for name, value in attributes.items():
-            if not (isinstance(name, str) and _BASE.match(name)):
+            if not (isinstance(name, str) and re.match(_BASE, name)):
                 for where, module in self._modules_in(value, join(path, name), 0):
                     if id(module) not in self._seen:
                         self.visit(module, where, 0)

@@ -70,6 +70,11 @@ class ZipFile:
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)
 
+    @functools.cached_property
+    def listed(self) -> str:
+        """All members' names as one text."""
+        return "\n".join(self.members)
+
     def read(self, name: str, check: bool = False) -> memoryview:
         """A member's bytes: a view of the mapped file when it is stored, else decompressed now.
 

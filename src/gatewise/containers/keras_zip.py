@@ -97,6 +97,7 @@ CONTAINERS = (
         frameworks=("keras",),
         tells=True,
         magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+        members=("config.json",),
         rank=32,
     ),
 )

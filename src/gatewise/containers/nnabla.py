@@ -142,6 +142,7 @@ CONTAINERS = (
         claims=claims_nnp,
         read=read_nnp,
         magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+        members=("parameter.h5",),
         rank=33,
     ),
 )

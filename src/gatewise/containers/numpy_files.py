@@ -266,6 +266,7 @@ CONTAINERS = (
         write=write_npz,
         suffixes=(".npz",),
         magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+        members=(".npy",),
         rank=45,
     ),
     Container(

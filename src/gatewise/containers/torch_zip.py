@@ -164,5 +164,6 @@ CONTAINERS = (
         frameworks=("torch",),
         draft=draft,
         magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+        members=("/data.pkl",),
     ),
 )

@@ -148,6 +148,7 @@ CONTAINERS = (
         read,
         frameworks=("torch",),
         magic=((0, b"PK\x03\x04"), (0, b"PK\x05\x06")),
+        members=("/constants.pkl", "/code/", "/model.json"),
         rank=49,
     ),
 )

@@ -7,6 +7,8 @@ is written; everything else uses it.
 
 from __future__ import annotations
 
+import _thread
+import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -33,6 +35,21 @@ Texts = str | tuple[str, ...]
 
 def is_stream(naming: str) -> bool:
     return naming.startswith(STREAM)
+
+
+_BELIEVED: set[int] = set()  # threads that import tables which were checked before
+
+
+@contextlib.contextmanager
+def checked_before() -> Iterator[None]:
+    """Tables that are imported meanwhile are not checked: the index, when it was made, checked each that it knows.  A
+    check costs more than all the rest of importing a table."""
+    here = _thread.get_ident()
+    _BELIEVED.add(here)
+    try:
+        yield
+    finally:
+        _BELIEVED.discard(here)
 
 
 @record(eq=False)
@@ -148,7 +165,7 @@ class Layout:
     doubt: str = ""
 
     def __post_init__(self) -> None:
-        if self.outside:  # a cell of its own kind: its gates are what the table says
+        if self.outside or _thread.get_ident() in _BELIEVED:  # outside: its gates are what the table says
             return
         if self.cell not in GATES:
             raise PhraseError(f"{self.name}: no cell is called {self.cell!r}; cells are {', '.join(GATES)}.")

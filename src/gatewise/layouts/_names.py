@@ -25,7 +25,6 @@ _TOKENS = re.compile(
     r"\{layer\}|\{place\}|\{gate\}|\{member\}|\{block\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|<|>|\*|[^\[\]{}*<>]+"
 )
 _MARKS = ("[", "]", "<", ">", "*")
-_SEPARATORS = re.compile("[./]")
 
 _WORDS = (
     "It may hold {layer}, {place}, {gate}, {forward|reverse}, {block}, [what may be missing], <the path's own> and *."
@@ -56,6 +55,9 @@ class Tail:
         return path.rstrip("/")  # AlphaFold's names have two before a parameter
 
 
+_PLAIN = Tail(0, "forward", None, "", (), None, None)
+
+
 @record
 class Found:
     """Where a tensor belongs: the layer's path, and the coordinates that its name fixes."""
@@ -76,8 +78,8 @@ class Template:
         self.text = text
         self.loose = loose
         self._tokens = _TOKENS.findall(text)
-        brackets = "".join(re.findall(r"[\[\]]", text))
-        if "".join(self._tokens) != text or brackets != "[]" * text.count("[") or not _one_scope(text):
+        brackets = [token for token in self._tokens if token in "[]"]
+        if "".join(self._tokens) != text or brackets != ["[", "]"] * text.count("[") or not _one_scope(text):
             raise PhraseError(f"name template {text!r} cannot be read.", next=_WORDS)
         if all(token in _MARKS for token in self._tokens):
             raise PhraseError(f"name template {text!r} fits every name.")
@@ -95,12 +97,17 @@ class Template:
         return re.compile(self._pattern(), re.DOTALL | (re.IGNORECASE if self.loose else 0))
 
     @functools.cached_property
+    def _plain(self) -> bool:
+        """Is it a name, as most are, which needs no regular expression?"""
+        return len(self._tokens) == 1 and self._tokens[0] == self.text and "{" not in self.text and not self.loose
+
+    @functools.cached_property
     def separators(self) -> range:
         """How many ``.`` and ``/`` a name can have in what the template says: those of text in brackets may be missing."""
         least = most = depth = 0
         for token in self._tokens:
             depth += (token == "[") - (token == "]")
-            counts = [len(_SEPARATORS.findall(text)) for text in self._texts(token)]
+            counts = [text.count(".") + text.count("/") for text in self._texts(token)]
             least, most = least + (0 if depth else min(counts)), most + max(counts)
         return range(least, most + 1)
 
@@ -167,6 +174,8 @@ class Template:
         """What the template finds in the end of a name, if that is what it says."""
         if self.needle not in (text.lower() if self.loose else text):
             return None
+        if self._plain:
+            return _PLAIN if text == self.text else None
         found = self._regex.fullmatch(text)
         if not found:
             return None
@@ -226,6 +235,8 @@ def _start(name: str, count: int) -> int | None:
 
 def _one_scope(text: str) -> bool:
     """No ``<...>``, or one that is whole and not cut by a bracket."""
+    if "<" not in text and ">" not in text:
+        return True
     inner = re.findall(r"<([^<>]*)>", text)
     return text.count("<") == text.count(">") == len(inner) <= 1 and all(t.count("[") == t.count("]") for t in inner)
 

@@ -7,6 +7,7 @@ declared sizes are not those of its tensors.  Moments that an optimizer keeps ar
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import re
 from collections import defaultdict
@@ -31,9 +32,14 @@ _STACKED = (
     "each of its tensors has one axis more than a layer's: copies that lie along it (vmap, or scan over layers); gatewise "
     "does not take them apart"
 )
-# The same told by tensor names alone: (pattern with the layer's path, kind, why).
+# The same told by tensor names alone: (a text in them, pattern with the layer's path, kind, why).
 OUTSIDE_NAMES = (
-    (r"(?P<path>.*)\._all_weight_values\..*", "torch.ao.nn.quantized.dynamic recurrent layer", OUTSIDE[1][1]),
+    (
+        "._all_weight_values.",
+        r"(?P<path>.*)\._all_weight_values\..*",
+        "torch.ao.nn.quantized.dynamic recurrent layer",
+        OUTSIDE[1][1],
+    ),
 )
 _RECURRENT_CLASS = r"(?i)(lstm|gru|rnn)"
 # Scales of a normalisation, by the rest of their name below a cell's own path.
@@ -44,9 +50,10 @@ _BIAS = r"(?i)(b|bias|biases)(_?[ifgozrnxhc]{1,2})?"
 _MOMENTS = frozenset(
     ["exp_avg", "exp_avg_sq", "max_exp_avg_sq", "exp_inf", "momentum_buffer", "square_avg", "grad_avg", "acc_delta"]
 )
-_OPTIMIZER = (
-    r"optim(izer)?(_state|s|_variables|_weights)?|opt_state|n?adam(w|ax)?|rmsprop|sgd|ada(grad|delta)|ftrl|lion|lamb"
-)
+_OPTIMIZER = frozenset((
+    *(word + end for word in ("optim", "optimizer") for end in ("", "_state", "s", "_variables", "_weights")), "opt_state",
+    "adam", "adamw", "adamax", "nadam", "nadamw", "nadamax", "rmsprop", "sgd", "adagrad", "adadelta", "ftrl", "lion", "lamb",
+))  # fmt: skip
 _SLOTS = frozenset((
     "m", "v", "vhat", "mu", "nu", "momentum", "momentums", "velocity", "velocities", "accumulator", "accumulators", "rms",
 ))  # fmt: skip
@@ -70,12 +77,8 @@ class Lookalike:
 
 def is_moment(path: str) -> bool:
     """Is this the path of an optimizer's moments?  A layer of a model called ``optimizer`` is not meant."""
-    pieces = re.split(r"[./]", path.lower())
-    slots = (
-        _SLOTS.intersection(pieces[at + 1 : at + 3])
-        for at, piece in enumerate(pieces)
-        if re.fullmatch(_OPTIMIZER, piece)
-    )
+    pieces = path.lower().replace("/", ".").split(".")
+    slots = (_SLOTS.intersection(pieces[at + 1 : at + 3]) for at, piece in enumerate(pieces) if piece in _OPTIMIZER)
     return bool(_MOMENTS.intersection(pieces)) or pieces[0] in _FIRST or any(slots) or _of_optax(pieces)
 
 
@@ -96,30 +99,35 @@ class Beside:
 
     def __init__(self, tensors: Tensors):
         self._tensors = tensors
-        self._found: dict[str, tuple[list[str], list[str]]] = {}
-        self._kinds: dict[str, tuple[bool, bool]] = {}  # names below the paths, which are few: a scale's, a bias's?
+        self._norms: dict[str, list[str]] = {}
+        self._biases: dict[str, list[str]] = {}
+        self._is_norm = functools.cache(_is_norm)  # below many paths the same few names
+        self._is_bias = functools.cache(_is_bias)
 
     def norms(self, path: str) -> list[str]:
         """Scales of a normalisation."""
-        return self._below(path)[0]
+        if path not in self._norms:
+            self._norms[path] = [name for name, own in self._below(path) if self._is_norm(own)]
+        return self._norms[path]
 
     def biases(self, path: str) -> list[str]:
-        return self._below(path)[1]
+        """What is called as a bias is."""
+        if path not in self._biases:
+            self._biases[path] = [name for name, own in self._below(path) if self._is_bias(own)]
+        return self._biases[path]
 
-    def _below(self, path: str) -> tuple[list[str], list[str]]:
-        if path not in self._found:
-            start, norms, biases = len(path) + 1 if path else 0, [], []
-            for name in self._tensors.below(path):
-                own = name[start:]
-                kind = self._kinds.get(own)
-                if kind is None:
-                    kind = self._kinds[own] = bool(re.fullmatch(_NORM, own)), bool(re.fullmatch(_BIAS, own))
-                if kind[0]:
-                    norms.append(name)
-                if kind[1]:
-                    biases.append(name)
-            self._found[path] = norms, biases
-        return self._found[path]
+    def _below(self, path: str) -> Iterator[tuple[str, str]]:
+        start = len(path) + 1 if path else 0
+        return ((name, name[start:]) for name in self._tensors.below(path))
+
+
+def _is_norm(own: str) -> bool:
+    # The first test saves a file without such names the compiling of the pattern.
+    return own.lower().startswith(("layer", "ln", "norm")) and bool(re.fullmatch(_NORM, own))
+
+
+def _is_bias(own: str) -> bool:
+    return bool(re.fullmatch(_BIAS, own))
 
 
 def lookalike(match: Match, beside: Beside, chosen: bool = False) -> Lookalike | None:
@@ -180,10 +188,11 @@ def convolution(layout: Layout, group: Group, tensors: Tensors, declared: Declar
         role for (index, *_), name in group.names.items() if len(tensors[name].shape) > 2
         for role in layout.parts[index].roles
     }  # fmt: skip
-    recurrent = len({name for name in names if len(tensors[name].shape) > 2}) > 1 or re.search(
+    if not {*KERNEL, *RECURRENT_KERNEL} <= kernels:
+        return []
+    if len({name for name in names if len(tensors[name].shape) > 2}) < 2 and not re.search(
         _RECURRENT_CLASS, group.name
-    )
-    if not ({*KERNEL, *RECURRENT_KERNEL} <= kernels and recurrent):
+    ):
         return []
     kind = declared.kind if declared and declared.kind else "convolutional recurrent layer"
     name = declared.name if declared and declared.name else group.name
@@ -223,10 +232,10 @@ def declared_outside(tensors: Tensors, claimed: set[str], named: set[str]) -> li
 
 
 def _by_name(tensors: Tensors) -> Iterator[Lookalike]:
-    for pattern, kind, why in OUTSIDE_NAMES:
+    for text, pattern, kind, why in OUTSIDE_NAMES:
         paths: dict[str, list[str]] = defaultdict(list)
         for name in tensors:
-            if hit := re.fullmatch(pattern, name):
+            if text in name and (hit := re.fullmatch(pattern, name)):
                 paths[hit["path"]].append(name)
         for path, names in paths.items():
             yield Lookalike(path, kind, why, tuple(names))

@@ -157,18 +157,30 @@ def _sections(text: str) -> tuple[Section, ...]:
 
 def _axis_tokens(text: str) -> list[str]:
     """The axes' texts: a parenthesis, a word, or several of these joined by +."""
-    if re.search(r"[()]", re.sub(r"\([^()]*\)", "", text)):
-        raise PhraseError(f"phrase {text!r} has a parenthesis without its partner, or one inside another.")
-    pieces = re.findall(r"\([^()]*\)|\+|[a-z]+|\S", text)
     tokens: list[str] = []
-    for position, piece in enumerate(pieces):
-        if piece == "+" or (position and pieces[position - 1] == "+"):
+    joined = False
+    for piece in _pieces(text):
+        if piece == "+" or joined:
             if not tokens:
                 raise PhraseError(f"phrase {text!r} begins with +.")
             tokens[-1] += " " + piece
         else:
             tokens.append(piece)
+        joined = piece == "+"
     return tokens
+
+
+def _pieces(text: str) -> list[str]:
+    """Parentheses with what is in them, plus signs and words.  Without a regular expression, which would cost more than
+    parsing the phrases of a file's tables does."""
+    pieces, outside = [], True
+    for stretch in text.replace("(", "\0(").replace(")", ")\0").split("\0"):
+        folded = stretch.startswith("(") and stretch.endswith(")")
+        outside = outside and (folded or not ("(" in stretch or ")" in stretch))
+        pieces += [stretch] if folded else stretch.replace("+", " + ").split()
+    if not outside:
+        raise PhraseError(f"phrase {text!r} has a parenthesis without its partner, or one inside another.")
+    return pieces
 
 
 def _axis(token: str, text: str) -> tuple[Segment, ...]:

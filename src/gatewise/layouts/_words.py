@@ -5,7 +5,6 @@ Not known here: what the values mean (``weights.Dialect``).
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 
 from ..errors import UsageError, nearest
@@ -68,6 +67,8 @@ def hard_sigmoids(field: str) -> tuple[str, str]:
 def _number(field: str, value: Any) -> tuple[str, str | None] | None:
     if field in _CLIPS and value is None:  # never clipped, as a dialect says it
         return None
+    import numbers  # when somebody says one
+
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return f"{field} is {value!r}; it must be a number.", None
     try:
