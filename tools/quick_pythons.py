@@ -1,6 +1,6 @@
-"""Runs the quick tests on other Pythons: `python3 tools/quick_pythons.py 3.10 3.13`.  Standard library only.
+"""Runs the quick tests, and those marked every_python, on other Pythons: `python3 tools/quick_pythons.py 3.10 3.13`.
 
-A version that is not installed is a loud skip, never a silent one; a version whose tests fail is a failure.
+Standard library only.  A version that is not installed is a loud skip, never a silent one; a version whose tests fail is a failure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = "not framework and not slow and not corpus"
+QUICK = "not framework and not corpus and (not slow or every_python)"
 
 
 def candidates(version: str) -> Iterator[str]:

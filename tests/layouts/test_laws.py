@@ -34,6 +34,7 @@ from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, PROJECTION, RECURRENT_KERNEL
 
 QUICK = ("torch", "keras", "tf1", "onnx")
+FEW = ("torch.LSTM", "keras.GRU", "onnx.GRU", "tf1.BasicLSTMCell")
 CASES = every_case()
 NAMED = every_case(namings=True)
 # Layouts that are looked for in any file, and in any file or their own; the others only where the user names them.
@@ -44,13 +45,14 @@ SQUARES = (Sizes(1, 1), Sizes(3, 3, 2), Sizes(4, 4, 3), Sizes(4, 3, 1), Sizes(3,
 few = settings(max_examples=2, deadline=None)
 
 
-def each(cases: Iterable[Case], deep_is_slow: bool = False) -> Callable[[Law], Law]:
+def each(cases: Iterable[Case], costly: bool = False) -> Callable[[Law], Law]:
     """One test for each layout, over all its cases.  ``make test`` runs all of them; the quick part those of the
-    frameworks that most people have, and where a case costs many recognitions, only those of one layer."""
-    return together(
-        "case", cases, of=lambda case: case.layout.name,
-        slow=lambda case: case.layout.framework not in QUICK or (deep_is_slow and case.layers > 1),
-    )  # fmt: skip
+    frameworks that most people have, and where a case costs many recognitions, a few layouts of one layer."""
+
+    def slow(case: Case) -> bool:
+        return case.layers > 1 or case.layout.name not in FEW if costly else case.layout.framework not in QUICK
+
+    return together("case", cases, of=lambda case: case.layout.name, slow=slow)
 
 
 @st.composite
@@ -233,7 +235,7 @@ MOMENTS = {
 @example(words=[], size=Sizes(1, 1))
 @example(words=["lstm"], size=Sizes(4, 4, 3))
 @few
-@each(UNASKED, deep_is_slow=True)
+@each(UNASKED, costly=True)
 def test_a_layer_is_recognised_under_any_path_beside_anything(case: Case, words: list[str], size: Sizes) -> None:
     size, separator = fitting(case, size), case.layout.separator
     prefix = below(case, separator.join([*words, ""]))
@@ -242,7 +244,7 @@ def test_a_layer_is_recognised_under_any_path_beside_anything(case: Case, words:
     assert_only_right_readings(case, size, arrays, beside, prefix)
 
 
-@each([case for case in UNASKED if case.layers == 1 and case.by_name])
+@each([case for case in UNASKED if case.layers == 1 and case.by_name], costly=True)
 def test_optimizer_moments_are_never_taken_for_layers(case: Case) -> None:
     prefix = below(case, f"encoder{case.layout.separator}")
     arrays = case.arrays(Sizes(5, 4, 3), prefix=prefix)
@@ -346,7 +348,7 @@ def lengths(case: Case, size: Sizes) -> list[tuple[str, int, bool]]:
     return found
 
 
-@each([case for case in CASES if case.by_name and case.layout.unasked != "never"], deep_is_slow=True)
+@each([case for case in CASES if case.by_name and case.layout.unasked != "never"], costly=True)
 @pytest.mark.parametrize("by", [-1, +1], ids=["one too short", "one too long"])
 def test_a_wrong_length_in_any_one_tensor_is_a_misfit_with_a_sentence(case: Case, by: int) -> None:
     # Not 3 or 4 units: 3 × 4 rows are a GRU's as well as an LSTM's, so there one wrong length gives the other's shapes.
@@ -408,7 +410,7 @@ def test_a_missing_tensor_is_a_misfit_or_leaves_a_part_that_is_optional_as_a_who
 # (e) What two layouts share.
 
 
-@each([case for case in CASES if case.layout.unasked != "never"])
+@each([case for case in CASES if case.layout.unasked != "never"], costly=True)
 def test_square_sizes_hide_nothing(case: Case) -> None:
     for size in (fitting(case, size) for size in SQUARES):
         arrays = case.arrays(size, prefix=below(case, "x."))
