@@ -93,7 +93,7 @@ def _contents(
                     yield part.roles[first + index], gate, place
         return
     for index, role in enumerate(part.roles):
-        atoms = frozenset(atom for _, segment in part.parsed.segments(index) for atom in segment)
+        atoms = part.parsed.atoms_of(index)
         both = "direction" in atoms and places[found.layer, found.direction]["direction"] == 2
         for direction in DIRECTIONS if both else (found.direction,):
             for gate in _gates_in(layout, part, role, atoms, found):

@@ -85,10 +85,22 @@ class Phrase:
 
     def segments(self, role: int) -> list[tuple[int, Segment]]:
         """For each axis: which of its segments is this role's, and its atoms."""
+        return self._segments[min(role, len(self._segments) - 1)]  # one for all, where it places one
+
+    @functools.cached_property
+    def _segments(self) -> list[list[tuple[int, Segment]]]:
         if self.sections:
-            return self.blocks[role].segments(0)
-        chosen = [0 if len(axis) == 1 else role for axis in self.axes]
-        return [(index, axis[index]) for index, axis in zip(chosen, self.axes, strict=True)]
+            return [block.segments(0) for block in self.blocks]
+        chosen = [[0 if len(axis) == 1 else role for axis in self.axes] for role in range(self.roles)]
+        return [[(index, axis[index]) for index, axis in zip(each, self.axes, strict=True)] for each in chosen]
+
+    def atoms_of(self, role: int) -> frozenset[str]:
+        """The atoms of one role."""
+        return self._atoms[min(role, len(self._atoms) - 1)]
+
+    @functools.cached_property
+    def _atoms(self) -> list[frozenset[str]]:
+        return [frozenset(atom for _, segment in each for atom in segment) for each in self._segments]
 
     def cut(
         self, array: Array, role: int, sizes: Mapping[str, int], fixed: Mapping[str, int], order: tuple[str, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..record import field, record
 from ..tensors import copy_into
@@ -22,17 +23,22 @@ if TYPE_CHECKING:
 
 @record
 class Slot:
-    """One gate of one role in one stored array: a view in canonical axes, or where a relabel stands between, a copy.
+    """One gate of one role in one stored array: a ``view`` in canonical axes, or where a relabel stands between, a copy.
 
-    ``read()`` gives the canonical array, ``write(value)`` stores one.
+    ``read()`` gives the canonical array, ``write(value)`` stores one.  ``cut`` makes the view when it is first asked for:
+    whoever looks for one gate goes past the others.
     """
 
     role: str
     gate: str
     layer: int
     direction: str
-    view: Array = field(repr=False)
+    cut: Callable[[], Array] = field(repr=False)
     relabel: str | None = None
+
+    @functools.cached_property
+    def view(self) -> Array:
+        return self.cut()
 
     def read(self) -> Array:
         return RELABELS[self.relabel][0](self.view) if self.relabel else self.view
@@ -84,7 +90,7 @@ def _role_slots(
 ) -> Iterator[Slot]:  # fmt: skip
     gates = layout.gates_of(part, role)
     known = with_constants(sizes, len(layout.gates_of(part)))
-    atoms = {atom for _, segment in parsed.segments(index) for atom in segment}
+    atoms = parsed.atoms_of(index)
     for direction_at, direction in _directions(atoms, sizes, found):
         for gate_at, gate in _gates(atoms, role, gates, found):
             if only is not None and only != (role, gate, direction):
@@ -92,8 +98,8 @@ def _role_slots(
             fixed = ({"gate": gate_at} if "gate" in atoms else {}) | (
                 {"direction": direction_at} if "direction" in atoms else {}
             )
-            view = parsed.cut(array, index, known, fixed, ROLE_AXES[role])
-            yield Slot(role, gate, found.layer, direction, view, part.relabel)
+            cut = functools.partial(parsed.cut, array, index, known, fixed, ROLE_AXES[role])
+            yield Slot(role, gate, found.layer, direction, cut, part.relabel)
 
 
 def with_constants(sizes: Mapping[str, int], gates: int) -> dict[str, int]:
@@ -139,13 +145,13 @@ def _flat_slots(
             at = end
 
 
-def _directions(atoms: set[str], sizes: Mapping[str, int], found: Found) -> Sequence[tuple[int, str]]:
+def _directions(atoms: frozenset[str], sizes: Mapping[str, int], found: Found) -> Sequence[tuple[int, str]]:
     if "direction" not in atoms:
         return ((0, found.direction),)
     return tuple(enumerate(("forward", "reverse")[: sizes["direction"]]))
 
 
-def _gates(atoms: set[str], role: str, gates: str, found: Found) -> Sequence[tuple[int, str]]:
+def _gates(atoms: frozenset[str], role: str, gates: str, found: Found) -> Sequence[tuple[int, str]]:
     if role in GATELESS:
         return ((0, ""),)
     if "gate" in atoms:
