@@ -16,7 +16,7 @@ import pytest
 from random_layers import Recipe
 
 from gatewise.errors import UsageError
-from gatewise.proof import Proof, numbers, prove, prove_sample, proved
+from gatewise.proof import Claim, Proof, _ways, numbers, prove, prove_sample, proved
 from gatewise.weights import PLAIN, Gates, Stack
 
 Array = np.ndarray[Any, Any]
@@ -51,11 +51,9 @@ CELLS: dict[str, Recipe] = {
 
 
 @pytest.fixture(autouse=True)
-def far() -> None:
-    """FAR is of no sample of these sizes."""
-    from gatewise.proof._sample import _some
-
-    assert not any({FAR, FAR + 1} & set(_some(UNITS, layer).tolist()) for layer in range(3))
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These layers count as large."""
+    monkeypatch.setattr(_ways, "WHOLE", 0)
 
 
 # Mistakes: each gives the stacks that it makes of one, as many as there are ways to make it.
@@ -275,7 +273,8 @@ def _finds(prover: Callable[[Stack, Stack], Proof], stack: Stack, wrong: Stack) 
 
 def _sampled(stack: Stack, wrong: Stack) -> Proof:
     """What is done with a large layer: a sample, and everything where the numbers do not all agree."""
-    return proved(stack, wrong, size=10**9)
+    (proof,) = proved([Claim(stack, wrong)])
+    return proof
 
 
 def _some_of(made: Iterator[Stack]) -> list[Stack]:
@@ -355,7 +354,7 @@ def test_what_no_number_shows_the_run_finds() -> None:
 def test_a_sample_that_is_asked_for_says_which_numbers_agree_and_runs_no_more() -> None:
     stack = CELLS["an RNN in both directions"].stack
     wrong = next(MISTAKES["one number of a unit that is not run is off"](stack))
-    proof = proved(stack, wrong, way="sample")
+    (proof,) = proved([Claim(stack, wrong)], "sample")
     assert proof.same
     assert proof.numbers is not None
     assert not proof.numbers.all

@@ -39,7 +39,7 @@ from .containers._supply import Supply
 from .containers._write import atomic
 from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError
 from .live import Live, LiveModel, duplicate
-from .proof import proved
+from .proof import Claim, proved
 from .tensors import StoredTensor, Tensors
 
 FORMS = ("module", "state-dict")  # what ``--as`` may ask for
@@ -369,7 +369,7 @@ def _refuse_another_function(before: Checkpoint, after: Checkpoint) -> None:
         if source is None or layer.assumed:
             continue
         try:
-            proof = proved(source, layer)
+            (proof,) = proved([Claim(source, layer)])
         except NotRepresentable:  # an activation of the user's own
             continue
         if not proof.same and proof.max_abs_error == proof.max_abs_error:

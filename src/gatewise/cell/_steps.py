@@ -8,11 +8,12 @@ Schmidhuber 2000 (peepholes), Sak et al. 2014 (projection); GRU Cho et al. 2014 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import NotRepresentable
 from ..record import record
+from ..source import give_back
 from ..weights import ACTIVATIONS, GATES, Dialect, Weights, hard_sigmoid_slope
 
 if TYPE_CHECKING:
@@ -279,8 +280,10 @@ def shares(cell: Cell, weights: Weights, x: Array, times: Sequence[int], block: 
         now = times[first : first + count]
         steps = x.transpose(1, 0, 2)[now].reshape(-1, x.shape[2])
         share = np.empty((len(steps), width))
+        kernels = {gate: weights.kernel[gate] for gate in cell.gates}
         for gate, found in cell.each(share).items():
-            _product(steps, _wide(weights.kernel[gate], units), found)
+            _product(steps, _wide(kernels[gate], units), found)
+        _give_back(kernels.values())
         if bias is not None:
             share += bias
         yield from zip(now, share.reshape(len(now), len(x), width), strict=True)
@@ -328,6 +331,7 @@ def _packed(arrays: Sequence[Array], places: Array | None) -> Array:
     for array in rows:
         _widen(array, packed[first : first + len(array)])
         first += len(array)
+    _give_back(arrays)
     return packed
 
 
@@ -354,3 +358,10 @@ def _widen(array: Array, wide: Array) -> None:
         return
     for first in range(0, len(array), _PANEL):
         wide[first : first + _PANEL] = array[first : first + _PANEL]
+
+
+def _give_back(arrays: Iterable[Array]) -> None:
+    """All gates of a role at once: those that lie in one tensor share its pages."""
+    for array in arrays:
+        if array.size >= _LARGE:
+            give_back(array)

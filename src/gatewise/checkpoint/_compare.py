@@ -10,7 +10,7 @@ from typing import Any
 from ..conventions import express, forget_bias_stored
 from ..errors import GatewiseError, NotRepresentable, UsageError
 from ..layouts import Layout, layouts
-from ..proof import TOLERANCE, Proof, prove_recorded, proved, way_of
+from ..proof import TOLERANCE, Claim, Proof, prove_recorded, proved, way_of
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
 
@@ -46,11 +46,11 @@ def verify(
     if b is None:
         raise UsageError("verify wants a second file or a recorded run.")
     proof: Proof | None = None
-    compared = list(pairs(one, open(b, **_meaning_only(said)), layer))
-    size = sum(mine.parameters for mine, _ in compared)
-    for mine, theirs in compared:
-        terms = functools.partial(_comparable, mine, theirs)
-        found = proved(mine, theirs, tolerance, way=way, size=size, terms=terms)
+    claims = [
+        Claim(mine, theirs, tolerance, functools.partial(_comparable, mine, theirs))
+        for mine, theirs in pairs(one, open(b, **_meaning_only(said)), layer)
+    ]
+    for found in proved(claims, way):
         proof = found if proof is None else proof.worst(found)
     if proof is None:
         raise UsageError("there was nothing to compare.")

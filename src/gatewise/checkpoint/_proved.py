@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from ..errors import ProofFailed
 from ..layouts._layout import is_stream
-from ..proof import TOLERANCE, Proof, numbers, prove, proved
+from ..proof import TOLERANCE, Claim, Proof, numbers, prove, prove_sample, proved
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
 from ._unit import Unit
@@ -14,51 +15,69 @@ from ._unit import Unit
 
 def read_back(written: Path, units: list[Unit], way: str) -> Proof:
     """Open the written file and prove it.  ``way`` as :func:`gatewise.proof.proved` takes it.  Raises ProofFailed."""
-    proofs: list[Proof] = []
-    size = sum(unit.source.parameters for unit in units)
+    backs = _read(written, units)
+    claims = [
+        Claim(unit.source, back, unit.tolerance, functools.partial(_terms, unit, back))
+        for unit, back in zip(units, backs, strict=True)
+    ]
+    result: Proof | None = None
+    for unit, back, proof in zip(units, backs, proved(claims, way), strict=True):
+        _require(unit, back, proof)
+        result = proof if result is None else result.worst(proof)
+    if result is None:
+        raise ProofFailed("nothing was compared.")
+    return result
+
+
+def _terms(unit: Unit, back: Stack) -> tuple[Stack, Stack]:
+    return unit.said.stack, back
+
+
+def _read(written: Path, units: list[Unit]) -> list[Stack]:
+    """What each unit has become, in the file."""
+    stacks: dict[int, Stack] = {}
     for target in {id(unit.target): unit.target for unit in units}.values():
         reread = open(written, target)
         unnamed = iter(reread.layers if is_stream(reread.tensors.naming) else ())
         named = _by_name(reread)
-        for unit in (unit for unit in units if unit.target is target):
-            pieces = [next(unnamed, None) or _found(named, name) for name in unit.names]
-            proofs.append(_proved(pieces, unit, way, size))
-    proof = proofs[0]
-    for other in proofs[1:]:
-        proof = proof.worst(other)
-    return proof
+        for number, unit in enumerate(units):
+            if unit.target is target:
+                pieces = [next(unnamed, None) or _found(named, name) for name in unit.names]
+                stacks[number] = _as_said(pieces, unit)
+    return [stacks[number] for number in range(len(units))]
 
 
-def _proved(pieces: list[Layer], unit: Unit, way: str, size: int) -> Proof:
-    said = unit.said.stack
+def _as_said(pieces: list[Layer], unit: Unit) -> Stack:
+    dialect = unit.said.stack.dialect
     for piece in pieces:
-        if not piece.assumed and piece.dialect != said.dialect:
-            raise ProofFailed(f"{piece.name!r} was written as {piece.dialect}, not {said.dialect}.")
-    back = joined([piece.replaced(dialect=said.dialect) for piece in pieces])
-    proof = proved(unit.source, back, unit.tolerance, way=way, size=size, terms=lambda: (said, back))
+        if not piece.assumed and piece.dialect != dialect:
+            raise ProofFailed(f"{piece.name!r} was written as {piece.dialect}, not {dialect}.")
+    return joined([piece.replaced(dialect=dialect) for piece in pieces])
+
+
+def _require(unit: Unit, back: Stack, proof: Proof) -> None:
     if not proof.same:
         raise _unproved(unit, proof, back)
     # Where rounding makes the tolerance wide, no other mistake may hide in it: what was rounded must be what is there.
     # So must every number of the units that were not run.
     if unit.tolerance > TOLERANCE or proof.numbers is not None:
-        found = proof.numbers or numbers(said, back)
-        stored = proof if found.all else prove(said, back)
+        found = proof.numbers or numbers(unit.said.stack, back)
+        stored = proof if found.all else prove(unit.said.stack, back)
         if not stored.same:
             raise _unproved(unit, stored, back)
-    return proof
 
 
 def _unproved(unit: Unit, proof: Proof, back: Stack) -> ProofFailed:
     """Why it failed: numbers that are none, a dtype that is too coarse, or gatewise itself."""
-    way = "full" if proof.whole else "sample"
-    if not proved(unit.source, unit.source, way=way).same:
+    again = prove if proof.whole else prove_sample
+    if not again(unit.source, unit.source).same:
         return ProofFailed(
             "the weights hold numbers that are not finite, or make outputs that are not: nothing can be proved of them.",
             where=f"layer {unit.source.name}" if unit.source.name else None,
             next="Nothing was written. To convert it all the same, say --no-verify.",
         )
     error = f"max |Δ| = {proof.max_abs_error:.3g}, allowed {proof.tolerance:g}"
-    if proved(unit.said.stack, back, way=way).same:
+    if again(unit.said.stack, back).same:
         return ProofFailed(
             f"rounding the weights to {unit.said.stack.spec.dtype} changes what they compute: {error}.",
             next="Nothing was written. Choose a wider --dtype, or say --no-verify.",

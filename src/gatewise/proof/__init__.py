@@ -25,10 +25,10 @@ from ._figures import (
 from ._numbers import numbers
 from ._recorded import compared, prove_recorded
 from ._sample import prove_sample
-from ._ways import WAYS, proved, way_of
+from ._ways import WAYS, Claim, proved, way_of
 from ._whole import Ran, prove, run_of
 
 __all__ = [
-    "BATCH", "COARSER", "SEED", "TIME", "TOLERANCE", "WAYS", "Numbers", "Proof", "Ran", "Units", "compared", "largest", "magnitude",
+    "BATCH", "COARSER", "SEED", "TIME", "TOLERANCE", "WAYS", "Claim", "Numbers", "Proof", "Ran", "Units", "compared", "largest", "magnitude",
     "names_of_states", "numbers", "prove", "prove_recorded", "prove_sample", "proved", "random_input", "run_of", "tolerance_of", "way_of",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ..cell import Place
+from ..source import give_back
 from ..weights import Gates, Stack
 from ._figures import Numbers
 
@@ -17,21 +18,40 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 
+_LARGE = 1 << 18  # bytes of a gate, of which it is worth while to give the pages back
+
+
 def numbers(one: Stack, other: Stack, terms: tuple[Stack, Stack] | None = None) -> Numbers:
     """How many numbers of ``other`` are those of ``one``.  ``terms``: both as changes that were told make them, where
     they are not in one convention as they are stored."""
     mine, theirs = terms or (one, other)
-    equal = changed = every = 0
+    total = Numbers(0, 0, 0)
     for place, weights in theirs:
-        source = mine.cells[place].roles if place in mine.cells else {}
+        source = mine.cells.get(place)
         for role, gates in weights.roles.items():
-            held = source.get(role, Gates(role))
+            held = source.roles.get(role, Gates(role)) if source is not None else Gates(role)
             stored = _is_of(one, place, role, held) and _is_of(other, place, role, gates)
-            for gate, array in gates.items():
-                every += array.size
-                if gate in held and same_bits(found := held[gate], array):
-                    own = stored or (_is_in(one, place, role, gate, found) and _is_in(other, place, role, gate, array))
-                    equal, changed = equal + own * array.size, changed + (not own) * array.size
+            total = Numbers(*map(sum, zip(total, _of_role(one, other, place, held, gates, stored), strict=True)))
+    return total
+
+
+def _of_role(one: Stack, other: Stack, place: Place, held: Gates, gates: Gates, stored: bool) -> Numbers:
+    """One role of one layer and direction.  ``stored``: these gates are both stacks' own."""
+    equal = changed = every = 0
+    seen: list[Array] = []
+    for gate, array in gates.items():
+        every += array.size
+        seen.append(array)
+        if gate in held:
+            seen.append(found := held[gate])
+            if same_bits(found, array):
+                own = stored or (
+                    _is_in(one, place, held.role, gate, found) and _is_in(other, place, held.role, gate, array)
+                )
+                equal, changed = equal + own * array.size, changed + (not own) * array.size
+    for array in seen:  # only now: gates that lie in one tensor share its pages
+        if array.nbytes >= _LARGE:
+            give_back(array)
     return Numbers(equal, changed, every)
 
 
@@ -52,48 +72,47 @@ def _same_memory(one: Array, other: Array) -> bool:
 
 
 def same_bits(one: Array, other: Array) -> bool:
-    """Are two arrays of floats of one dtype equal bit for bit, and finite?  No more than a block of either is copied."""
+    """Are two arrays of floats of one dtype equal bit for bit, and finite?  No more than a tile of either is copied."""
     import numpy as np
 
     if one.shape != other.shape or one.dtype.name != other.dtype.name:
         return False
-    return all(bool((a == b).all() and np.isfinite(c).all()) for a, b, c in _blocks(one, other))
+    mine, theirs = (array.view(f"{array.dtype.byteorder}u{array.dtype.itemsize}") for array in (one, other))
+    for a, b in _turned(mine, theirs) if _across(mine, theirs) else _along(mine, theirs):
+        if not (a == b).all() or not np.isfinite(a.view(one.dtype)).all():
+            return False
+    return True
 
 
-_ROWS, _COLUMNS, _PANEL = 256, 512, 16  # of a block that the second cache holds, and of a panel that the first one does
-_FLAT = 1 << 15
+_FLAT, _SIDE, _ASIDE = 1 << 15, 256, 16  # elements: of a stretch, of a tile's side, what a tile's rows are longer by
 
 
-def _blocks(one: Array, other: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Blocks of both arrays as bits, both in the order in which they lie, and the same block as floats.
+def _across(one: Array, other: Array) -> bool:
+    """Are the rows of one the columns of the other, as they lie?"""
+    return one.ndim == 2 and (one.strides[0] < one.strides[1]) != (other.strides[0] < other.strides[1])
 
-    Where one lies row by row and the other column by column, each block is copied into the other's order first: a
-    comparison across cache lines takes three times as long as such a copy and a comparison along them."""
+
+def _along(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
+    """Stretches of both, in the order in which they lie."""
+    if one.ndim == 2 and one.strides[0] < one.strides[1]:
+        one, other = one.T, other.T
+    count = max(1, _FLAT * len(one) // max(1, one.size))
+    for first in range(0, len(one), count):
+        yield one[first : first + count], other[first : first + count]
+
+
+def _turned(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
+    """Tiles of both, the one laid aside in rows that are a cache line longer: as they lie, its rows or columns may all fall
+    into the same few sets of the first cache (see ``tensors.copy_into``)."""
     import numpy as np
 
-    mine, theirs = (array.view(f"{array.dtype.byteorder}u{array.dtype.itemsize}") for array in (one, other))
-    if one.ndim < 2:
-        for first in range(0, len(one), _FLAT):
-            some = slice(first, first + _FLAT)
-            yield mine[some], theirs[some], one[some]
-        return
-    if mine.strides[0] < mine.strides[1] and theirs.strides[0] < theirs.strides[1]:
-        one, mine, theirs = one.T, mine.T, theirs.T
-    if (mine.strides[0] < mine.strides[1]) == (theirs.strides[0] < theirs.strides[1]):
-        count = max(1, _FLAT // one.shape[1])
-        for first in range(0, len(one), count):
-            some = slice(first, first + count)
-            yield mine[some], theirs[some], one[some]
-        return
-    if mine.strides[0] < mine.strides[1]:
-        one, mine, theirs = other, theirs, mine
-    # ``mine`` lies row by row, ``theirs`` column by column.
-    room = np.empty((_COLUMNS, _ROWS), mine.dtype)
-    for column in range(0, one.shape[1], _COLUMNS):
-        for row in range(0, len(one), _ROWS):
-            place = slice(row, row + _ROWS), slice(column, column + _COLUMNS)
-            block = mine[place]
-            turned = room[: block.shape[1], : block.shape[0]]
-            for first in range(0, len(block), _PANEL):
-                turned[:, first : first + _PANEL] = block[first : first + _PANEL].T
-            yield turned, theirs[place].T, one[place]
+    if one.strides[0] < one.strides[1]:
+        one, other = one.T, other.T
+    aside = np.empty((_SIDE, _SIDE + _ASIDE), one.dtype)
+    for row in range(0, len(one), _SIDE):
+        for column in range(0, one.shape[1], _SIDE):
+            place = slice(row, row + _SIDE), slice(column, column + _SIDE)
+            tile = one[place]
+            held = aside[: len(tile), : tile.shape[1]]
+            held[...] = tile
+            yield held.T, other[place].T

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..errors import UsageError
+from ..record import record
 from ..weights import Stack
 from ._figures import TOLERANCE, Proof
 from ._numbers import numbers
-from ._sample import prove_sample
+from ._sample import not_run, prove_sample
 from ._whole import prove
 
 WAYS = ("full", "sample")
 AUTO = "auto"
 WHOLE = 1 << 20  # numbers that are run whole unasked: some ten milliseconds
+RUNS = 8  # claims of one kind of which a sample is run
 
 
 def way_of(said: Any) -> str:
@@ -27,25 +29,68 @@ def way_of(said: Any) -> str:
     raise UsageError(f"verify is {said!r:.60}.", next='It is True, False, "full" or "sample".')
 
 
-def proved(
-    one: Stack, other: Stack, tolerance: float = TOLERANCE, *, way: str = AUTO, size: int = 0,
-    terms: Callable[[], tuple[Stack, Stack]] | None = None,
-) -> Proof:  # fmt: skip
-    """Do two stacks compute the same?
+@record(eq=False)
+class Claim:
+    """Two stacks that should compute the same.  ``terms`` gives both in one convention, in which their numbers are
+    compared, where they are not as they are."""
+
+    one: Stack
+    other: Stack
+    tolerance: float = TOLERANCE
+    terms: Callable[[], tuple[Stack, Stack]] | None = None
+
+    @property
+    def kind(self) -> object:
+        """Equal for two claims that are the same but for their numbers."""
+        return tuple(
+            (
+                stack.cell,
+                stack.layout,
+                repr(stack.dialect),
+                *((place, repr(weights), *weights.roles) for place, weights in stack),
+            )
+            for stack in (self.one, self.other)
+        )
+
+
+def proved(claims: Sequence[Claim], way: str = AUTO) -> Iterator[Proof]:
+    """Does what is claimed hold, each in turn.
 
     ``way``   "full": every unit is run.  "sample": some are, and all numbers are compared.  "auto": everything of what is
-              small; of what is large a sample, and everything where the numbers do not all agree
-    ``size``  how many numbers are to be proved in all, where these are one of several
-    ``terms`` gives both in one convention, in which their numbers are compared
-    Raises UsageError where their inputs or outputs cannot be compared.
+              small in all; of what is large a sample, and everything of a claim whose numbers do not all agree
+    Of many claims of one kind, a sample is run of no more than RUNS; all numbers of all of them are compared.
+    Raises UsageError where inputs or outputs cannot be compared.
     """
-    if way == "full" or (way == AUTO and max(size, one.parameters) <= WHOLE):
-        return prove(one, other, tolerance)
-    proof = prove_sample(one, other, tolerance)
+    if way == "full" or (way == AUTO and sum(claim.one.parameters for claim in claims) <= WHOLE):
+        yield from (prove(claim.one, claim.other, claim.tolerance) for claim in claims)
+        return
+    run = _representatives([claim.kind for claim in claims])
+    for number, claim in enumerate(claims):
+        proof = _in_part(claim, number in run)
+        failed = proof.numbers is not None and not proof.numbers.all
+        if failed and way == AUTO:
+            proof = replace(prove(claim.one, claim.other, claim.tolerance), numbers=proof.numbers)
+        elif failed and number not in run:
+            proof = _in_part(claim, True)
+        yield proof
+
+
+def _in_part(claim: Claim, run: bool) -> Proof:
+    one, other = claim.one, claim.other
+    proof = prove_sample(one, other, claim.tolerance) if run else not_run(one, other, claim.tolerance)
     if not proof.same:
         return proof
-    mine, theirs = terms() if terms is not None else (one, other)
+    mine, theirs = claim.terms() if claim.terms is not None else (one, other)
     found = numbers(one, other, (mine, theirs))
-    if way == AUTO and not (found.all and mine.dialect == theirs.dialect):
-        proof = prove(one, other, tolerance)
-    return replace(proof, numbers=found)
+    # In two dialects the same numbers may mean another function.
+    return replace(proof, numbers=found if mine.dialect == theirs.dialect else found._replace(equal=0, changed=0))
+
+
+def _representatives(kinds: Sequence[object]) -> set[int]:
+    """The numbers of those that are run: of each kind the first, the last, and some in between."""
+    places: dict[object, list[int]] = {}
+    for number, kind in enumerate(kinds):
+        places.setdefault(kind, []).append(number)
+    return {
+        numbers[step * (len(numbers) - 1) // (RUNS - 1)] for numbers in places.values() for step in range(RUNS)
+    }  # fmt: skip
