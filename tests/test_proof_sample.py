@@ -16,16 +16,15 @@ import pytest
 from random_layers import Recipe
 
 from gatewise.errors import UsageError
-from gatewise.proof import Claim, Proof, _ways, numbers, prove, prove_sample, proved
+from gatewise.proof import Claim, Proof, _sample, _ways, numbers, prove, prove_sample, proved
 from gatewise.weights import PLAIN, Gates, Stack
 
 Array = np.ndarray[Any, Any]
 Mistake = Callable[[Stack], Iterator[Stack]]
 LSTM, GRU = PLAIN["lstm"], PLAIN["gru"]
-UNITS, FAR = (
-    48,
-    20,
-)  # a unit that no sample runs: it runs 0 to 3, 44 to 47, and two runs that start before FAR or behind it
+UNITS = 48
+_RUN = {unit for layer in range(3) for unit in _sample._some(UNITS, layer).tolist()}
+FAR = next(unit for unit in range(UNITS) if not {unit, unit + 1} & _RUN)  # it and the next are of no layer's sample
 
 CELLS: dict[str, Recipe] = {
     "an LSTM of three layers in both directions": Recipe("lstm", UNITS, UNITS, layers=3, directions=2),
