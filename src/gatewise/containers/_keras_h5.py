@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LEGACY, VARS, FOREIGN = "keras-h5", "keras-weights-h5", ""
-_PROBES = 2_000  # groups looked at to find one called "vars"
+_PROBES = 2_000  # members looked at to find a group called "vars"
 
 
 @functools.lru_cache(maxsize=4)
@@ -49,30 +49,29 @@ def scheme(source: Source) -> str:
 
 def _has_vars(root: Group) -> bool:
     """Is there, near enough, a group called ``vars`` which holds nothing but ``0``, ``1`` …?"""
-    todo = [root]
+    todo = _names_in(root)
     for _ in range(_PROBES):
         if not todo:
             return False
-        group = todo.pop()
+        group, name = todo.pop()
         try:
-            names = group.names()
-        except BrokenFile:
+            member = group.child(name)
+        except BrokenFile:  # a link that leads elsewhere: perhaps the file is not Keras's
             continue
-        if group.path.rpartition("/")[2] == "vars" and all(re.fullmatch(r"\d+", name) for name in names):
-            return True
-        todo += _groups_in(group, names)
+        if isinstance(member, Group):
+            inside = _names_in(member)
+            if name == "vars" and all(re.fullmatch(r"\d+", each) for _, each in inside):
+                return True
+            todo += inside
     return False
 
 
-def _groups_in(group: Group, names: Iterable[str]) -> Iterator[Group]:
-    """The members that are groups.  A link that leads elsewhere is passed over: perhaps the file is not Keras's."""
-    for name in names:
-        try:
-            member = group.child(name)
-        except BrokenFile:
-            continue
-        if isinstance(member, Group):
-            yield member
+def _names_in(group: Group) -> list[tuple[Group, str]]:
+    """The group and each of its members' names, none of which is opened."""
+    try:
+        return [(group, name) for name in group.names()]
+    except BrokenFile:
+        return []
 
 
 # Legacy.
