@@ -352,6 +352,7 @@ def _proved(path: Path, expected: Tensors, before: Checkpoint) -> tuple[Finding,
         if name not in stored or stored[name].dtype != expected[name].dtype or not _same(stored[name], expected[name]):
             raise ProofFailed(
                 f"tensor {name!r} does not come back from the repaired file as it was; nothing was kept.",
+                path=path,
                 next="This is a fault of gatewise: please report it, with the file if you can.",
             )
     _refuse_another_function(before, fresh)

@@ -20,6 +20,7 @@ from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
 from ..weights import Stack, joined, require_stacks
 from ._open import Checkpoint, Layer, open
 from ._proved import read_back
+from ._stored import check
 from ._unit import Unit, holds, layout_framework, unit_of
 from ._watched import Progress, watched
 from .loading import load_code
@@ -159,7 +160,7 @@ def _convert(
             after=units[-1].names[-1:] if source.follows else (),
         )  # fmt: skip
         units.append(unit)
-    carried = _carried(checkpoint, units, layer, dtype, changes)
+    carried = _carried(checkpoint, units, layer, dtype, chosen, changes)
     changes += _not_told(chosen, units)
     proof = _write(out, chosen, units, carried, way, force, options, progress, checkpoint.tensors.files)
     taken_for = {each.name: each.assumed for each in checkpoint.layers}
@@ -253,15 +254,16 @@ def _of_framework(framework: str, stack: Stack) -> Layout:
 
 
 def _carried(
-    checkpoint: Checkpoint, units: list[Unit], layer: str | None, dtype: str | None, changes: list[Change]
-) -> list[StoredTensor]:
-    """The other tensors: carried along unchanged where the framework stays, left out and said so where it changes."""
+    checkpoint: Checkpoint, units: list[Unit], layer: str | None, dtype: str | None, chosen: Container, changes: list[Change]
+) -> list[StoredTensor]:  # fmt: skip
+    """The other tensors: carried along unchanged where the framework stays, left out and said so where it changes, or
+    where the format is a model, which tells how it computes: there are no tensors in it that nothing uses."""
     used = {name for found in checkpoint.layers for name in checkpoint._with_sources(found)}
     others = [tensor for name, tensor in checkpoint.tensors.items() if name not in used]
     same = all(layout_framework(unit.source) == unit.target.framework for unit in units)
     if not others or layer is not None:
         return []
-    if same and (units[0].target.separator == "." or not units[0].target.written_as):
+    if same and not chosen.tells and (units[0].target.separator == "." or not units[0].target.written_as):
         return [_cast(tensor, dtype) for tensor in others]
     shown = ", ".join(tensor.name for tensor in others[:3]) + (" …" if len(others) > 3 else "")
     changes.append(Change(f"left out: {len(others)} tensor(s) of no recurrent layer ({shown})", "not converted"))
@@ -306,6 +308,7 @@ def _write(
     content = _content(chosen, units, carried, options, progress)
     with atomic(out, force, chosen.beside, inputs) as temporary:
         chosen.write(temporary, content)
+        check(temporary, content, carried if way else [])
         return read_back(temporary, units, way) if way else None
 
 

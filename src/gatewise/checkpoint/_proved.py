@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ..errors import ProofFailed
 from ..layouts._layout import is_stream
-from ..proof import TOLERANCE, Claim, Proof, numbers, prove, prove_sample, proved
+from ..proof import Claim, Proof, numbers, prove, prove_sample, proved
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
+from ._stored import damaged, other_bits
 from ._unit import Unit
 
 
@@ -22,7 +23,7 @@ def read_back(written: Path, units: list[Unit], way: str) -> Proof:
     ]
     result: Proof | None = None
     for unit, back, proof in zip(units, backs, proved(claims, way), strict=True):
-        _require(unit, back, proof)
+        _require(unit, back, proof, written)
         result = proof if result is None else result.worst(proof)
     if result is None:
         raise ProofFailed("nothing was compared.")
@@ -55,16 +56,21 @@ def _as_said(pieces: list[Layer], unit: Unit) -> Stack:
     return joined([piece.replaced(dialect=dialect) for piece in pieces])
 
 
-def _require(unit: Unit, back: Stack, proof: Proof) -> None:
+def _require(unit: Unit, back: Stack, proof: Proof, written: Path) -> None:
     if not proof.same:
         raise _unproved(unit, proof, back)
-    # Where rounding makes the tolerance wide, no other mistake may hide in it: what was rounded must be what is there.
-    # So must every number of the units that were not run.
-    if unit.tolerance > TOLERANCE or proof.numbers is not None:
-        found = proof.numbers or numbers(unit.said.stack, back)
-        stored = proof if found.all else prove(unit.said.stack, back)
-        if not stored.same:
-            raise _unproved(unit, stored, back)
+    # Within a tolerance no other mistake may hide, be it one bit: what was said must be what is there.
+    said = unit.said.stack
+    found = proof.numbers or numbers(said, back)
+    if found.all:
+        return
+    if other_bits(said, back):
+        raise damaged(
+            written, f"{found.of - found.equal - found.changed:,} of {found.of:,} numbers are not those written"
+        )
+    stored = prove(said, back)
+    if not stored.same:
+        raise _unproved(unit, stored, back)
 
 
 def _unproved(unit: Unit, proof: Proof, back: Stack) -> ProofFailed:

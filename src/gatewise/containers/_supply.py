@@ -23,3 +23,12 @@ class Supply:
             part, self._left = self._left[:length], self._left[length:]
             length -= len(part)
             yield part
+
+
+def same_bytes(one: Iterator[memoryview], other: Iterator[memoryview]) -> bool:
+    """Do both give the same bytes, whatever the lengths of their pieces?  Neither is held."""
+    theirs = Supply(other)
+    for piece in one:
+        if bytes(piece) != b"".join(theirs.take(len(piece))):
+            return False
+    return not any(theirs.take(1))

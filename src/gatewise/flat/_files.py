@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Layer, open
 from ..checkpoint._convert import saved
 from ..checkpoint._unit import as_dtype
 from ..containers import open_tensors
+from ..containers._supply import same_bytes
 from ..containers._write import atomic
+from ..containers.numpy_files import npy_header
 from ..conventions import EXACT, Change, express
-from ..errors import GatewiseError, NotRepresentable, UsageError
+from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError
 from ..layouts import Layout, layouts
 from ..proof import Proof
 from ..record import replace
-from ..tensors import FLOATS, StoredTensor, numpy_dtype
+from ..tensors import FLOATS, PIECE, StoredTensor, Strided
 from ..weights import Stack
 from . import flat
 from ._map import Flat
@@ -59,20 +63,17 @@ class FlatFile:
 
     def write_vector(self, out: str | os.PathLike[str], force: bool = False) -> tuple[Change, ...]:
         """Pack into a new ``.npy`` file, piece by piece: the vector is never held.  What that changed besides the map's own
-        changes: numpy's format has no bfloat16.  Raises WriteRefused, UsageError."""
-        import numpy as np
-
+        changes: numpy's format has no bfloat16.  Raises WriteRefused, UsageError, ProofFailed."""
         if os.fspath(out)[-4:].lower() != ".npy":
             raise UsageError("a vector is written as an .npy file.", path=out, next="Name it so: -o vector.npy.")
         dtype = "float32" if self.flat.dtype == "bfloat16" else self.flat.dtype
-        header = {
-            "descr": np.lib.format.dtype_to_descr(numpy_dtype(dtype)),
-            "fortran_order": False,
-            "shape": (self.flat.size,),
-        }
-        with atomic(out, force, inputs=self.files) as temporary, builtins.open(temporary, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
-            file.writelines(self.flat.pieces(dtype))
+        header = npy_header(StoredTensor("vector", dtype, (self.flat.size,), Strided(memoryview(b""))))
+        with atomic(out, force, inputs=self.files) as temporary:
+            with builtins.open(temporary, "wb") as file:
+                file.write(header)
+                file.writelines(self.flat.pieces(dtype))
+            if not same_bytes(chain([memoryview(header)], self.flat.pieces(dtype)), _bytes_of(temporary)):
+                raise ProofFailed("what was written does not come back as it was; nothing was kept.", path=out)
         told = Change(f"stored as {self.flat.dtype} → {dtype}, for numpy's format has no {self.flat.dtype}", EXACT)
         return (told,) if dtype != self.flat.dtype else ()
 
@@ -116,6 +117,12 @@ def map_of(path: str | os.PathLike[str], order: str | None = None, layer: str | 
         return FlatFile(os.fspath(path), flat(checkpoint, order, layer=layer), checkpoint.tensors.files)
     except GatewiseError as error:
         raise error.at(path) from None
+
+
+def _bytes_of(path: Path) -> Iterator[memoryview]:
+    with builtins.open(path, "rb") as file:
+        while piece := file.read(PIECE):
+            yield memoryview(piece)
 
 
 def _vector_in(path: str | os.PathLike[str]) -> StoredTensor:

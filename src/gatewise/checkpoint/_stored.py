@@ -1,0 +1,64 @@
+"""Reading a written file back: is everything in it, and is it what was written?
+
+What its layers compute is proved elsewhere; that lets a bit pass which changes less than the tolerance.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from ..containers import open_tensors
+from ..containers._supply import same_bytes
+from ..errors import ContainerError, ProofFailed
+from ..tensors import StoredTensor, Tensors
+from ..weights import Stack
+
+
+def check(written: Path, content: Tensors, carried: list[StoredTensor]) -> None:
+    """Does the written file hold the ``content``, whatever it calls it, and the tensors that are ``carried`` along byte for
+    byte?  Raises ProofFailed."""
+    try:
+        stored = open_tensors(written)
+        _all_there(written, stored, content)
+        _same_carried(written, stored, carried)
+    except ContainerError as error:
+        raise damaged(written, f"it cannot be read: {error.message}") from error
+
+
+def _all_there(written: Path, stored: Tensors, content: Tensors) -> None:
+    missing = Counter(tensor.shape for tensor in content.values())
+    missing.subtract(tensor.shape for tensor in stored.values())
+    shape = next((shape for shape, count in missing.items() if count > 0), None)
+    if shape is not None:
+        raise damaged(written, f"a tensor of the shape {shape} is not in it")
+
+
+def _same_carried(written: Path, stored: Tensors, carried: list[StoredTensor]) -> None:
+    for tensor in carried:
+        found = stored.get(tensor.name)
+        if found is None or (found.dtype, found.shape) != (tensor.dtype, tensor.shape):
+            raise damaged(written, f"tensor {tensor.name!r} is not in it")
+        if not same_bytes(tensor.pieces(), found.pieces()):
+            raise damaged(written, f"tensor {tensor.name!r} has other elements")
+
+
+def damaged(written: Path, how: str) -> ProofFailed:
+    return ProofFailed(
+        f"what was written does not come back as it was: {how.rstrip('.')}.", path=written,
+        next="Nothing was kept. Look after the disk and the memory; where they are well, this is a defect of gatewise.",
+    )  # fmt: skip
+
+
+def other_bits(said: Stack, back: Stack) -> bool:
+    """Does any array of the same type hold other bits?  (Some files have no such type, and numbers that are not finite
+    count as no numbers.)"""
+    for place, weights in back:
+        for role, gates in weights.roles.items():
+            held = said.cells[place].role(role) if place in said.cells else {}
+            for gate, array in gates.items():
+                mine = held.get(gate)
+                bits = f"{array.dtype.byteorder}u{array.dtype.itemsize}"
+                if mine is not None and mine.dtype == array.dtype and (mine.view(bits) != array.view(bits)).any():
+                    return True
+    return False
