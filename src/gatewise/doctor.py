@@ -35,7 +35,7 @@ from .ailments.tensorflow_files import kind_of
 from .checkpoint import Checkpoint, open
 from .containers import Container, Draft, container, container_for_writing, containers, open_draft, open_tensors
 from .containers._keras_draft import KerasDraft
-from .containers._supply import Supply
+from .containers._supply import same_bytes
 from .containers._write import atomic
 from .errors import ContainerError, NotRepresentable, ProofFailed, UsageError
 from .live import Live, LiveModel, duplicate
@@ -382,9 +382,7 @@ def _refuse_another_function(before: Checkpoint, after: Checkpoint) -> None:
 
 
 def _same(one: StoredTensor, other: StoredTensor) -> bool:
-    """Are these the same elements bit for bit?  Compared in pieces, neither is held."""
-    theirs = Supply(other.pieces())
-    return one.shape == other.shape and all(bytes(piece) == b"".join(theirs.take(len(piece))) for piece in one.pieces())
+    return one.shape == other.shape and same_bytes(one.pieces(), other.pieces())
 
 
 def _refuse_ill(findings: Sequence[Finding], path: str | None) -> None:
