@@ -139,7 +139,7 @@ def _named(frame: FrameType) -> str:
     found = found or getattr(frame.f_locals.get("self"), "path", None)
     if not isinstance(found, (str, os.PathLike)):
         return ""
-    path = Path(found).resolve()
+    path = Path(os.path.realpath(found))  # resolve() raises at links that go in a circle
     return str(path if path.is_dir() else path.parent)
 
 

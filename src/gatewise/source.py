@@ -240,7 +240,8 @@ class _Directory(Folder):
 
     def open(self, name: str) -> Source:
         found = self.path / _safe(name, self.path)
-        if not found.resolve().is_relative_to(self.path.resolve()):
+        inside = os.path.realpath(self.path)
+        if os.path.commonpath((os.path.realpath(found), inside)) != inside:  # resolve() raises at links in a circle
             raise UsageError(
                 f"{name} is a link that leads out of the model's folder.", path=self.path,
                 next="Replace the link by the file itself.",

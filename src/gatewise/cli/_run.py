@@ -184,9 +184,18 @@ def _unspooled(value: Any, spooled: str | None) -> Any:
 
 
 def _json(document: Any) -> str:
+    """The document as text in which nothing is hidden: what a file's names have of control characters, of marks that turn
+    a line round, and of halves of characters, which no encoding has, is escaped as JSON does it."""
     import json
 
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2, allow_nan=False)
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ..record import record
@@ -60,10 +61,11 @@ class Screen:
             shown == shown.strip() and 0 < len(start + shown) <= width
         ):  # as most: textwrap costs a millisecond to import
             return [start + shown]
+        import re
         import textwrap
 
         return textwrap.wrap(
-            shown,
+            re.sub(r"\S{1000,}", lambda found: shorten(found[0], PROSE), shown),  # no honest name is so long
             width,
             initial_indent=start,
             subsequent_indent=indent,
@@ -128,7 +130,7 @@ def _readable(widths: dict[int, int], natural: dict[int, int]) -> bool:
 
 
 def _shrink(width: int, columns: Sequence[Column], natural: dict[int, int]) -> dict[int, int]:
-    widths = dict(natural)
+    widths = {index: min(size, width) if columns[index].gives else size for index, size in natural.items()}
     giving = [index for index in widths if columns[index].gives and widths[index] > NARROWEST]
     while giving and _total(widths) > width:
         widest = max(giving, key=lambda index: widths[index])
@@ -159,7 +161,8 @@ def _apart(texts: list[str], width: int) -> list[str]:
     short = [shorten(text, width) for text in texts]
     if len(set(short)) == len(set(texts)):
         return short
-    alike = {text for text, cut in zip(texts, short, strict=True) if short.count(cut) > 1}
+    counts = Counter(short)
+    alike = {text for text, cut in zip(texts, short, strict=True) if counts[cut] > 1}
     paths = {text: text.split("/") for text in alike}
     depth = min(len(path) for path in paths.values())
     shared = {at for at in range(depth) if len({path[at] for path in paths.values()}) == 1}
@@ -196,8 +199,9 @@ def _width(text: str) -> int:
         return len(text)
     import unicodedata
 
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+    odd = {char for char in set(text) if char > "\x7f"}  # few, however long the text is
+    wide = sum(text.count(char) for char in odd if unicodedata.east_asian_width(char) in "WF")
+    return len(text) + wide - sum(text.count(char) for char in odd if unicodedata.combining(char))
 
 
 def visible(text: str, keep: str = "") -> str:

@@ -250,9 +250,12 @@ def _stands_for(path: str | os.PathLike[str]) -> Path | None:
     from pathlib import Path
 
     for known in (_of_row(row) for row in _rows() if row.stands_for):
-        other = known.stands_for(Path(path)) if known.stands_for else None
-        if other is not None and other.exists():
-            return other
+        try:
+            other = known.stands_for(Path(path)) if known.stands_for else None
+            if other is not None and other.exists():
+                return other
+        except (OSError, ValueError):  # a link that goes in a circle, a name that no file can have
+            continue
     return None
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "manifest.ocdbt"
 _MANIFEST, _NODE = 0x0CDB3A2A, 0x0CDB20DE
-_MOST_NODE_BYTES = 1 << 28
+_MOST_NODE_BYTES, _MOST_ENTRIES = 1 << 25, 200_000  # four times what TensorStore lets a node grow to; of entries alike
 _FETCH_AGAIN = "The folder is incomplete or damaged; copy it again, with every file below d/ and ocdbt.process_*."
 _SAVE_AGAIN = "Save it again with Orbax: PyTreeCheckpointHandler(use_ocdbt=False)."
 Value = Callable[[], memoryview]
@@ -57,9 +57,10 @@ class _Reader:
     def count(self) -> int:
         """A number of things that have at least a byte each."""
         found = self.number()
-        if found > self.cursor.left:
+        if found > min(self.cursor.left, _MOST_ENTRIES):
             raise self.cursor.fail(
-                f"announces {found:,} entries, {self.cursor.left:,} bytes are left.", next=_FETCH_AGAIN
+                f"announces {found:,} entries; {self.cursor.left:,} bytes are left, and no node has {_MOST_ENTRIES:,}.",
+                next=_FETCH_AGAIN,
             )
         return found
 
