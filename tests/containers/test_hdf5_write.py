@@ -81,6 +81,18 @@ def test_libhdf5_may_change_what_was_written(tmp_path: Path) -> None:
         assert file["layers/7/1"][()].tobytes() == array_of(7).tobytes()
 
 
+def test_a_text_that_libhdf5_overwrites_is_no_other_attributes(tmp_path: Path) -> None:
+    """It frees the old text's place in the heap without asking whether somebody else uses it."""
+    root = Folder({"backend": "tensorflow", "names": ["tensorflow", "a", "a"]})
+    root.at("model_weights").attributes["backend"] = "tensorflow"
+    path = written(tmp_path / "x.h5", root)
+    with h5py.File(path, "r+") as file:
+        file.attrs.modify("backend", "a backend with a longer name " * 9)
+    with h5py.File(path) as file:
+        assert file["model_weights"].attrs["backend"] == "tensorflow"
+        assert list(file.attrs["names"]) == ["tensorflow", "a", "a"]
+
+
 def test_more_texts_than_one_collection_numbers(tmp_path: Path) -> None:
     root = Folder()
     texts = [f"text {number}" for number in range(70_000)]
@@ -102,3 +114,17 @@ def test_what_hdf5_cannot_hold_is_refused_in_words() -> None:
         Plan(root)
     with pytest.raises(NotRepresentable, match="5,000 texts, more than HDF5 holds in one"):
         Plan(Folder({"names": ["x"] * 5_000}))
+
+
+@pytest.mark.parametrize("name", ["", ".", "a//b", "/a", "a/", "a/./b"])
+def test_a_name_that_no_path_leads_to_is_refused(name: str) -> None:
+    with pytest.raises(NotRepresentable, match="a part of it is empty or a dot"):
+        Folder().put(name, stored(np.ones(3)))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "half a pair: \ud800"])
+def test_what_is_no_text_is_refused(text: str) -> None:
+    with pytest.raises(NotRepresentable, match="HDF5 cannot hold"):
+        Plan(Folder({"name": text}))
+    with pytest.raises(NotRepresentable, match="HDF5 cannot hold"):
+        Plan(Folder({}, {text: Folder()}))

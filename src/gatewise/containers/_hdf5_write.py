@@ -39,7 +39,7 @@ class Folder:
     def at(self, path: str) -> Folder:
         """The group at a path below this one, made where there is none.  Raises NotRepresentable where a dataset is."""
         here = self
-        for part in path.split("/"):
+        for part in _parts(path):
             found = here.members.setdefault(part, Folder())
             if isinstance(found, StoredTensor):
                 raise NotRepresentable(f"{part!r} in {path!r} is a tensor and would be a group too.")
@@ -48,11 +48,30 @@ class Folder:
 
     def put(self, path: str, tensor: StoredTensor) -> None:
         """A tensor at a path below this group.  Raises NotRepresentable where something is."""
-        above, _, last = path.rpartition("/")
+        last = _parts(path)[-1]
+        above = path.rpartition("/")[0]
         place = self.at(above) if above else self
         if last in place.members:
             raise NotRepresentable(f"two tensors would lie at {path!r}.")
         place.members[last] = tensor
+
+
+def _parts(path: str) -> list[str]:
+    """The names in a path, each one that a link can have.  Raises NotRepresentable."""
+    parts = path.split("/")
+    if any(part in ("", ".") for part in parts):
+        raise NotRepresentable(f"HDF5 cannot name {path!r}: a part of it is empty or a dot.")
+    return parts
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        raw = text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
+        raw = b"\0"
+    if b"\0" in raw:
+        raise NotRepresentable(f"HDF5 cannot hold {text!r:.60}: it is no text, or a zero in it would end it.")
+    return raw
 
 
 def _little(value: int, size: int) -> bytes:
@@ -100,7 +119,7 @@ class Plan:
         self._blocks: list[bytes | StoredTensor] = [b""]  # the superblock comes last, once the end is known
         self._at = 96
         self._elements: list[tuple[int, StoredTensor]] = []  # where each one's address stands in the blocks
-        self._texts: dict[str, bytes] = {}
+        self._texts: dict[str, list[bytes]] = {}  # where each one lies, as often as it is used
         self._collections(root)
         top = self._group(root)
         for number, tensor in self._elements:
@@ -133,9 +152,9 @@ class Plan:
     def _group(self, folder: Folder) -> tuple[int, int, int]:
         """Everything below a group and the group: (its header, its B-tree, the heap of its names)."""
         names, entries = bytearray(8), []
-        for name, member in sorted(folder.members.items(), key=lambda item: item[0].encode()):
+        for name, member in sorted(folder.members.items(), key=lambda item: _utf8(item[0])):
             offset = len(names)
-            names += _padded(name.encode() + b"\0")
+            names += _padded(_utf8(name) + b"\0")
             entries.append((offset, self._member(offset, member)))
         tree = self._tree(entries)
         heap = self._put(
@@ -208,23 +227,24 @@ class Plan:
     def _attribute(self, name: str, value: str | list[str]) -> bytes:
         texts = [value] if isinstance(value, str) else value
         space = _space(()) if isinstance(value, str) else _space((len(texts),))
-        raw = name.encode() + b"\0"
+        raw = _utf8(name) + b"\0"
         sizes = _little(len(raw), 2) + _little(len(_TEXT) - 4, 2) + _little(len(space), 2)
         body = b"\1\0" + sizes + _padded(raw) + _TEXT + _padded(space)
-        body += b"".join(self._texts[text] if text else bytes(16) for text in texts)
+        body += b"".join(self._texts[text].pop() if text else bytes(16) for text in texts)
         if len(body) > 0xFFF8:
             raise NotRepresentable(f"the attribute {name!r} has {len(texts):,} texts, more than HDF5 holds in one.")
         return _message(_ATTRIBUTE, body)
 
     def _collections(self, root: Folder) -> None:
-        """Every text of the tree in global heaps, each once."""
-        texts = [text for text in dict.fromkeys(_texts_in(root)) if text]
+        """Every text of the tree in global heaps, one for each use: libhdf5 frees what it overwrites, and asks nobody else."""
+        texts = [text for text in _texts_in(root) if text]
         for start in range(0, len(texts), _STRINGS):
             part = texts[start : start + _STRINGS]
             at, body = self._at, bytearray()
             for index, text in enumerate(part, 1):
-                raw = text.encode()
-                self._texts[text] = _little(len(raw), 4) + _little(at, 8) + _little(index, 4)
+                raw = _utf8(text)
+                place = _little(len(raw), 4) + _little(at, 8) + _little(index, 4)
+                self._texts.setdefault(text, []).append(place)
                 body += _little(index, 2) + bytes(6) + _little(len(raw), 8) + _padded(raw)
             size = max(_COLLECTION, 16 + len(body))
             left = size - 16 - len(body)
