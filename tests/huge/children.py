@@ -28,6 +28,21 @@ print("\\n" + json.dumps({"code": code, "peak": 1024 * peak, "seconds": spent, "
 """
 
 
+HELD = """
+import sys, gatewise
+held = [tensor.array().sum() for tensor in gatewise.open(sys.argv[1]).tensors.values()]
+print(next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:")))
+"""
+
+
+def held(path: Path) -> int:
+    """The most memory that reading a file takes where nothing is given back."""
+    done = subprocess.run(
+        [sys.executable, "-c", HELD, path], capture_output=True, text=True, env=ENVIRONMENT, check=True
+    )
+    return 1024 * int(done.stdout)
+
+
 def ran(*words: str | Path) -> dict[str, Any]:
     """What a command took, in bytes and seconds; it must have succeeded."""
     done = subprocess.run(

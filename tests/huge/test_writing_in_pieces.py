@@ -5,23 +5,26 @@ Each writes a model of some size, and one of a tenth of it with tensors as large
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from children import MEGABYTE, linux, ran
+from children import MEGABYTE, held, linux, ran
 from filemakers import torch_zip
 
 pytestmark = linux
 UNITS = 256  # a matrix of an LSTM is then 1 MiB
 SMALL, LARGE = 4, 40  # layers: 8.4 and 84 MB
-SPARE = 12 * MEGABYTE  # what many layers take besides their numbers; a writer that held the file would take 76 more
+SPARE = (
+    24 * MEGABYTE
+)  # what many layers take besides their numbers, large pages around what is looked at among it; a writer
+# that held the file would take 76 more
 
 
 def lstm(layers: int, prefix: str = "") -> dict[str, np.ndarray]:
     random = np.random.default_rng(0)
-    matrix, bias = random.standard_normal((4 * UNITS, UNITS), np.float32), np.zeros(4 * UNITS, np.float32)
+    matrix, bias = random.standard_normal((4 * UNITS, UNITS), np.float32) / 16, np.zeros(4 * UNITS, np.float32)
     return {
         f"{prefix}{name}_l{layer}": array
         for layer in range(layers)
@@ -57,8 +60,28 @@ def test_no_writer_holds_the_file(suffix: str, stacks: dict[int, Path], tmp_path
 
 
 def test_the_measure_sees_a_file_that_is_held(stacks: dict[int, Path]) -> None:
-    small, large = peaks(["inspect", path, "--gates"] for path in stacks.values())
-    assert large > small + 2 * SPARE
+    small, large = map(held, stacks.values())
+    assert large > small + 2.5 * SPARE
+
+
+def test_a_repair_holds_no_more_than_pieces_of_the_file_nor_does_the_proof(tmp_path: Path) -> None:
+    paths = {layers: torch_zip(tmp_path / f"{layers}.pt", lstm(layers, "module.rnn.")) for layers in (SMALL, LARGE)}
+    small, large = peaks(["repair", path, "-o", path.with_name(f"out-{path.name}")] for path in paths.values())
+    assert (tmp_path / f"out-{LARGE}.pt").stat().st_size > 75 * MEGABYTE
+    assert large <= small + SPARE
+
+
+@pytest.mark.parametrize("command", ["convert", "doctor", "verify", "diff", "inspect"])
+def test_what_is_read_to_the_end_is_not_held_either(command: str, stacks: dict[int, Path], tmp_path: Path) -> None:
+    words: dict[str, Callable[[Path], list[str | Path]]] = {
+        "convert": lambda path: ["convert", path, "-o", tmp_path / f"{path.stem}.keras"],
+        "doctor": lambda path: ["doctor", path],
+        "verify": lambda path: ["verify", path, path],
+        "diff": lambda path: ["diff", path, path],
+        "inspect": lambda path: ["inspect", path, "--gates"],
+    }
+    small, large = peaks(words[command](path) for path in stacks.values())
+    assert large <= small + SPARE
 
 
 def test_a_flat_vector_is_written_without_being_held(stacks: dict[int, Path], tmp_path: Path) -> None:
@@ -78,7 +101,6 @@ def test_a_conversion_imports_the_tables_of_its_two_frameworks_and_the_formats_o
     found = ran("convert", stacks[SMALL], "-o", tmp_path / "x.keras", "--no-verify")["modules"]
     tables = [name for name in found if name.startswith("gatewise.layouts.") and "._" not in name]
     formats = [name for name in found if name.startswith("gatewise.containers.") and "._" not in name]
-    assert "h5py" not in found
     assert len(tables) <= 20, tables
     assert len(formats) <= 8, formats
 
@@ -94,5 +116,5 @@ def test_two_gigabytes_take_no_more_memory_than_eighty_megabytes(stacks: dict[in
         assert out.stat().st_size > 2_000 * MEGABYTE
         out.unlink()
         assert large["peak"] <= 100 * MEGABYTE
-        assert large["peak"] <= small["peak"] + 3 * SPARE
+        assert large["peak"] <= small["peak"] + SPARE
         assert large["seconds"] <= 40 * small["seconds"]

@@ -100,8 +100,10 @@ def _dead(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     """A gate of a cell whose kernel and recurrent kernel are both zero throughout never looks at anything."""
     zero: dict[tuple[int, str, str], set[str]] = {}
     for place in places:
-        if place.role in ("kernel", "recurrent_kernel") and not place.array.any():
-            zero.setdefault((place.index, place.direction, place.gate), set()).add(place.role)
+        if place.role in ("kernel", "recurrent_kernel"):
+            if not place.array.any():
+                zero.setdefault((place.index, place.direction, place.gate), set()).add(place.role)
+            give_back(place.array)
     cells = {(index, direction): weights for (index, direction), weights in layer}
     for (index, direction, gate), roles in zero.items():
         if len(roles) == 2 and _others_live(cells[index, direction], gate):
@@ -150,7 +152,9 @@ def _explodes(checkpoint: Checkpoint, layer: Layer, index: int, direction: str, 
     gate = {"lstm": "g", "gru": "n", "rnn": "h"}.get(layer.cell)
     if gate is None or gate not in weights.recurrent_kernel or weights.unit > _UNITS or weights.unit != weights.hidden:
         return
-    matrix = np.asarray(weights.recurrent_kernel[gate], np.float64)
+    stored = weights.recurrent_kernel[gate]
+    matrix = np.array(stored, np.float64)
+    give_back(stored)
     if not np.isfinite(matrix).all() or _surely_within(matrix, _RADIUS):
         return
     radius = float(np.abs(np.linalg.eigvals(matrix)).max(initial=0.0))

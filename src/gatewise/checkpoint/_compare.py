@@ -9,8 +9,9 @@ from typing import Any
 
 from ..conventions import express, forget_bias_stored
 from ..errors import GatewiseError, NotRepresentable, UsageError
-from ..layouts import Layout, layouts
+from ..layouts import Layout, layouts_of
 from ..proof import TOLERANCE, Claim, Proof, prove_recorded, proved, way_of
+from ..source import give_back
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
 
@@ -192,7 +193,8 @@ def _layout_of(stack: Stack) -> Layout | None:
     """The layout a stack was read with: the user's own is known to its layer only."""
     if isinstance(stack, Layer):
         return stack.match.layout
-    return next((known for known in layouts() if known.name == stack.layout), None)
+    framework = stack.layout.partition(".")[0]
+    return next((known for known in layouts_of(framework) if known.name == stack.layout), None)
 
 
 def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
@@ -206,6 +208,8 @@ def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
             "shape": list(one.shape), "max_abs": None, "where": None,
         }  # fmt: skip
         yield row | (_difference(one, two) if one.shape == two.shape else {})
+        give_back(one)
+        give_back(two)
 
 
 def _difference(one: Any, two: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ..layouts._code import decode
 from ..layouts._sizes import SAY_SIZES
 from ..layouts._words import check_said
 from ..record import replace
+from ..source import give_back
 from ..tensors import Tensors, WrittenBy
 from ..weights import CELLS_OF, GATELESS, Dialect, Spec, Stack, Weights, joined
 from ._twins import without_twins
@@ -298,7 +299,8 @@ def _gate_rows(layer: Stack) -> Iterator[dict[str, Any]]:
     for (index, direction), weights in layer:
         for role, gates in weights.roles.items():
             for gate, array in gates.items():
-                value = np.asarray(array, np.float64)
+                value = np.array(array, np.float64)
+                give_back(array)
                 yield {
                     "name": layer.name, "layer": index, "direction": direction, "role": role, "gate": gate,
                     "shape": list(value.shape), "mean": float(value.mean()), "std": float(value.std()),
