@@ -10,7 +10,7 @@ SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check quick quick-pythons old-torch tf-keras docs bench clean
+.PHONY: help demo test check quick quick-pythons old-torch tf-keras docs bench fuzz damage clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: $(VENV)/.peers  ## measures what is claimed of speed and memory beside it
 
 fuzz: $(VENV)/.ready  ## runs gatewise over damaged files, coverage-guided; SECONDS_=600, findings in fuzz-findings/
 	$(BIN)/python tools/fuzz.py --seconds $(SECONDS_)
+
+damage: $(VENV)/.ready  ## hypothesis over every small fixture, thousands of times each (half an hour)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -q -n 2 tests/attacks/test_damaged.py
 
 clean:  ## removes what these words made
 	rm -rf $(VENV) .venv-* demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

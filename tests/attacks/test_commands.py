@@ -9,6 +9,7 @@ import io
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -146,6 +147,17 @@ def test_a_file_may_have_any_name(name: str, command: str, tmp_path: Path) -> No
 def test_what_is_hidden_would_be_seen() -> None:
     """The twin: the check finds what a command would print raw."""
     assert _hidden("a\x1b[2J\x9b\u202e\n") == ["0x1b", "0x202e", "0x9b"]
+
+
+def test_numbers_that_are_none_are_no_warning_of_numpys(tmp_path: Path) -> None:
+    """In a process of its own: pytest would take the warning for itself."""
+    path = tmp_path / "model.safetensors"
+    raw = safetensors(["lstm."])
+    path.write_bytes(raw[:-200] + b"\x01\x00\x80\x7f" * 50)  # nan, of the kind that signals
+    for command in ("inspect --gates", "doctor", "convert"):
+        words = [sys.executable, "-m", "gatewise", *map(str, words_of(command, path, tmp_path))]
+        told = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert "Warning" not in told.stderr, told.stderr
 
 
 # A great many.

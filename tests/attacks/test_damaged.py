@@ -1,16 +1,21 @@
-"""Every small fixture, damaged in a hundred ways: refused as gatewise refuses, or read; never another exception, never slow.
+"""Every small fixture, damaged: refused as gatewise refuses, or read; never another exception, never slow.
 
-The short, deterministic run: the same seed makes the same damage everywhere.  ``make fuzz`` is the long one.
+Twice: by hypothesis, which flips, cuts, grows, splices and swaps, and finds the smallest damage that still fails; and below
+checksums (``mutate``), which a hostile file's would fit.  What runs here is short and the same everywhere; ``make damage``
+(HYPOTHESIS_PROFILE=long) draws other damage every time, thousands for each kind of file, and ``make fuzz`` is guided.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mutate import KINDS, damaged
 from reading import Seed, read_whole, seeds
 
@@ -20,10 +25,20 @@ from gatewise.layouts._phrase import phrase
 from gatewise.layouts._user import layout_of_text
 from gatewise.symptoms import explain
 
-TIMES = 3  # for each fixture: some twelve hundred damaged files, a quarter of a minute
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+TIMES = 20 if LONG else 1  # for each fixture, below checksums
+EXAMPLES = 3_000 if LONG else 4  # for each kind of file
 SECONDS = 1.0  # of processor time
 SEEDS = seeds()
-TEXTS = 300
+TEXTS = 150
+
+
+def _kinds_of_file() -> dict[str, list[Seed]]:
+    """The fixtures by folder and suffix."""
+    found: dict[str, list[Seed]] = {}
+    for seed in SEEDS:
+        found.setdefault(f"{_named(seed).partition('/')[0]}/*{seed.file.suffix}", []).append(seed)
+    return found
 
 
 def _named(seed: Seed) -> str:
@@ -34,15 +49,79 @@ def _named(seed: Seed) -> str:
 def test_a_damaged_file_is_refused_or_read(seed: Seed, tmp_path: Path) -> None:
     place, data, luck = seed.place(tmp_path), seed.file.read_bytes(), random.Random(_named(seed))
     others = [each.file.read_bytes() for each in SEEDS if each.file.suffix == seed.file.suffix][:5]
-    for number in range(TIMES):
-        changed = damaged(data, luck, others)
-        fresh = tmp_path / f"fresh{number}"
-        fresh.write_bytes(changed)
-        fresh.replace(place.file)  # a new file: the last one may still be mapped
-        began = time.process_time()
-        with contextlib.suppress(GatewiseError):
-            read_whole(place.opened)
-        assert time.process_time() - began < 4 * SECONDS  # four commands in a row
+    for _ in range(TIMES):
+        _refused_or_read(place, damaged(data, luck, others))
+
+
+_PLACE, _SIZE = st.integers(0, 1 << 16), st.sampled_from((1, 2, 3, 4, 8, 13, 64, 300, 5_000))
+DAMAGE = st.one_of(
+    st.tuples(st.just("flip"), _PLACE, st.integers(1, 255)),
+    st.tuples(st.just("cut"), _PLACE, _SIZE),
+    st.tuples(st.just("grow"), _PLACE, st.binary(min_size=1, max_size=16), st.sampled_from((1, 2, 64))),
+    st.tuples(st.just("splice"), _PLACE, _PLACE, _SIZE),
+    st.tuples(st.just("swap"), _PLACE, _SIZE, _SIZE),
+)
+
+
+def _done(data: bytes, damage: tuple[object, ...], other: bytes) -> bytes:
+    """One piece of damage.  Places are counted round the end, so that each fits every file."""
+    kind, place, *how = damage
+    assert isinstance(place, int)
+    at = place % max(len(data), 1)
+    match kind, how:
+        case "flip", [int(bits)]:
+            return data[:at] + bytes(byte ^ bits for byte in data[at : at + 1]) + data[at + 1 :]
+        case "cut", [int(size)]:
+            return data[:at] + data[at + size :]
+        case "grow", [bytes(more), int(times)]:
+            return data[:at] + more * times + data[at:]
+        case "splice", [int(start), int(size)]:
+            start %= max(len(other), 1)
+            return data[:at] + other[start : start + size] + data[at + size :]
+        case "swap", [int(first), int(second)]:
+            end = at + first + second
+            return data[:at] + data[at + first : end] + data[at : at + first] + data[end:]
+    raise AssertionError(damage)
+
+
+@pytest.mark.parametrize("group", _kinds_of_file().values(), ids=_kinds_of_file())
+def test_damage_that_hypothesis_does_is_refused_or_read(group: list[Seed], tmp_path: Path) -> None:
+    places = [seed.place(tmp_path / str(at)) for at, seed in enumerate(group)]
+    whole = [seed.file.read_bytes() for seed in group]
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=not LONG, database=None, deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )  # fmt: skip
+    @given(st.integers(0, len(group) - 1), st.integers(0, len(group) - 1), st.lists(DAMAGE, min_size=1, max_size=4))
+    def holds(which: int, other: int, damages: list[tuple[object, ...]]) -> None:
+        data = whole[which]
+        for damage in damages:
+            data = _done(data, damage, whole[other])
+        _refused_or_read(places[which], data)
+
+    holds()
+
+
+def _refused_or_read(place: Seed, data: bytes) -> None:
+    fresh = place.file.with_name("~fresh")
+    fresh.write_bytes(data)
+    fresh.replace(place.file)  # a new file: the last one may still be mapped
+    began = time.process_time()
+    with contextlib.suppress(GatewiseError):
+        read_whole(place.opened)
+    assert time.process_time() - began < 4 * SECONDS  # four commands in a row
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [("flip", 3, 1), ("cut", 3, 2), ("grow", 3, b"ab", 2), ("splice", 3, 1, 2), ("swap", 3, 2, 2)],
+    ids=lambda damage: damage[0],
+)
+def test_damage_of_hypothesis_is_done(damage: tuple[object, ...]) -> None:
+    """The twin."""
+    assert _done(b"abcdefghij", damage, b"0123456789") != b"abcdefghij"
+    assert _done(b"", damage, b"") in (b"", b"abab")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)

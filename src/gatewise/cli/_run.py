@@ -82,7 +82,12 @@ def _run(words: list[str]) -> int:
     if found is None:
         _write(overview())
         return DONE
-    with _piped(arguments) as spooled:
+    import warnings  # argparse has imported it
+
+    with _piped(arguments) as spooled, warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", RuntimeWarning
+        )  # numpy's, about a file's numbers that are none: findings tell of those
         answer = found.run(arguments)
         _print(answer, arguments.json, spooled)
     return answer.code
