@@ -6,15 +6,18 @@ reader that asks :class:`Limits` before it grows anything cannot be made to eat 
 
 from __future__ import annotations
 
+import os
 import struct
 
-from .errors import BrokenFile, LimitExceeded
+from .errors import BrokenFile, LimitExceeded, UsageError
 from .record import record
 
 
 @record
 class Limits:
-    """What no honest file passes.  Checked as bytes are read, not afterwards."""
+    """What no honest file passes.  Checked as bytes are read, not afterwards.  Who trusts a file passes others to
+    ``gatewise.open``, or sets the environment's ``GATEWISE_LIMITS`` (``large_ratio=1100,tensors=5000000``), which every
+    command and function reads."""
 
     header_bytes: int = 100_000_000  # one header, pickle, JSON or index
     members: int = 200_000  # entries of an archive, groups of an HDF5 file
@@ -34,7 +37,7 @@ class Limits:
                 f"asks for {found:,} {what.replace('_', ' ')}, more than the {allowed:,} that gatewise allows.",
                 path=path,
                 where=where,
-                next="A file of this kind is broken or hostile; if you trust it, pass larger Limits to gatewise.open.",
+                next=f"A file of this kind is broken or hostile; if you trust it, set GATEWISE_LIMITS={what}={found}.",
             )
         return found
 
@@ -46,12 +49,28 @@ class Limits:
             raise LimitExceeded(
                 f"{packed:,} stored bytes open to {plain:,} or more, and no model's numbers shrink so.",
                 path=path, where=where,
-                next="The file is broken or a bomb; if you trust it, pass larger Limits to gatewise.open.",
+                next="The file is broken or a bomb; if you trust it, because it holds nearly nothing but zeros, set "
+                f"GATEWISE_LIMITS={'large_ratio' if plain > _LARGE else 'ratio'}={-(-plain // max(packed, 1))}.",
             )  # fmt: skip
 
 
 _SMALL, _LARGE = 1 << 12, 64 << 20
-DEFAULT_LIMITS = Limits()
+
+
+def _said(text: str) -> Limits:
+    """The limits that ``name=number,name=number`` asks for.  Raises UsageError."""
+    told = [piece.partition("=") for piece in text.replace(" ", "").split(",") if piece]
+    known = vars(Limits())
+    for name, _, number in told:
+        if name not in known or not number.isdecimal():
+            raise UsageError(
+                f"GATEWISE_LIMITS says {name + '=' + number!r}, which is no limit and its number.",
+                next=f"Write name=number, with commas between; the names are {', '.join(known)}.",
+            )
+    return Limits(**{name: int(number) for name, _, number in told})
+
+
+DEFAULT_LIMITS = _said(os.environ.get("GATEWISE_LIMITS", ""))
 
 
 class Cursor:

@@ -11,6 +11,7 @@ import abc
 import bisect
 import functools
 import math
+import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -96,6 +97,7 @@ class Strided:
                 ) from None
             empty.flags.writeable = False
             return empty
+        _still_whole(buffer, tensor)
         last = self.offset + sum((size - 1) * step for size, step in zip(tensor.shape, strides, strict=True))
         if self.offset < 0 or min(strides, default=0) < 0 or (last + 1) * dtype.itemsize > len(buffer):
             raise BrokenFile(
@@ -196,6 +198,18 @@ def _across(value: Any, view: Any) -> int | None:
         return None
     dense = 0 if ours[0] < ours[1] else 1
     return dense if theirs[dense] > theirs[1 - dense] else None
+
+
+def _still_whole(buffer: memoryview, tensor: StoredTensor) -> None:
+    """A mapped file that somebody has cut since it was opened: to look behind its end would end this process (SIGBUS).
+    What is cut at the very moment at which it is read is not seen here, and does."""
+    ground = buffer.obj
+    if isinstance(ground, mmap.mmap) and ground.size() < len(ground):
+        raise BrokenFile(
+            f"tensor {tensor.name!r} cannot be read: the file has been cut to {ground.size():,} bytes since it was opened, "
+            f"when it had {len(ground):,}.",
+            next="Whoever writes this file should write another one and rename it; open it again when that is done.",
+        )
 
 
 @record

@@ -273,6 +273,27 @@ def test_a_place_that_is_no_file_is_refused_at_once(place: Callable[[Path], Path
         assert json.loads(told.out)["error"]["next"], told.out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody cut a file that is mapped")
+@pytest.mark.parametrize("size", [0, 100, 20_000])
+def test_a_file_that_is_cut_after_it_was_opened_is_refused_and_ends_no_process(size: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors(["lstm."], units=40))
+    program = (
+        "import os, sys, gatewise as gw\n"
+        "from gatewise.errors import BrokenFile\n"
+        "opened = gw.open(sys.argv[1])\n"
+        "os.truncate(sys.argv[1], int(sys.argv[2]))\n"
+        "for deed in (lambda: [tensor.array().sum() for tensor in opened.tensors.values()], lambda: opened['lstm'].to('keras.LSTM')):\n"
+        "    try: deed()\n"
+        "    except BrokenFile as error: print('has been cut' in str(error))\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(path), str(size)], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told
+    assert told.stdout.split() == ["True", "True"], told
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
 @pytest.mark.usefixtures("in_time")
 @pytest.mark.parametrize(
