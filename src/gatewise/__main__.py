@@ -18,7 +18,10 @@ def main() -> int:
     # A command makes many small things and hardly a cycle: looking for some each 700 took a fifth of the time that
     # listing 100,000 tensors takes, and freed nothing.
     gc.set_threshold(100_000)
-    return main()
+    try:
+        return main()
+    finally:
+        gc.freeze()  # else Python looks through everything once more before it ends
 
 
 if __name__ == "__main__":

@@ -105,15 +105,30 @@ def _made(cls: Any, eq: bool) -> Any:
 
 def _initialiser(cls: Any) -> Any:
     names, count, checked = cls._record_names, len(cls._record_names), cls._record_checked
+    tail = tuple(cls._record_defaults[name] for name in _trailing(cls))
 
     def __init__(self: Any, *values: Any, **named: Any) -> None:  # noqa: N807
-        if named or len(values) != count:  # most are made with all their values in order
-            values = _complete(cls, values, named)
+        missing = count - len(values)
+        if named or missing:  # most are made with all their values in order, or all but the last ones
+            if named or not 0 < missing <= len(tail):
+                values = _complete(cls, values, named)
+            else:
+                values += tail[-missing:]
         self.__dict__.update(zip(names, values))  # noqa: B905  # saying strict=False costs as much as a field
         if checked:
             self.__post_init__()
 
     return __init__
+
+
+def _trailing(cls: Any) -> list[str]:
+    """The last fields, as far as they have plain defaults."""
+    found: list[str] = []
+    for name in reversed(cls._record_names):
+        if name not in cls._record_defaults:
+            break
+        found.insert(0, name)
+    return found
 
 
 def _complete(cls: Any, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:

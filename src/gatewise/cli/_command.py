@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
 
 from .. import folders
 from ..record import record
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
+    import argparse
     from typing import Any
 
     from ._screen import Screen
+    from ._words import Noted
+
+    Arguments = argparse.ArgumentParser | Noted  # whoever a command says its arguments to
 
 DONE, DIFFERS, REFUSED = 0, 1, 2
+Namespace = SimpleNamespace  # what a command line said, by name
 
 
 @record
@@ -36,8 +41,8 @@ class Command:
     name: str
     help: str
     example: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], Answer]
+    add_arguments: Callable[[Arguments], None]
+    run: Callable[[Namespace], Answer]
 
 
 def command_names() -> list[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import re
 from collections.abc import Sequence
 
 from ..errors import UsageError, nearest
-from ._command import Command, command, command_names
+from ._command import Command, Namespace, command, command_names
+from ._words import Noted, NotPlain
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
+
+    from ._command import Arguments
 
 USAGE = "gatewise COMMAND ... [--json]"
 DESCRIPTION = (
@@ -23,32 +24,25 @@ OVERRIDES = (
 )  # fmt: skip
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises instead of exiting, and knows what an unknown option may have meant."""
-
-    def error(self, message: str) -> NoReturn:
-        unknown = re.match(r"unrecognized arguments: (-\S+)", message)
-        options = [option for action in self._actions for option in action.option_strings]
-        near = nearest(unknown[1].partition("=")[0], options, count=1) if unknown else ""
-        message = message[:1].lower() + message[1:].rstrip(".") + "."
-        raise UsageError(message, where=self.prog.partition(" ")[2], next=near or f"See `{self.prog} --help`.")
-
-
-def parse(argv: Sequence[str]) -> tuple[Command | None, argparse.Namespace]:
+def parse(argv: Sequence[str]) -> tuple[Command | None, Namespace]:
     """The command that a command line calls, and its options.  None: the user asked what there is."""
     if argv[:1] == ["help"] and len(argv) > 1:
         argv = [argv[1], "--help"]
     if not argv or argv[0] in ("-h", "--help", "help"):
-        return None, argparse.Namespace(json=False)
+        return None, Namespace(json=False)
     name = argv[0]
     if name not in command_names():
         raise _no_command(name)
     found = command(name)
-    parser = _parser(found)
-    arguments, rest = parser.parse_known_intermixed_args(argv[1:])
-    if rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    return found, arguments
+    try:
+        noted = Noted()
+        found.add_arguments(noted)
+        add_json(noted)
+        return found, Namespace(**noted.read(argv[1:]))
+    except NotPlain:
+        from ._argparse import read
+
+        return found, read(found, argv[1:])
 
 
 def overview() -> str:
@@ -60,13 +54,17 @@ def overview() -> str:
     return "\n".join([*lines, "", "`gatewise COMMAND --help` tells a command's options, with an example."])
 
 
-def add_file(parser: argparse.ArgumentParser, name: str, help: str, **options: Any) -> None:
+def add_json(parser: Arguments) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON document on standard output, nothing else there")
+
+
+def add_file(parser: Arguments, name: str, help: str, **options: Any) -> None:
     """A file to read: a path, or ``-`` for what is piped in."""
     parser.add_argument(name, metavar=name.upper(), help=f"{help}; - reads what is piped in", **options)
     parser.set_defaults(pipeable=(*(parser.get_default("pipeable") or ()), name))
 
 
-def add_dialect(parser: argparse.ArgumentParser) -> None:
+def add_dialect(parser: Arguments) -> None:
     """What a file does not say and the user knows."""
     group = parser.add_argument_group("what the file does not say")
     group.add_argument(
@@ -91,7 +89,7 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--directions", type=int, choices=(1, 2), help="of a flat buffer: directions")
 
 
-def add_verify(parser: argparse.ArgumentParser, optional: bool = False) -> None:
+def add_verify(parser: Arguments, optional: bool = False) -> None:
     """How what is written or compared is proved.  ``optional``: it may also not be."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
@@ -104,7 +102,7 @@ def add_verify(parser: argparse.ArgumentParser, optional: bool = False) -> None:
         )
 
 
-def dialect(arguments: argparse.Namespace) -> dict[str, Any]:
+def dialect(arguments: Namespace) -> dict[str, Any]:
     """The options of :func:`add_dialect` that were given, as the library's keywords."""
     given = {name: getattr(arguments, name) for name in ("layout", *OVERRIDES)}
     return {name: value for name, value in given.items() if value is not None}
@@ -120,23 +118,3 @@ def _no_command(name: str) -> UsageError:
     names = command_names()
     what = f"there is no option {name}" if name.startswith("-") else f"there is no command {name!r}"
     return UsageError(f"{what}.", next=nearest(name, names) or f"Commands: {', '.join(names)}.")
-
-
-def _formatter(prog: str) -> argparse.HelpFormatter:
-    """argparse's own, told the width: else it asks shutil, on every run, whose import costs more than our parser."""
-    from ._screen import columns
-
-    return argparse.RawDescriptionHelpFormatter(prog, width=(columns() or 80) - 2)
-
-
-def _parser(found: Command) -> Parser:
-    parser = Parser(
-        prog=f"gatewise {found.name}",
-        description=found.help[:1].upper() + found.help[1:] + ".",
-        epilog=f"example:\n  {found.example}",
-        formatter_class=_formatter,
-        allow_abbrev=False,
-    )
-    found.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="one JSON document on standard output, nothing else there")
-    return parser

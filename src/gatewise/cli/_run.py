@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from ._command import DONE, REFUSED, Answer
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
+
+    from ._command import Namespace
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
@@ -151,7 +152,7 @@ def _surprise(error: Exception, as_json: bool) -> int:
 
 
 @contextmanager
-def _piped(arguments: argparse.Namespace) -> Iterator[str | None]:
+def _piped(arguments: Namespace) -> Iterator[str | None]:
     """Replace ``-`` by a temporary file with what is piped in; its path, or None when nothing is."""
     dashes = [name for name in getattr(arguments, "pipeable", ()) if getattr(arguments, name) == "-"]
     if not dashes:

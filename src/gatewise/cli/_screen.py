@@ -195,7 +195,7 @@ def shorten(text: str, width: int) -> str:
 
 def _width(text: str) -> int:
     """Columns on the screen: East Asian wide characters take two, combining marks none."""
-    if text.isascii():
+    if text.isascii() or text.translate(_PLAIN).isascii():  # without our own signs, each of which takes one
         return len(text)
     import unicodedata
 

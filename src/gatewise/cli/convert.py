@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import UsageError
@@ -13,10 +12,11 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     add_file(parser, "file", "the checkpoint to read")
     parser.add_argument(
         "-o", "--output", metavar="OUT", required=True, help="the file to write; its suffix tells the format"
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dialect(parser)
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..checkpoint import convert
     from ._progress import Progress
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
 
 from ._command import DIFFERS, DONE, Answer, Command
@@ -12,17 +11,18 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     add_file(parser, "a", "a checkpoint")
     add_file(parser, "b", "another one")
     parser.add_argument("--layer", metavar="NAME", help="only this recurrent layer")
     add_dialect(parser)
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..checkpoint import diff
 
     document: dict[str, Any] = dict(diff(arguments.a, arguments.b, layer=arguments.layer, **dialect(arguments)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
 
 from ._command import DIFFERS, DONE, Answer, Command
@@ -12,17 +11,18 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     add_file(parser, "file", "the checkpoint to examine; nothing in it is run")
     parser.add_argument(
         "--for", dest="target", metavar="TARGET", help="what happens in this version: torch==2.13, keras==3"
     )
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..doctor import examination
 
     found = examination(arguments.file, arguments.target)

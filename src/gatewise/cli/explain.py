@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 
@@ -15,12 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..symptoms import Explanation, Match
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 PIECE = 1 << 20  # characters read at once
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     parser.add_argument(
         "text",
         metavar="TEXT",
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..symptoms import explain
 
     found = explain(_text(arguments.text))

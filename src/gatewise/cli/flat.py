@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping
 
 from ..errors import UsageError
@@ -13,12 +12,13 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 SELECTORS = {"role": "role", "gate": "gate", "layer_index": "layer", "direction": "direction"}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     add_file(parser, "file", "the checkpoint")
     parser.add_argument(
         "--order",
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dialect(parser)
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..flat._files import map_of
 
     _check(arguments)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     return Answer(document, show)
 
 
-def _check(arguments: argparse.Namespace) -> None:
+def _check(arguments: Namespace) -> None:
     if arguments.unpack and not arguments.output:
         raise UsageError("--unpack writes a new checkpoint.", where="flat", next="Name it: -o OUT.")
     if arguments.output == "-" or arguments.unpack == "-":
@@ -76,7 +76,7 @@ def _check(arguments: argparse.Namespace) -> None:
         )
 
 
-def _selecting(arguments: argparse.Namespace) -> bool:
+def _selecting(arguments: Namespace) -> bool:
     return any(getattr(arguments, name) is not None for name in SELECTORS)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ._command import Answer, Command
@@ -12,6 +11,7 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 Row = Mapping[str, "Any"]
@@ -20,7 +20,7 @@ TOLD_ELSEWHERE = ("hard_sigmoid_slope",)  # the activation's name has it: hard_s
 OTHERS = 3  # so many of the other tensors are named
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     add_file(parser, "file", "the checkpoint")
     parser.add_argument("--tensors", action="store_true", help="list every tensor, with its role and its gates")
     parser.add_argument("--gates", action="store_true", help="show each gate's matrix: shape, mean, spread, extremes")
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dialect(parser)
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..checkpoint import open
 
     checkpoint = open(arguments.file, **dialect(arguments))

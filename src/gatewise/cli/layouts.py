@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import UnknownLayout, nearest
@@ -13,10 +12,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..pairs import Pair
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="one layout, with its phrases, its dialect and its source"
     )
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..layouts import layouts
 
     if arguments.matrix:

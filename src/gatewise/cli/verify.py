@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 
 from ..errors import UsageError
@@ -13,10 +12,11 @@ TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._command import Arguments, Namespace
     from ._screen import Screen
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: Arguments) -> None:
     add_file(parser, "a", "a checkpoint")
     add_file(parser, "b", "another one, to compare with", nargs="?")
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dialect(parser)
 
 
-def run(arguments: argparse.Namespace) -> Answer:
+def run(arguments: Namespace) -> Answer:
     from ..checkpoint import verify
 
     if (arguments.b is None) == (arguments.recorded is None):

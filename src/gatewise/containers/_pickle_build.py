@@ -46,6 +46,8 @@ def key_parts(value: object) -> int:
 
 def cost(args: tuple[Any, ...]) -> tuple[int, int]:
     """How many objects a builder copies, 64 bytes counted as one; and how many objects and bytes."""
+    if not args:  # as every OrderedDict begins
+        return 0, 0
     sizes = [(len(arg), isinstance(arg, str | bytes | memoryview)) for arg in args if hasattr(arg, "__len__")]
     return sum(size // 64 if flat else size for size, flat in sizes), sum(size for size, _ in sizes)
 

@@ -8,6 +8,7 @@ is the minor version after the last one measured on the other side.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 
 from ..record import record
@@ -93,11 +94,12 @@ HISTORY: tuple[_Row, ...] = (
     ("UpsamplingNearest2d", "recompute_scale_factor", "1.10.2", "1.11.0", None, None),
 )
 
-# Class → its rows and those of every class, in the table's order.
-_OF_CLASS = {
-    kind: tuple(row for row in HISTORY if row[0] in ("Module", kind))
-    for kind in dict.fromkeys(row[0] for row in HISTORY)
-}
+
+@functools.cache
+def _of_class() -> dict[str, tuple[_Row, ...]]:
+    """Class → its rows and those of every class, in the table's order."""
+    kinds = dict.fromkeys(row[0] for row in HISTORY)
+    return {kind: tuple(row for row in HISTORY if row[0] in ("Module", kind)) for kind in kinds}
 
 
 @record
@@ -153,7 +155,7 @@ def bounds_of(kind: str, attributes: Mapping[Any, Any]) -> Iterator[Bound]:
     module, _, name = kind.rpartition(".")
     ours = name if module.startswith("torch.nn.modules.") else ""
     shown = name or kind
-    for row in _OF_CLASS.get(ours, _OF_CLASS["Module"]):
+    for row in _of_class().get(ours, _of_class()["Module"]):
         yield from _attribute(shown, row, row[1] in attributes)
     if type(attributes.get("_parameters")) is dict:
         yield at_least("2.3.1", f"{shown} keeps its parameters in a dict (an OrderedDict in 2.3.1)")

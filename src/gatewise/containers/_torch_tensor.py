@@ -75,7 +75,9 @@ class Dense:
 
     def _row_major(self) -> bool:
         row_major = contiguous_strides(self.shape)
-        return all(size == 1 or a == b for size, a, b in zip(self.shape, self.strides, row_major, strict=True))
+        return self.strides == row_major or all(
+            size == 1 or a == b for size, a, b in zip(self.shape, self.strides, row_major, strict=True)
+        )
 
 
 @record
@@ -194,7 +196,7 @@ def dense(
     """A view, held against its storage.  Raises BrokenFile, LimitExceeded."""
     if len(strides) != len(shape) or type(offset) is not int:
         raise _broken(name, f"its shape {shape}, strides {strides} and offset {offset!r} do not fit together.")
-    if min((offset, *shape, *strides)) < 0:
+    if min(offset, *shape, *strides, 0) < 0:
         raise _broken(name, f"its shape {shape}, strides {strides} or offset {offset} is negative.")
     item = ITEM_BYTES[dtype]
     have = storage.count * storage.item_bytes // item
@@ -208,8 +210,13 @@ def dense(
     return Dense(storage, dtype, shape, strides, storage.first * storage.item_bytes // item + offset)
 
 
+_INTEGERS = {int}
+
+
 def _ints(value: object, name: str, limits: Limits) -> tuple[int, ...]:
     """A shape: a tuple, a ``torch.Size``, or a list of integers."""
+    if type(value) is tuple and len(value) <= limits.rank and set(map(type, value)) <= _INTEGERS:  # as torch writes it
+        return value
     if isinstance(value, Stub) and value.is_a("torch.Size") and len(value.args) == 1:
         value = value.args[0]
     if isinstance(value, list | tuple):

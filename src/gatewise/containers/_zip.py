@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 _END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
+_ENTRY = struct.Struct("<4s6H3I5H2I")  # of the directory, up to the name
 _LOCAL_BYTES = 30
 _STORED, _DEFLATED = 0, 8
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
@@ -185,17 +187,16 @@ class ZipFile:
         return count, start, size
 
     def _central(self, cursor: Cursor) -> Member:
-        if bytes(cursor.take(4, "directory entry")) != _CENTRAL:
+        (mark, _made, _needs, flags, method, _time, _date, crc, packed, size, name_bytes, extra_bytes, comment, _disk,
+         _internal, _external, local_at) = _ENTRY.unpack(cursor.take(_ENTRY.size, "bytes of a directory entry"))  # fmt: skip
+        if mark != _CENTRAL:
             raise self._broken("its directory is garbled.")
-        _made, _needs, flags, method, _time, _date = cursor.unpack("<6H")
-        crc, packed, size, name_bytes, extra_bytes, comment, _disk, _internal, _external, local_at = cursor.unpack(
-            "<3I5H2I"
-        )
-        raw_name = bytes(cursor.take(name_bytes, "bytes of a name"))
+        behind = bytes(cursor.take(name_bytes + extra_bytes + comment, "bytes of a name, extra fields and a comment"))
+        raw_name = behind[:name_bytes]
         name = raw_name.decode("utf-8" if flags & 0x800 else "cp437", "replace")
-        extra = cursor.take(extra_bytes, "bytes of extra fields")
-        cursor.take(comment, "bytes of a comment")
-        size, packed, local_at = self._zip64(extra, name, size, packed, local_at)
+        if 0xFFFFFFFF in (size, packed, local_at):
+            extra = behind[name_bytes : name_bytes + extra_bytes]
+            size, packed, local_at = self._zip64(extra, name, size, packed, local_at)
         if flags & 1:
             raise self._broken("is encrypted.", name)
         if method not in (_STORED, _DEFLATED):
@@ -207,10 +208,8 @@ class ZipFile:
             raise self._broken("begins past the end of the file.", name)
         return Member(name, raw_name, at, packed, size, method == _DEFLATED, crc)
 
-    def _zip64(self, extra: memoryview, name: str, *sizes: int) -> tuple[int, ...]:
+    def _zip64(self, extra: bytes, name: str, *sizes: int) -> tuple[int, ...]:
         """The three sizes, with those that are all ones replaced by the zip64 extra field's."""
-        if 0xFFFFFFFF not in sizes:
-            return sizes
         fields = Cursor(extra, path=self.source.name, where=f"member {name}, extra fields")
         while fields.left >= 4:
             kind, length = fields.u16(), fields.u16()
