@@ -3,7 +3,8 @@
 ``python points.py DEED …`` reads lines of JSON (``{"words": […], "folder": …, "what": …, "at": …}``) and answers each with one.
 Python tells a profile function of every call from Python into C before it happens and after it returned; those that
 change or sync files are the *points*.  At the ``at``-th point the child is killed, interrupted, or told that the call
-failed (``what``: ``kill``, ``interrupt``, the name of an errno, ``nothing``).  Children are forked after everything was
+failed (``what``: ``kill``, ``interrupt``, the name of an errno, ``nothing``); or no file may grow past ``at`` bytes
+(``limit``).  Children are forked after everything was
 imported, and one of them has done it all before.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -58,7 +60,7 @@ class Points:
             os.kill(os.getpid(), signal.SIGKILL)
         elif self.what == "interrupt":
             os.kill(os.getpid(), signal.SIGINT)
-        elif self.what != "nothing":
+        elif self.what not in ("nothing", "limit"):
             number = getattr(errno, self.what)
             raise OSError(number, os.strerror(number))
 
@@ -73,6 +75,8 @@ def _child(asked: dict[str, Any], told: Path) -> None:
         os.dup2(os.open(told / name, os.O_WRONLY | os.O_CREAT), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     points = Points(asked["what"], asked["at"])
+    if asked["what"] == "limit":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (asked["at"], resource.RLIM_INFINITY))
     sys.setprofile(points)
     try:
         code = run(asked["words"])
@@ -80,6 +84,7 @@ def _child(asked: dict[str, Any], told: Path) -> None:
         traceback.print_exc()
         code = 70
     sys.setprofile(None)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     sys.stdout.flush()
     sys.stderr.flush()
     (told / "points").write_text(json.dumps(points.seen))

@@ -6,7 +6,6 @@ the input is as it was, and nothing else is there but what the next write remove
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -20,42 +19,15 @@ from typing import Any
 
 import pytest
 from deeds import DEEDS, Deed
+from points_server import Server
 from real_process import environment
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork() there is nobody to kill")
-POINTS = Path(__file__).with_name("points.py")
 OLD = b"the old file, which is precious"
 DISK = ("ENOSPC", "EDQUOT", "EIO", "EROFS")
 ALL = pytest.mark.parametrize("deed", DEEDS, ids=str)
 OVER = pytest.mark.parametrize("over", [False, True], ids=["a new file", "over an old one"])
 Content = dict[str, bytes]
-
-
-class Server:
-    """The process of ``points.py``."""
-
-    def __init__(self, names: tuple[str, ...]):
-        self._process = subprocess.Popen(
-            [sys.executable, POINTS, *names],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdin is not None
-        self._answers, self._questions = self._process.stdout, self._process.stdin
-        assert self._answers.readline() == "ready\n"
-
-    def __call__(self, folder: Path, words: tuple[str, ...], what: str = "nothing", at: int = -1) -> dict[str, Any]:
-        asked = {"folder": str(folder), "words": words, "what": what, "at": at}
-        print(json.dumps(asked), file=self._questions, flush=True)
-        answer: dict[str, Any] = json.loads(self._answers.readline())
-        return answer
-
-    def close(self) -> None:
-        self._questions.close()
-        self._process.wait(60)
 
 
 @pytest.fixture(scope="module")
