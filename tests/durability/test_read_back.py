@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from deeds import CONVERSIONS, DEEDS, Deed
+from deeds import ARRAYS, CONVERSIONS, DEEDS, HEAD, Deed
 from filemakers import safetensors, torch_arrays
 
 from gatewise.cli._run import run
@@ -86,7 +85,7 @@ def refused(deed: Deed, folder: Path, capsys: pytest.CaptureFixture[str], words:
 
 def _weight() -> bytes:
     """A number that no other one of the model begins like, as its bytes."""
-    return torch_arrays("lstm", 3, 4)["weight_hh_l0"][2, 1].tobytes()
+    return ARRAYS["weight_hh_l0"][2, 1].tobytes()
 
 
 BINARY = [each for each in CONVERSIONS if "c-header" not in each.name]
@@ -122,7 +121,7 @@ def test_one_bit_of_what_is_carried_along_is_found(
     deed = next(each for each in CONVERSIONS if each.name.endswith(to))
     deed.prepare(tmp_path)
     monkeypatch.chdir(tmp_path)
-    with damaged(monkeypatch, flipped(np.arange(6, dtype="f4").tobytes()[4:])):
+    with damaged(monkeypatch, flipped(HEAD.tobytes()[4:])):
         assert "'head.weight' has other elements" in refused(deed, tmp_path, capsys)
 
 
@@ -183,7 +182,7 @@ def test_a_writer_that_loses_a_tensor_is_found_even_when_nothing_is_proved(
     monkeypatch.chdir(tmp_path)
 
     def loses(path: Path) -> None:
-        safetensors(path, dict(list(torch_arrays("lstm", 3, 4).items())))
+        safetensors(path, ARRAYS)
 
     with damaged(monkeypatch, loses):
         assert "a tensor of the shape (2, 3) is not in it" in refused(deed, tmp_path, capsys, ("--no-verify",))

@@ -1,0 +1,72 @@
+"""The same input gives the same bytes: in another process, under other settings, on another Python, on another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from real_process import environment
+
+HERE = Path(__file__).resolve().parent
+GOLDEN = HERE / "golden.json"
+SETTINGS = (
+    {"PYTHONHASHSEED": "0", "TZ": "UTC", "LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "COLUMNS": "40", "USER": "one"},
+    {
+        "PYTHONHASHSEED": "4711",
+        "TZ": "Asia/Kathmandu",
+        "LANG": "de_DE.UTF-8",
+        "LC_ALL": "",
+        "USER": "other",
+        "HOME": "/",
+    },
+)
+
+
+def digests(number: int, folder: Path, *words: str) -> dict[str, str]:
+    """What ``digests.py`` prints in a process with the settings of that number, which lives in that folder."""
+
+    def masked() -> None:
+        os.umask((0o022, 0o077)[number])
+
+    ran = subprocess.run(
+        [sys.executable, HERE / "digests.py", *words], cwd=folder, env={**environment(), **SETTINGS[number]},
+        capture_output=True, text=True, check=False, preexec_fn=masked if os.name == "posix" else None,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    found: dict[str, str] = json.loads(ran.stdout)
+    return found
+
+
+def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+
+
+def test_two_processes_write_what_every_machine_writes(tmp_path: Path) -> None:
+    """``golden.json`` was made by ``digests.py``.  Where a difference is meant (another version of a format), renew it."""
+    golden = json.loads(GOLDEN.read_text())
+    one = digests(0, tmp_path)
+    time.sleep(2.1)  # times in zip archives count in steps of two seconds
+    other = digests(1, HERE)
+    assert differences(one, other) == []
+    assert differences(one, golden) == []
+    assert len(golden) > 20
+
+
+@pytest.mark.slow
+def test_every_fixture_is_written_as_the_same_bytes_twice(tmp_path: Path) -> None:
+    one, other = digests(0, tmp_path, "FIXTURES"), digests(1, HERE, "FIXTURES")
+    assert differences(one, other) == []
+    assert len(one) > 1000
+
+
+def test_a_difference_would_be_noticed() -> None:
+    """The twin."""
+    golden = json.loads(GOLDEN.read_text())
+    first = next(iter(golden))
+    assert differences(golden, {**golden, first: "0" * 64}) == [first]
+    assert differences(golden, {name: value for name, value in golden.items() if name != first}) == [first]
