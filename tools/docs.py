@@ -155,7 +155,9 @@ def _part_row(layout: Any, part: Any) -> str:
 
 def _speed() -> str:
     """What `make bench` measured last, from benchmarks/results.json: each figure with what it stands beside."""
-    results = json.loads((ROOT / "benchmarks/results.json").read_text())
+    results = _measured()
+    if not results["rows"]:
+        return "Nothing was measured yet: `make bench` does.\n"
     told = results["machine"]
     versions = ", ".join(f"{name} {told[name]}" for name in ("torch", "keras", "safetensors", "h5py", "onnx", "numpy"))
     measured = (
@@ -178,10 +180,16 @@ def _speed() -> str:
 
 def _headlines() -> str:
     """The few of those figures that the README shows."""
-    rows = json.loads((ROOT / "benchmarks/results.json").read_text())["rows"]
+    rows = _measured()["rows"]
     lines = ["| | measured | beside |", "|---|---|---|"]
     lines += [f"| {row['what']} | {_figure(row)} | {row['beside']} |" for row in rows if row["headline"]]
     return "\n".join(lines) + "\n"
+
+
+def _measured() -> dict[str, Any]:
+    path = ROOT / "benchmarks/results.json"
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": []}
+    return found
 
 
 def _figure(row: dict[str, Any]) -> str:
@@ -191,6 +199,16 @@ def _figure(row: dict[str, Any]) -> str:
 def _digits(value: float) -> str:
     """Three digits; whole numbers from 100 on."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _limits() -> str:
+    """What no honest file passes, with the comments that stand in the source."""
+    from gatewise import Limits
+
+    source = (ROOT / "src/gatewise/cursor.py").read_text(encoding="utf-8")
+    about = dict(re.findall(r"^    (\w+): int = [^#\n]+# (.+)$", source, re.MULTILINE))
+    rows = [f"| `{name}` | {value:,} | {about.get(name, 'of one file')} |" for name, value in vars(Limits()).items()]
+    return "\n".join(["| limit | | of what |", "|---|---|---|", *rows]) + "\n"
 
 
 def _findings() -> str:
@@ -258,6 +276,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "findings": _findings,
     "matrix": _matrix,
     "layouts": _layouts,
+    "limits": _limits,
     "speed": _speed,
     "headlines": _headlines,
 }
