@@ -299,6 +299,42 @@ def test_what_the_full_proof_finds_the_sample_finds(cell: str, mistake: str) -> 
             assert _finds(_sampled, stack, wrong)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_mistake_of_the_change_itself_is_found_in_units_that_no_sample_runs(cell: str) -> None:
+    """The file holds what was said, bit for bit, and what was said is wrong: within one dialect that is told without a run."""
+    stack = CELLS[cell].stack
+    for mistake in (mistake for other, mistake in POSSIBLE if other == cell):
+        for wrong in _some_of(MISTAKES[mistake](stack)):
+            if _finds(prove, stack, wrong):
+                (proof,) = proved([Claim(stack, wrong, terms=lambda wrong=wrong: (wrong, wrong))])
+                assert not proof.same, mistake
+
+
+def test_a_change_that_is_right_is_not_run_whole() -> None:
+    """Biases that are added up, and numbers that are stored as float16, are what can become of the source's."""
+    stack = CELLS["an LSTM of three layers in both directions"].stack
+    merged = {
+        place: weights.with_roles(
+            bias=Gates("bias", makers({gate: weights.bias[gate] + weights.recurrent_bias[gate] for gate in weights.bias})),
+            recurrent_bias=None,
+        )
+        for place, weights in stack
+    }  # fmt: skip
+    coarser = {
+        place: replace(weights, dtype="float16", roles={
+            role: gates.mapped(lambda _, array: array.astype(np.float16)) for role, gates in weights.roles.items()
+        })
+        for place, weights in stack
+    }  # fmt: skip
+    for cells in (merged, coarser):
+        said = stack.replaced(cells)
+        (proof,) = proved([Claim(stack, said, 0.01, terms=functools.partial(lambda each: (each, each), said))])
+        assert proof.same
+        assert not proof.whole
+        assert proof.numbers is not None
+        assert proof.numbers.changed
+
+
 def test_every_mistake_can_be_made_so_that_the_full_proof_finds_it() -> None:
     cells = {mistake: [cell for cell, other in POSSIBLE if other == mistake] for mistake in MISTAKES}
     for mistake, makes in MISTAKES.items():

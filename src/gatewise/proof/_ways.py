@@ -9,7 +9,8 @@ from typing import Any
 from ..errors import UsageError
 from ..record import record
 from ..weights import Stack
-from ._figures import TOLERANCE, Proof
+from ._explained import explained
+from ._figures import TOLERANCE, Numbers, Proof
 from ._numbers import numbers
 from ._sample import not_run, prove_sample
 from ._whole import prove
@@ -57,7 +58,7 @@ def proved(claims: Sequence[Claim], way: str = AUTO) -> Iterator[Proof]:
     """Does what is claimed hold, each in turn.
 
     ``way``   "full": every unit is run.  "sample": some are, and all numbers are compared.  "auto": everything of what is
-              small in all; of what is large a sample, and everything of a claim whose numbers do not all agree
+              small in all; of what is large a sample, and everything of a claim whose numbers are not all accounted for
     Of many claims of one kind, a sample is run of no more than RUNS; all numbers of all of them are compared.
     Raises UsageError where inputs or outputs cannot be compared.
     """
@@ -67,12 +68,17 @@ def proved(claims: Sequence[Claim], way: str = AUTO) -> Iterator[Proof]:
     run = _representatives([claim.kind for claim in claims])
     for number, claim in enumerate(claims):
         proof = _in_part(claim, number in run)
-        failed = proof.numbers is not None and not proof.numbers.all
+        failed = proof.numbers is not None and not _numbers_hold(claim, proof.numbers)
         if failed and way == AUTO:
             proof = replace(prove(claim.one, claim.other, claim.tolerance), numbers=proof.numbers)
         elif failed and number not in run:
             proof = _in_part(claim, True)
         yield proof
+
+
+def _numbers_hold(claim: Claim, found: Numbers) -> bool:
+    """Are all numbers the source's, or what can have become of them?"""
+    return found.all and explained(claim.one, claim.other, found, claim.tolerance)
 
 
 def _in_part(claim: Claim, run: bool) -> Proof:

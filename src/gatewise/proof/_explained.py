@@ -1,0 +1,82 @@
+"""Numbers that are not the source's bit for bit: are they what can become of them where both sides speak one dialect?
+
+There a matrix can only have been stored in another dtype, and biases can only have been added up or taken apart.  So what no
+run of a sample sees, a wrong number in a unit that was not run, is told without running it.  Not known here: why a
+change was made, and what one dialect makes of another's numbers; of those the sample's run is all there is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..tensors import PIECE
+from ..weights import Stack, Weights
+from ._figures import Numbers
+from ._numbers import same_bits
+
+if TYPE_CHECKING:
+    from ..tensors import Array
+
+_BIASES = ("bias", "recurrent_bias")
+
+
+def explained(one: Stack, other: Stack, found: Numbers, tolerance: float) -> bool:
+    """Can the numbers that :func:`numbers` found changed have come of ``one``'s?  True where the dialects differ."""
+    if not found.changed or one.dialect != other.dialect:
+        return True
+    pairs = [(one.cells[place], weights) for place, weights in other if place in one.cells]
+    if not all(_biases_agree(mine, theirs, tolerance) for mine, theirs in pairs):
+        return False
+    # Matrices are large and were compared already: they are looked at again only where some of them changed.
+    biases = sum(_changed_biases(mine, theirs) for mine, theirs in pairs)
+    return found.changed == biases or all(_stored_alike(mine, theirs) for mine, theirs in pairs)
+
+
+def _biases_agree(mine: Weights, theirs: Weights, tolerance: float) -> bool:
+    """Have each gate's biases the same sum?"""
+    import numpy as np
+
+    gates = {gate for weights in (mine, theirs) for role in _BIASES for gate in weights.role(role)}
+    return all(
+        np.allclose(_sum(theirs, gate), _sum(mine, gate), rtol=tolerance, atol=tolerance) for gate in sorted(gates)
+    )
+
+
+def _sum(weights: Weights, gate: str) -> Array:
+    import numpy as np
+
+    total: Array = np.zeros(weights.unit)
+    for role in _BIASES:
+        if gate in weights.role(role):
+            total = total + np.asarray(weights.role(role)[gate], np.float64)
+    return total
+
+
+def _changed_biases(mine: Weights, theirs: Weights) -> int:
+    return sum(
+        array.size
+        for role in _BIASES
+        for gate, array in theirs.role(role).items()
+        if gate not in mine.role(role) or not same_bits(mine.role(role)[gate], array)
+    )
+
+
+def _stored_alike(mine: Weights, theirs: Weights) -> bool:
+    """Is every other number the source's, as the dtype that is stored has it?"""
+    return all(
+        gate in mine.role(role) and _cast_alike(mine.role(role)[gate], array)
+        for role, gates in theirs.roles.items()
+        if role not in _BIASES
+        for gate, array in gates.items()
+    )
+
+
+def _cast_alike(one: Array, other: Array) -> bool:
+    """Piece by piece: a whole copy of a gate would be as large as the largest tensor."""
+    if one.shape != other.shape:
+        return False
+    rows = max(1, PIECE // max(1, one[:1].nbytes))
+    return all(
+        bool((one[first : first + rows].astype(other.dtype) == other[first : first + rows]).all())
+        for first in range(0, len(one), rows)
+    )
