@@ -6,8 +6,9 @@ direction is where it belongs.  Not known here: what they compute.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..cell import Place
 from ..source import give_back
@@ -30,7 +31,7 @@ def numbers(one: Stack, other: Stack, terms: tuple[Stack, Stack] | None = None) 
         source = mine.cells.get(place)
         for role, gates in weights.roles.items():
             held = source.roles.get(role, Gates(role)) if source is not None else Gates(role)
-            stored = _is_of(one, place, role, held) and _is_of(other, place, role, gates)
+            stored = _is_of(one, place, role, held) and (theirs is other or _is_of(other, place, role, gates))
             total = Numbers(*map(sum, zip(total, _of_role(one, other, place, held, gates, stored), strict=True)))
     return total
 
@@ -38,6 +39,7 @@ def numbers(one: Stack, other: Stack, terms: tuple[Stack, Stack] | None = None) 
 def _of_role(one: Stack, other: Stack, place: Place, held: Gates, gates: Gates, stored: bool) -> Numbers:
     """One role of one layer and direction.  ``stored``: these gates are both stacks' own."""
     equal = changed = every = 0
+    role = gates.role
     seen: list[Array] = []
     for gate, array in gates.items():
         every += array.size
@@ -45,9 +47,7 @@ def _of_role(one: Stack, other: Stack, place: Place, held: Gates, gates: Gates, 
         if gate in held:
             seen.append(found := held[gate])
             if same_bits(found, array):
-                own = stored or (
-                    _is_in(one, place, held.role, gate, found) and _is_in(other, place, held.role, gate, array)
-                )
+                own = stored or (_is_in(one, place, role, gate, found) and _is_in(other, place, role, gate, array))
                 equal, changed = equal + own * array.size, changed + (not own) * array.size
     for array in seen:  # only now: gates that lie in one tensor share its pages
         if array.nbytes >= _LARGE:
@@ -63,7 +63,10 @@ def _is_of(stack: Stack, place: Place, role: str, gates: object) -> bool:
 def _is_in(stack: Stack, place: Place, role: str, gate: str, array: Array) -> bool:
     """Are these the numbers that a stack itself holds there?"""
     gates = stack.cells[place].role(role) if place in stack.cells else Gates(role)
-    return gate in gates and (_same_memory(gates[gate], array) or same_bits(gates[gate], array))
+    if gate not in gates:
+        return False
+    own = gates[gate]
+    return _same_memory(own, array) or same_bits(own, array)
 
 
 def _same_memory(one: Array, other: Array) -> bool:
@@ -75,13 +78,23 @@ def same_bits(one: Array, other: Array) -> bool:
     """Are two arrays of floats of one dtype equal bit for bit, and finite?  No more than a tile of either is copied."""
     import numpy as np
 
-    if one.shape != other.shape or one.dtype.name != other.dtype.name:
+    if one.shape != other.shape or (one.dtype != other.dtype and one.dtype.name != other.dtype.name):
         return False
-    mine, theirs = (array.view(f"{array.dtype.byteorder}u{array.dtype.itemsize}") for array in (one, other))
+    mine, theirs = one.view(_bits(one.dtype)), other.view(_bits(other.dtype))
+    if one.size <= _FLAT:
+        return bool((mine == theirs).all() and np.isfinite(one).all())
     for a, b in _turned(mine, theirs) if _across(mine, theirs) else _along(mine, theirs):
         if not (a == b).all() or not np.isfinite(a.view(one.dtype)).all():
             return False
     return True
+
+
+@functools.cache
+def _bits(dtype: Any) -> Any:
+    """Whole numbers of the same size and byte order."""
+    import numpy as np
+
+    return np.dtype(f"{dtype.byteorder}u{dtype.itemsize}")
 
 
 _FLAT, _SIDE, _ASIDE = 1 << 15, 256, 16  # elements: of a stretch, of a tile's side, what a tile's rows are longer by
