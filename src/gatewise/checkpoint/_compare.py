@@ -35,9 +35,9 @@ def verify(
     """
     way = way_of(verify)
     if not way:
-        raise UsageError("nothing would be compared.", where="verify=False", next='Say verify="sample" or "full".')
+        raise UsageError("with verify=False nothing would be compared.", next='Say verify="sample" or "full".')
     if recorded is not None and way == "sample":
-        raise UsageError("a recorded run is of all units.", where="--verify sample", next="Leave that out.")
+        raise UsageError("a recorded run is of all units, not of a sample.", next="Leave out --verify sample.")
     one = open(a, **said)
     if recorded is not None:
         stacks = one.stacks(layer)

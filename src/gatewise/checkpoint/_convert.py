@@ -123,7 +123,7 @@ def saved(
     """As :func:`save`.  ``inputs``: files that are not written over, not even when forced."""
     way = way_of(verify)
     if not way:
-        raise UsageError("what is saved is always proved.", where="verify=False", next='Say verify="sample" or "full".')
+        raise UsageError("what is saved is always proved.", next='Leave out verify=False, or say "sample" or "full".')
     stacks = [stack] if isinstance(stack, Stack) else list(stack) if isinstance(stack, Iterable) else [stack]
     require_stacks(stacks, "gw.save", "gw.save(gw.of(object), out)")
     if not stacks:

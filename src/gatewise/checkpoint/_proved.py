@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ProofFailed
@@ -10,7 +11,7 @@ from ..layouts._layout import is_stream
 from ..proof import Claim, Proof, numbers, prove, prove_sample, proved
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, open
-from ._stored import damaged, other_bits
+from ._stored import damaged
 from ._unit import Unit
 
 
@@ -23,8 +24,8 @@ def read_back(written: Path, units: list[Unit], way: str) -> Proof:
     ]
     result: Proof | None = None
     for unit, back, proof in zip(units, backs, proved(claims, way), strict=True):
-        _require(unit, back, proof, written)
-        result = proof if result is None else result.worst(proof)
+        held = _require(unit, back, proof, written)
+        result = held if result is None else result.worst(held)
     if result is None:
         raise ProofFailed("nothing was compared.")
     return result
@@ -56,21 +57,22 @@ def _as_said(pieces: list[Layer], unit: Unit) -> Stack:
     return joined([piece.replaced(dialect=dialect) for piece in pieces])
 
 
-def _require(unit: Unit, back: Stack, proof: Proof, written: Path) -> None:
+def _require(unit: Unit, back: Stack, proof: Proof, written: Path) -> Proof:
+    """The proof, with how the numbers compare.  Raises ProofFailed where it does not hold, and where one number of the
+    file is not the one that was written: within a tolerance no other mistake may hide, be it one bit."""
     if not proof.same:
         raise _unproved(unit, proof, back)
-    # Within a tolerance no other mistake may hide, be it one bit: what was said must be what is there.
     said = unit.said.stack
-    found = proof.numbers or numbers(said, back)
-    if found.all:
-        return
-    if other_bits(said, back):
-        raise damaged(
-            written, f"{found.of - found.equal - found.changed:,} of {found.of:,} numbers are not those written"
-        )
-    stored = prove(said, back)
-    if not stored.same:
-        raise _unproved(unit, stored, back)
+    found = proof.numbers or numbers(unit.source, back, (said, back))
+    if not found.all:
+        there = numbers(said, back, finite=False)
+        if not there.all:
+            lost = there.of - there.equal - there.changed
+            raise damaged(written, f"up to {lost:,} of {there.of:,} numbers are not those written")
+        proof = prove(unit.source, back, unit.tolerance)  # numbers that are none
+        if not proof.same:
+            raise _unproved(unit, proof, back)
+    return replace(proof, numbers=found)
 
 
 def _unproved(unit: Unit, proof: Proof, back: Stack) -> ProofFailed:

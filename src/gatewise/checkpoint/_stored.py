@@ -12,7 +12,6 @@ from ..containers import open_tensors
 from ..containers._supply import same_bytes
 from ..errors import ContainerError, ProofFailed
 from ..tensors import StoredTensor, Tensors
-from ..weights import Stack
 
 
 def check(written: Path, content: Tensors, carried: list[StoredTensor]) -> None:
@@ -48,17 +47,3 @@ def damaged(written: Path, how: str) -> ProofFailed:
         f"what was written does not come back as it was: {how.rstrip('.')}.", path=written,
         next="Nothing was kept. Look after the disk and the memory; where they are well, this is a defect of gatewise.",
     )  # fmt: skip
-
-
-def other_bits(said: Stack, back: Stack) -> bool:
-    """Does any array of the same type hold other bits?  (Some files have no such type, and numbers that are not finite
-    count as no numbers.)"""
-    for place, weights in back:
-        for role, gates in weights.roles.items():
-            held = said.cells[place].role(role) if place in said.cells else {}
-            for gate, array in gates.items():
-                mine = held.get(gate)
-                bits = f"{array.dtype.byteorder}u{array.dtype.itemsize}"
-                if mine is not None and mine.dtype == array.dtype and (mine.view(bits) != array.view(bits)).any():
-                    return True
-    return False

@@ -30,16 +30,15 @@ def proof_line(screen: Screen, proof: Mapping[str, Any], same: str, different: s
 
 
 def _extent(proof: Mapping[str, Any]) -> Iterator[str]:
-    """``run: 384 of 12,288 units; all 50,380,800 numbers are equal bit for bit; --verify full runs every unit``"""
+    """``run: 384 of 12,288 units; all 50,380,800 numbers are equal; --verify full runs every unit``"""
     units, numbers = proof.get("units"), proof.get("numbers")
-    if not units or not numbers:
+    if not units or not numbers or units["run"] == units["of"]:
         return
     agree = numbers["equal"] + numbers["changed"]
     told = f"all {agree:,}" if agree == numbers["of"] else f"{agree:,} of {numbers['of']:,}"
     changed = f", {numbers['changed']:,} of them as changed above" if numbers["changed"] else ""
-    full = "; --verify full runs every unit" if units["run"] < units["of"] else ""
-    run = f"{units['run']:,} of {units['of']:,}" if full else f"all {units['of']:,}"
-    yield f"run: {run} units; {told} numbers are equal bit for bit{changed}{full}"
+    run = f"{units['run']:,} of {units['of']:,} units"
+    yield f"run: {run}; {told} numbers are equal{changed}; --verify full runs every unit"
 
 
 def change_lines(screen: Screen, changes: Iterable[Mapping[str, Any]]) -> Iterator[str]:

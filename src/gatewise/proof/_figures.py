@@ -34,8 +34,8 @@ class Units(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """How many stored numbers are the same bit for bit on both sides, how many are what a change that was told makes of
-    the source's, bit for bit, and how many there are.  What is not finite counts as neither."""
+    """How many stored numbers are the same on both sides, bit for bit where the dtype is, how many are what a change that
+    was told makes of the source's, and how many there are.  What is not finite counts as neither."""
 
     equal: int
     changed: int

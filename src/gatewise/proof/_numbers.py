@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 _LARGE = 1 << 18  # bytes of a gate, of which it is worth while to give the pages back
 
 
-def numbers(one: Stack, other: Stack, terms: tuple[Stack, Stack] | None = None) -> Numbers:
+def numbers(
+    one: Stack, other: Stack, terms: tuple[Stack, Stack] | None = None, *, finite: bool = True
+) -> Numbers:  # fmt: skip
     """How many numbers of ``other`` are those of ``one``.  ``terms``: both as changes that were told make them, where
-    they are not in one convention as they are stored."""
+    they are not in one convention as they are stored.  ``finite``: a gate with a number that is none counts as unequal."""
     mine, theirs = terms or (one, other)
     total = Numbers(0, 0, 0)
     for place, weights in theirs:
@@ -32,11 +34,15 @@ def numbers(one: Stack, other: Stack, terms: tuple[Stack, Stack] | None = None) 
         for role, gates in weights.roles.items():
             held = source.roles.get(role, Gates(role)) if source is not None else Gates(role)
             stored = _is_of(one, place, role, held) and (theirs is other or _is_of(other, place, role, gates))
-            total = Numbers(*map(sum, zip(total, _of_role(one, other, place, held, gates, stored), strict=True)))
+            total = Numbers(
+                *map(sum, zip(total, _of_role(one, other, place, held, gates, stored, finite), strict=True))
+            )
     return total
 
 
-def _of_role(one: Stack, other: Stack, place: Place, held: Gates, gates: Gates, stored: bool) -> Numbers:
+def _of_role(
+    one: Stack, other: Stack, place: Place, held: Gates, gates: Gates, stored: bool, finite: bool
+) -> Numbers:  # fmt: skip
     """One role of one layer and direction.  ``stored``: these gates are both stacks' own."""
     equal = changed = every = 0
     role = gates.role
@@ -46,7 +52,7 @@ def _of_role(one: Stack, other: Stack, place: Place, held: Gates, gates: Gates, 
         seen.append(array)
         if gate in held:
             seen.append(found := held[gate])
-            if same_bits(found, array):
+            if same_bits(found, array, finite):
                 own = stored or (_is_in(one, place, role, gate, found) and _is_in(other, place, role, gate, array))
                 equal, changed = equal + own * array.size, changed + (not own) * array.size
     for array in seen:  # only now: gates that lie in one tensor share its pages
@@ -66,7 +72,7 @@ def _is_in(stack: Stack, place: Place, role: str, gate: str, array: Array) -> bo
     if gate not in gates:
         return False
     own = gates[gate]
-    return _same_memory(own, array) or same_bits(own, array)
+    return _same_memory(own, array) or same_bits(own, array, finite=False)
 
 
 def _same_memory(one: Array, other: Array) -> bool:
@@ -74,17 +80,31 @@ def _same_memory(one: Array, other: Array) -> bool:
     return all(mine[key] == theirs[key] for key in ("data", "strides", "shape", "typestr"))
 
 
-def same_bits(one: Array, other: Array) -> bool:
-    """Are two arrays of floats of one dtype equal bit for bit, and finite?  No more than a tile of either is copied."""
+def same_bits(one: Array, other: Array, finite: bool = True) -> bool:
+    """Are two arrays of floats equal bit for bit, and finite?  Of two dtypes: are the numbers equal?  No more than a
+    tile of either is copied."""
     import numpy as np
 
-    if one.shape != other.shape or (one.dtype != other.dtype and one.dtype.name != other.dtype.name):
+    if one.shape != other.shape:
         return False
+    if one.dtype != other.dtype and one.dtype.name != other.dtype.name:
+        return _same_values(one, other, finite)
     mine, theirs = one.view(_bits(one.dtype)), other.view(_bits(other.dtype))
     if one.size <= _FLAT:
-        return bool((mine == theirs).all() and np.isfinite(one).all())
+        return bool((mine == theirs).all() and not (finite and not np.isfinite(one).all()))
     for a, b in _turned(mine, theirs) if _across(mine, theirs) else _along(mine, theirs):
-        if not (a == b).all() or not np.isfinite(a.view(one.dtype)).all():
+        if not (a == b).all() or (finite and not np.isfinite(a.view(one.dtype)).all()):
+            return False
+    return True
+
+
+def _same_values(one: Array, other: Array, finite: bool) -> bool:
+    """For files that hold a dtype in a wider one, which is rare."""
+    import numpy as np
+
+    for first in range(0, len(one), _SIDE):
+        a, b = (np.asarray(array[first : first + _SIDE], np.float64) for array in (one, other))
+        if not np.array_equal(a, b, equal_nan=not finite) or (finite and not np.isfinite(a).all()):
             return False
     return True
 
