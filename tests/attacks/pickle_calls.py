@@ -64,6 +64,12 @@ FUNCTIONS = (
     "numpy.distutils.exec_command.exec_command", "pandas.read_pickle", "pandas.eval", "tensorflow.io.read_file", "keras.models.load_model",
     "nose.tools.nontrivial.check", "IPython.get_ipython", "PIL.ImageMath.eval", "django.core.management.call_command",
     "cgitb.lookup", "smtpd.SMTPServer", "asyncore.dispatcher", "telnetlib.Telnet", "SocketServer.TCPServer", "gatewise.open",
+    # Published in 2026: subinterpreters (fickling GHSA-6ggj-6f2q-f7mx), servers and signals behind BUILD (GHSA-mhc9-48gj-9gp3), what
+    # hands a function to another (modelaudit 1061, picklescan GHSA-vvpj-8cmc-gx39).
+    "_interpreters.create", "_interpreters.run_string", "_xxsubinterpreters.run_string", "importlib.util.find_spec",
+    "importlib.machinery:SourceFileLoader.load_module", "builtins.map", "itertools.starmap", "itertools.accumulate", "weakref.finalize",
+    "string:Template.substitute", "re.sub", "socketserver.TCPServer", "http.server.HTTPServer", "asyncio.create_subprocess_shell",
+    "multiprocessing.Process", "aiohttp.request", "httplib.HTTPSConnection", "platform._syscmd_ver", "xml.sax.parse", "operator.itemgetter",
 )  # fmt: skip
 
 
@@ -119,6 +125,13 @@ WAYS = {
     "a call whose result is a member of a set": b"\x8f(" + called("os.system", COMMAND) + b"\x90",
     "APPENDS on what was called": called("os.system", COMMAND) + b"(N" + b"e",
     "SETITEMS on what was called": called("os.system", COMMAND) + b"(NNu",
+    "a number of the first protocol before it (fickling issue 322)": b"F1.0\n0" + called("os.system", COMMAND),
+    "a byte array before it (fickling issue 322)": b"\x96" + struct.pack("<Q", 1) + b"a0" + called("os.system", COMMAND),
+    "REDUCE and BUILD (GHSA-mhc9-48gj-9gp3)": called("os.system", COMMAND) + state(a=b"N") + b"b",
+    "a default factory behind wrappers of mappings (modelaudit 1063)": called(
+        "types.MappingProxyType", called("collections.ChainMap", called("collections.defaultdict", name("os.abort")))
+    ),
+    "a function that is handed to another": called("builtins.map", name("os.system"), b"](" + COMMAND + b"e"),
     "a name in a submodule": called("os.path.os.system", COMMAND),
     "a dotted name": called("torch:serialization.os.system", COMMAND),
     "a name that looks like torch's": called("torch._utils.os.system", COMMAND),
