@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import sys
 import time
 from pathlib import Path
 
@@ -171,3 +172,12 @@ def test_a_damaged_text_is_explained_or_not_known() -> None:
         began = time.process_time()
         assert explain(text) is not None
         assert _within_a_second(began), text[:200]
+
+
+def test_what_was_fuzzed_is_recorded_and_adds_up() -> None:
+    tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    runs = tomllib.loads((Path(__file__).parent / "fuzzed.toml").read_text(encoding="utf-8"))["run"]
+    for run in runs:
+        assert run["executions"] == sum(run["by_target"].values())
+        assert {name.partition("/")[0] for name in run["by_target"]} <= {"texts", "parts", "memory", "files"}
+        assert isinstance(run["findings"], list)
