@@ -82,7 +82,7 @@ def _made(cls: Any, eq: bool) -> Any:
     said = {name: cls.__dict__.get(name, _NOTHING) for name in cls.__annotations__}
     plain = {name: value for name, value in said.items() if not isinstance(value, _Field)}
     special = {name: value for name, value in said.items() if isinstance(value, _Field)}
-    cls._record_names = tuple(said)
+    cls._record_names, cls._record_set = tuple(said), said.keys()
     cls._record_defaults = {name: value for name, value in plain.items() if value is not _NOTHING} | {
         name: value.default for name, value in special.items() if value.default is not _NOTHING
     }
@@ -133,7 +133,10 @@ def _trailing(cls: Any) -> list[str]:
 
 def _complete(cls: Any, values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
     """All the values, in order."""
-    names = cls._record_names
+    names, said = cls._record_names, len(values)
+    state = {**cls._record_defaults, **dict(zip(names, values)), **named}  # noqa: B905
+    if state.keys() == cls._record_set and said <= len(names) and not any(name in named for name in names[:said]):
+        return tuple([state[name] for name in names])
     if len(values) > len(names):
         raise TypeError(f"{cls.__name__} takes {len(names)} values, {len(values)} were given")
     left, defaults, factories = names[len(values) :], cls._record_defaults, cls._record_factories

@@ -151,9 +151,7 @@ class Bundle:
             return None
         if entry.slices:
             return self._joined(key, entry, dtype)
-        return StoredTensor(
-            entry.name, dtype, entry.shape, self._strided(entry, dtype), where=self.shard_name(entry.shard)
-        )
+        return StoredTensor(entry.name, dtype, entry.shape, self._strided(entry, dtype), self.shard_name(entry.shard))
 
     def _strided(self, entry: Entry, dtype: str) -> Strided:
         needed = math.prod(entry.shape) * ITEM_BYTES[dtype]
@@ -168,7 +166,7 @@ class Bundle:
             )
         view = data[entry.offset : entry.offset + needed]
         big = self._header.get("endianness") == 1
-        return Strided(view, big_endian=big, storage=f"{entry.shard}:{entry.offset}")
+        return Strided(view, 0, None, big, f"{entry.shard}:{entry.offset}")
 
     def _broken(self, entry: Entry, message: str) -> BrokenFile:
         return BrokenFile(message, path=self.source.name, where=f"tensor {entry.name!r}", next=_FETCH_AGAIN)

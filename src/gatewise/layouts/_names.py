@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..errors import PhraseError
 from ..record import record
@@ -172,13 +172,17 @@ class Template:
 
     def tail(self, text: str) -> Tail | None:
         """What the template finds in the end of a name, if that is what it says."""
-        if self.needle not in (text.lower() if self.loose else text):
-            return None
+        return next((tail for _, tail in self.tails([text])), None)
+
+    def tails(self, texts: Iterable[str]) -> Iterator[tuple[str, Tail]]:
+        """The ends of names that the template fits, with what it finds in each."""
         if self._plain:
-            return _PLAIN if text == self.text else None
-        found = self._regex.fullmatch(text)
-        if not found:
-            return None
+            yield from ((text, _PLAIN) for text in texts if text == self.text)
+            return
+        fullmatch = self._regex.fullmatch
+        yield from ((text, self._tail(found)) for text in texts if (found := fullmatch(text)))
+
+    def _tail(self, found: re.Match[str]) -> Tail:
         groups = found.groupdict()
         layer, second = divmod(int(groups["place"]), 2) if self.has_place else (int(groups.get("layer") or 0), 0)
         return Tail(
@@ -256,9 +260,12 @@ class NamesOfFile:
     def __init__(self, names: Iterable[str], skip: Callable[[str], bool]):
         self._skip = functools.cache(skip)  # the tensors of a layer share a path
         self._names = list(names)
+        self._dotted = [name.replace("/", ".") for name in self._names]
+        self._all = "\n".join(self._names).lower()
         self._starts: list[list[int]] = []  # for each number of separators: where each name's end with so many starts
         self._ends: list[dict[str, list[int]]] = []  # the same: each end, and the names that have it
         self._small: list[str] = []  # the same: all ends as one text, in small letters
+        self._held: dict[tuple[int, str, bool], list[str]] = {}  # the ends that hold a text
         self._matched: dict[Template, list[tuple[str, str, Tail]]] = {}
 
     def matching(self, template: Template) -> list[tuple[str, str, Tail]]:
@@ -270,27 +277,31 @@ class NamesOfFile:
     def _match(self, template: Template) -> list[tuple[str, str, Tail]]:
         places: dict[int, tuple[str, str, Tail]] = {}
         for count in reversed(template.separators):  # the longest end first, as Template.match
-            for end, whose in self._ending(count, template.needle.lower()).items():
-                tail = template.tail(end)
-                for place in whose if tail is not None else ():
-                    if tail is not None and place not in places:
+            for end, tail in template.tails(self._holding(count, template.needle, template.loose)):
+                for place in self._ends[count][end]:
+                    if place not in places:
                         name = self._names[place]
                         places[place] = name, tail.path(name, self._starts[count][place]), tail
         return [places[place] for place in sorted(places) if not self._skip(places[place][1])]
 
-    def _ending(self, count: int, needle: str) -> dict[str, list[int]]:
-        """The names by their ends with so many separators, those that have fewer left out; nothing where no end has a
-        text, in small letters."""
+    def _holding(self, count: int, needle: str, loose: bool) -> list[str]:
+        """The ends with so many separators that hold a text, or with ``loose`` hold it in small letters."""
+        if needle.lower() not in self._all:  # as most are in none
+            return []
         while len(self._ends) <= count:
             self._cut()
-        return self._ends[count] if needle in self._small[count] else {}
+        key = (count, needle, loose)
+        if key not in self._held:
+            ends = self._ends[count] if needle.lower() in self._small[count] else ()
+            self._held[key] = [end for end in ends if needle in (end.lower() if loose else end)]
+        return self._held[key]
 
     def _cut(self) -> None:
         """Ends with one more separator."""
         before = self._starts[-1] if self._starts else [len(name) + 1 for name in self._names]
         starts = [
-            1 + max(name.rfind(".", 0, start - 1), name.rfind("/", 0, start - 1)) if start > 0 else -1
-            for name, start in zip(self._names, before, strict=True)
+            1 + name.rfind(".", 0, start - 1) if start > 0 else -1
+            for name, start in zip(self._dotted, before, strict=True)
         ]
         ends: dict[str, list[int]] = {}
         for place, start in enumerate(starts):
