@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,11 +78,15 @@ class Trial:
         return self.server(self.folder, self.words, what, at)
 
     def instants(self, quick: bool, *, after: bool = False) -> list[int]:
-        """The points to try.  Many writes in one place one after another are one story: every fifth of them is taken."""
-        chosen, last, run = [], "", 0
+        """The points to try.  A call that one place makes over and over is tried at first, at last and in between."""
+        chosen: list[int] = []
+        places = Counter(self.points)
+        met: Counter[str] = Counter()
         for at, point in enumerate(self.points):
-            run, last = (run + 1 if point == last else 0), point
-            if (after or point.startswith("before") or at == len(self.points) - 1) and run % 5 == 0:
+            met[point] += 1
+            if not after and point.startswith("after") and at < len(self.points) - 1:
+                continue  # the same as before the next one
+            if met[point] in (1, 2, places[point]) or met[point] % 10 == 0:
                 chosen.append(at)
         if not quick:
             return chosen
@@ -156,14 +161,14 @@ def test_at_some_instants(some: Server, tmp_path: Path, happens: str, name: str,
 
 @pytest.mark.slow
 @ALL
-@OVER
-@pytest.mark.parametrize("happens", HAPPENINGS.values(), ids=HAPPENINGS)
-def test_at_every_instant(
-    every: Server, tmp_path: Path, deed: Deed, over: bool, happens: Callable[[Trial, bool], None]
-) -> None:
+@pytest.mark.parametrize(
+    ("happens", "over"), [("killed", False), ("killed", True), ("interrupted", False), ("refused", True)],
+    ids=["killed", "killed over an old file", "interrupted", "refused over an old file"],
+)  # fmt: skip
+def test_at_every_instant(every: Server, tmp_path: Path, deed: Deed, happens: str, over: bool) -> None:
     if over and deed.pair:
         pytest.skip("no two files are replaced")
-    happens(Trial(every, deed, tmp_path, over), False)
+    HAPPENINGS[happens](Trial(every, deed, tmp_path, over), False)
 
 
 @pytest.mark.slow
