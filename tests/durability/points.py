@@ -3,7 +3,7 @@
 ``python points.py DEED …`` reads lines of JSON (``{"words": […], "folder": …, "what": …, "at": …}``) and answers each with one.
 Python tells a profile function of every call from Python into C before it happens and after it returned; those that
 change or sync files are the *points*.  At the ``at``-th point the child is killed, interrupted, or told that the call
-failed (``what``: ``kill``, ``interrupt``, the name of an errno, ``nothing``); or no file may grow past ``at`` bytes
+failed (``what``: ``kill``, the name of a signal or of an errno, ``nothing``); or no file may grow past ``at`` bytes
 (``limit``).  Children are forked after everything was
 imported, and one of them has done it all before.
 """
@@ -58,8 +58,8 @@ class Points:
     def _happen(self) -> None:
         if self.what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        elif self.what == "interrupt":
-            os.kill(os.getpid(), signal.SIGINT)
+        elif self.what.startswith("SIG"):
+            os.kill(os.getpid(), getattr(signal, self.what))
         elif self.what not in ("nothing", "limit"):
             number = getattr(errno, self.what)
             raise OSError(number, os.strerror(number))

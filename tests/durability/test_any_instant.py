@@ -119,8 +119,17 @@ def killed(trial: Trial, quick: bool) -> None:
 
 def interrupted(trial: Trial, quick: bool) -> None:
     for at in trial.instants(quick, after=not quick):
-        done = trial.again("interrupt", at)
+        done = trial.again("SIGINT", at)
         assert (done["code"], done["out"], done["err"]) == (130, "", ""), trial.points[at]
+        trial.check(at)
+
+
+def ended(trial: Trial, quick: bool) -> None:
+    """By ``kill``, by a batch system whose time is over, by a terminal that closes."""
+    for number, at in enumerate(trial.instants(quick)):
+        sent = (signal.SIGTERM, signal.SIGHUP)[number % 2]
+        done = trial.again(sent.name, at)
+        assert (done["code"], done["out"], done["err"]) == (128 + sent, "", ""), trial.points[at]
         trial.check(at)
 
 
@@ -140,14 +149,14 @@ def refused(trial: Trial, quick: bool) -> None:
         assert trial.outputs() == (trial.new if named else trial.old), told
 
 
-HAPPENINGS = {each.__name__: each for each in (killed, interrupted, refused)}
+HAPPENINGS = {each.__name__: each for each in (killed, interrupted, ended, refused)}
 WHOLE = ("convert to safetensors", "convert to openvino")  # in the quick tests: every instant at which names change
 QUICK = (
     ("killed", "convert to safetensors", False), ("killed", "convert to safetensors", True),
     ("interrupted", "convert to safetensors", False), ("refused", "convert to safetensors", True),
     ("killed", "convert to openvino", False), ("interrupted", "convert to openvino", False),
     ("refused", "convert to keras-h5", False), ("refused", "repair a healthy file", True),
-    ("killed", "pack a flat vector", True),
+    ("killed", "pack a flat vector", True), ("ended", "convert to keras-h5", True),
 )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from ._command import Namespace
 
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+_ENDS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, timeout and batch systems; a terminal that closes
+_ENDED = 128  # and the signal's number: what a shell reports for a program that a signal ended
 
 
 def run(argv: Sequence[str] | None = None) -> int:
@@ -29,15 +30,16 @@ def run(argv: Sequence[str] | None = None) -> int:
         except SystemExit as done:  # argparse after --help
             return int(done.code or 0)
         except KeyboardInterrupt:
-            return _interrupted()
+            return _interrupted(interrupts)
         except Exception as error:
             # Libraries turn an interrupt into errors of their own: numpy, while it is imported, into an ImportError.
-            return _interrupted() if interrupts else _told(error, "--json" in words)
+            return _interrupted(interrupts) if interrupts else _told(error, "--json" in words)
 
 
 @contextmanager
 def _interrupts_noted() -> Iterator[list[int]]:
-    """The interrupts that came while open, whatever became of the KeyboardInterrupt that each raises."""
+    """The interrupts that came while open, whatever became of the KeyboardInterrupt that each raises: what was begun is
+    cleared away, also when it is not the user who asks for the end."""
     import signal
 
     noted: list[int] = []
@@ -46,25 +48,26 @@ def _interrupts_noted() -> Iterator[list[int]]:
         noted.append(number)
         raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # somebody else's, or ignored: theirs to say
-        yield noted
-        return
+    before = {number: signal.getsignal(number) for name in _ENDS if (number := getattr(signal, name, None))}
+    usual = (signal.default_int_handler, signal.SIG_DFL)  # any other is somebody's, or ignored: theirs to say
+    ours = [number for number, handler in before.items() if handler in usual]
     try:
-        signal.signal(signal.SIGINT, interrupt)
+        for number in ours:
+            signal.signal(number, interrupt)
     except ValueError:  # only the main thread is told of signals
-        yield noted
-        return
+        ours = []
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in ours:
+            signal.signal(number, before[number])
 
 
-def _interrupted() -> int:
+def _interrupted(interrupts: Sequence[int]) -> int:
     # CPython remembers an interrupt that fell into a text under exec(), as the standard library runs some, and then
     # ends `python -m` by the signal whatever exit code is asked for.  Running another text lets it forget.
     exec("")
-    return INTERRUPTED
+    return _ENDED + (interrupts[0] if interrupts else 2)
 
 
 def _told(error: Exception, as_json: bool) -> int:
