@@ -74,7 +74,7 @@ def test_a_bit_that_changes_in_the_written_file_is_found(
     way: bool | str, dtype: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     safetensors(tmp_path / "a.safetensors", lstm())
-    read_back = _convert.read_back
+    check = _convert.check
     places = iter(range(12))
 
     def spoiled(written: Path, *more: Any) -> Any:
@@ -82,9 +82,9 @@ def test_a_bit_that_changes_in_the_written_file_is_found(
         begin = 8 + int.from_bytes(raw[:8], "little")
         raw[begin + next(places) * (len(raw) - begin - 1) // 11] ^= 0x44  # a bit of the mantissa, or of the exponent
         Path(written).write_bytes(raw)
-        return read_back(written, *more)
+        return check(written, *more)
 
-    monkeypatch.setattr(_convert, "read_back", spoiled)
+    monkeypatch.setattr(_convert, "check", spoiled)
     for _ in range(12):
         with pytest.raises(ProofFailed):
             gw.convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors", dtype=dtype, verify=way)

@@ -308,8 +308,8 @@ def _write(
     content = _content(chosen, units, carried, options, progress)
     with atomic(out, force, chosen.beside, inputs) as temporary:
         chosen.write(temporary, content)
-        check(temporary, content, carried if way else [])
-        return read_back(temporary, units, way) if way else None
+        stored = check(temporary, content, carried if way else [])
+        return read_back(temporary, stored, units, way) if way else None
 
 
 def _content(

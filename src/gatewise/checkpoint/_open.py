@@ -336,13 +336,19 @@ def open(
     Raises ContainerError (the file), LayoutError (its tensors), UsageError (the call).
     """
     check_said(said, (*OVERRIDES, *SIZES), "open")
-    tensors = resolve(open_tensors(path, limits))
+    tensors = open_tensors(path, limits)
     try:
-        checkpoint = Checkpoint(tensors, _recognised(tensors, layout, said))
-        if layout is not None:
-            checkpoint.require_layers()
+        return opened(tensors, layout, **said)
     except GatewiseError as error:
         raise error.at(path) from None
+
+
+def opened(tensors: Tensors, layout: str | Layout | None = None, **said: Any) -> Checkpoint:
+    """As :func:`open`, of a file whose headers are read."""
+    tensors = resolve(tensors)
+    checkpoint = Checkpoint(tensors, _recognised(tensors, layout, said))
+    if layout is not None:
+        checkpoint.require_layers()
     return checkpoint
 
 

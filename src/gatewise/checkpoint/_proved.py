@@ -6,18 +6,19 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import ProofFailed
+from ..errors import GatewiseError, ProofFailed
 from ..layouts._layout import is_stream
 from ..proof import Claim, Proof, numbers, prove, prove_sample, proved
+from ..tensors import Tensors
 from ..weights import Stack, joined
-from ._open import Checkpoint, Layer, open
+from ._open import Checkpoint, Layer, opened
 from ._stored import damaged
 from ._unit import Unit
 
 
-def read_back(written: Path, units: list[Unit], way: str) -> Proof:
-    """Open the written file and prove it.  ``way`` as :func:`gatewise.proof.proved` takes it.  Raises ProofFailed."""
-    backs = _read(written, units)
+def read_back(written: Path, stored: Tensors, units: list[Unit], way: str) -> Proof:
+    """Prove a written file, whose tensors are ``stored``.  ``way`` as :func:`gatewise.proof.proved` takes it.  Raises ProofFailed."""
+    backs = _read(written, stored, units)
     claims = [
         Claim(unit.source, back, unit.tolerance, functools.partial(_terms, unit, back))
         for unit, back in zip(units, backs, strict=True)
@@ -35,11 +36,14 @@ def _terms(unit: Unit, back: Stack) -> tuple[Stack, Stack]:
     return unit.said.stack, back
 
 
-def _read(written: Path, units: list[Unit]) -> list[Stack]:
+def _read(written: Path, stored: Tensors, units: list[Unit]) -> list[Stack]:
     """What each unit has become, in the file."""
     stacks: dict[int, Stack] = {}
     for target in {id(unit.target): unit.target for unit in units}.values():
-        reread = open(written, target)
+        try:
+            reread = opened(stored, target)
+        except GatewiseError as error:
+            raise error.at(written) from None
         unnamed = iter(reread.layers if is_stream(reread.tensors.naming) else ())
         named = _by_name(reread)
         for number, unit in enumerate(units):

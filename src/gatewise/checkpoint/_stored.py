@@ -14,13 +14,14 @@ from ..errors import ContainerError, ProofFailed
 from ..tensors import StoredTensor, Tensors
 
 
-def check(written: Path, content: Tensors, carried: list[StoredTensor]) -> None:
-    """Does the written file hold the ``content``, whatever it calls it, and the tensors that are ``carried`` along byte for
+def check(written: Path, content: Tensors, carried: list[StoredTensor]) -> Tensors:
+    """The tensors of the written file.  Does the written file hold the ``content``, whatever it calls it, and the tensors that are ``carried`` along byte for
     byte?  Raises ProofFailed."""
     try:
         stored = open_tensors(written)
         _all_there(written, stored, content)
         _same_carried(written, stored, carried)
+        return stored
     except ContainerError as error:
         raise damaged(written, f"it cannot be read: {error.message}") from error
 
