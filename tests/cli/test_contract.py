@@ -234,6 +234,20 @@ def test_convert_hands_over_all_it_was_told(gatewise: Run, library: Library) -> 
     ]  # fmt: skip
 
 
+def test_how_it_is_proved_is_handed_over_and_any_other_word_refused(gatewise: Run, library: Library) -> None:
+    for words, said in (
+        ([], True),
+        (["--verify", "full"], "full"),
+        (["--verify", "sample"], "sample"),
+        (["--no-verify"], False),
+    ):
+        gatewise("convert", "m.pt", "-o", "o.h5", *words)
+        assert library.calls.pop()[2]["verify"] == said
+    for words in (["--verify", "all"], ["--verify", "full", "--no-verify"]):
+        ran = gatewise("convert", "m.pt", "-o", "o.h5", *words)
+        assert (ran.code, ran.err.count("\n"), "verify" in ran.err, library.calls) == (2, 1, True, [])
+
+
 def test_one_layer_can_be_asked_for(gatewise: Run, library: Library) -> None:
     library.document["layers"].append(layer("decoder.lstm"))
     assert [
