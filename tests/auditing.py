@@ -139,7 +139,10 @@ def _named(frame: FrameType) -> str:
     found = found or getattr(frame.f_locals.get("self"), "path", None)
     if not isinstance(found, (str, os.PathLike)):
         return ""
-    path = Path(os.path.realpath(found))  # resolve() raises at links that go in a circle
+    try:
+        path = Path(os.path.realpath(found))  # resolve() raises at links that go in a circle
+    except ValueError:  # no name that a file can have
+        return ""
     return str(path if path.is_dir() else path.parent)
 
 

@@ -119,6 +119,8 @@ def _mapped(path: str) -> mmap.mmap | bytes:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
     except FileNotFoundError:
         raise UsageError("there is no such file.", path=path, next="Check the path.") from None
+    except ValueError:  # a zero in it, or half a surrogate pair
+        raise UsageError("is no name that a file can have.", path=path, next="Check the path.") from None
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(

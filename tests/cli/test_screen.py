@@ -12,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewise.cli import _progress, _screen
+from gatewise.cli._proof import proof_line
 from gatewise.cli._screen import Column, Screen, shorten, size, table, visible
+from gatewise.proof import Proof
+from gatewise.proof._figures import Numbers, Units
 
 Run = Callable[..., Ran]
 VIEWS = {
@@ -235,3 +238,22 @@ def test_paths_that_differ_in_the_middle_stay_apart_when_they_are_shortened() ->
     assert shown[0] == "…/fw/…/cell_0/…"
     assert len(set(shown)) == len(names)
     assert all(len(line) <= 25 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("units", "numbers", "told"),
+    [
+        ((8, 96), (500, 0, 500), "same: {}, run: 8 of 96 units; all 500 numbers are equal; --verify full runs every unit"),
+        ((8, 96), (400, 100, 500), "same: {}, run: 8 of 96 units; 400 of 500 numbers are equal, 100 more in one convention; --verify full runs every unit"),
+        ((8, 96), (0, 500, 500), "same: {}, run: 8 of 96 units; all 500 numbers are equal in one convention; --verify full runs every unit"),
+        ((8, 96), (400, 0, 500), "same in the units that were run: {}, run: 8 of 96 units; 400 of 500 numbers are equal; --verify full runs every unit"),
+        ((96, 96), (400, 0, 500), "same: {}"),
+    ],
+)  # fmt: skip
+def test_a_proof_of_a_sample_says_no_more_than_was_looked_at(
+    units: tuple[int, int], numbers: tuple[int, int, int], told: str
+) -> None:
+    proof = Proof(0.0, ("y", "h_n"), 7, 3, "reference", units=Units(*units), numbers=Numbers(*numbers)).as_dict()
+    lines = proof_line(Screen(300, False), proof, "same", "different", "in one convention")
+    figure = "max |Δ| = 0 over y, h_n (7 steps × 3 sequences, random state) tolerance 1e-06"
+    assert ", ".join(line.strip() for line in lines) == told.format(figure)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import gatewise as gw
 from gatewise.containers import _write
 from gatewise.containers._write import atomic
 from gatewise.errors import UsageError, WriteRefused
@@ -501,3 +502,12 @@ def test_what_could_not_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.
 
 def _broken(*_arguments: object, **_options: object) -> None:
     raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+@pytest.mark.parametrize("name", ["a\0b.npz", "half a pair \ud800.npz"])
+def test_what_no_file_can_be_called_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="is no name that a file can have"):
+        gw.open(tmp_path / name)
+    with pytest.raises(WriteRefused, match="is no name that a file can have"), atomic(f"{tmp_path}/{name}"):
+        pass
+    assert list(tmp_path.iterdir()) == []

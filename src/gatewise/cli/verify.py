@@ -57,7 +57,7 @@ def run(arguments: Namespace) -> Answer:
         from ._proof import change_lines, proof_line
 
         yield from change_lines(screen, document.get("changes", ()))
-        yield from proof_line(screen, document["proof"], "same", "different")
+        yield from proof_line(screen, document["proof"], "same", "different", "in one convention")
 
     return Answer(document, show, DONE if proof.same else DIFFERS)
 

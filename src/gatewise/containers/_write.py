@@ -207,6 +207,7 @@ def _sync(folder: int, target: Path) -> None:
 
 def _checked(path: Path, force: bool, beside: tuple[str, ...], inputs: Collection[Place]) -> Path:
     """The file to make or to replace: ``path``, or where a link leads."""
+    _refuse_name(path)
     companions = [path.with_suffix(suffix) for suffix in beside]
     _refuse_inputs((path, *companions), inputs)
     for each in (path, *companions):
@@ -219,6 +220,15 @@ def _checked(path: Path, force: bool, beside: tuple[str, ...], inputs: Collectio
             next="Remove them first, or choose another name.",
         )  # fmt: skip
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _refuse_name(path: Path) -> None:
+    try:
+        possible = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half a surrogate pair
+        possible = False
+    if not possible:
+        raise WriteRefused("is no name that a file can have.", path=path, next=_OTHER)
 
 
 def _refuse_inputs(targets: Iterable[Path], inputs: Collection[Place]) -> None:
