@@ -11,6 +11,7 @@ SPELLED = {
     "nothing tells: --from torch.GRU settles it.": 'nothing tells: layout="torch.GRU" settles it.',
     "Choose a wider --dtype, or say --no-verify.": "Choose a wider dtype=, or say verify=False.",
     "--verify full runs everything.": 'verify="full" runs everything.',
+    "a keras-zip file says nothing of --batch-first.": "a keras-zip file says nothing of batch_first=True.",
     "Leave out --role and --layer-index.": "Leave out role= and layer=.",
     "say what it is with --recurrent-activation": "say what it is with recurrent_activation=",
     "a name--like this, a-b, -- and ---": "a name--like this, a-b, -- and ---",

@@ -276,7 +276,7 @@ def test_batch_first_changes_the_graph_and_not_the_layer(tmp_path: Path) -> None
     gw.convert(source, tmp_path / "out.onnx", layer="encoder", batch_first=True)
     (stack,) = gw.open(tmp_path / "out.onnx").stacks()
     assert stack.num_layers == 2
-    with pytest.raises(UsageError, match="says nothing of batch_first"):
+    with pytest.raises(UsageError, match="says nothing of batch_first=True"):
         gw.convert(source, tmp_path / "out.safetensors", batch_first=True)
 
 

@@ -58,6 +58,11 @@ def test_what_is_of_another_field_gets_no_entry(gatewise: Run) -> None:
     assert gatewise("explain", "KeyError: 'x'", "--json").json == {"matches": [], "sure": False}
 
 
+def test_what_is_unknown_is_told_within_the_terminals_width(gatewise: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, gatewise("explain", "KeyError: 'x'").out.splitlines())) <= 60
+
+
 def test_words_need_no_quotes(gatewise: Run) -> None:
     assert "GW107" in gatewise("explain", "LSTM", "object", "has", "no", "attribute", "proj_size").out
 

@@ -95,7 +95,9 @@ def convert(
     options = {"batch_first": True} if batch_first else {}
     for option in options:
         if option not in chosen.options:
-            raise UsageError(f"a {chosen.name} file says nothing of {option}.", path=out, next="Leave that out.")
+            raise UsageError(
+                f"a {chosen.name} file says nothing of --{option.replace('_', '-')}.", path=out, next="Leave that out."
+            )
     try:
         return _convert(checkpoint, out, chosen, to, layer, dtype, way, force, options, progress)
     except GatewiseError as error:

@@ -94,10 +94,15 @@ def _decoded(stream: Any) -> Iterator[str]:
     yield rest + decoder.decode(b"", final=True)
 
 
+_UNKNOWN = (
+    "This is not a symptom that gatewise knows. It knows errors, warnings and questions about the weights of "
+    "recurrent layers (LSTM, GRU, RNN): paste the last lines, from the one that names the error."
+)
+
+
 def _lines(screen: Screen, found: Explanation) -> Iterator[str]:
     if not found.matches:
-        yield "This is not a symptom that gatewise knows. It knows errors, warnings and questions about the weights of"
-        yield "recurrent layers (LSTM, GRU, RNN): paste the last lines, from the one that names the error."
+        yield from screen.wrap(_UNKNOWN, "", first="")
         return
     if found.sure:
         yield from _whole(screen, found.matches[0])

@@ -148,7 +148,7 @@ def require_alike(one: Stack, other: Stack) -> None:
     mine, theirs = ([(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other))
     if one.cell != other.cell:
         raise UsageError(
-            f"one is a {one.cell} and the other a {other.cell}, which are not the same function.",
+            f"one cell is {one.cell}, the other {other.cell}: they are not the same function.",
             next="Name the layers to compare with --layer.",
         )
     if mine != theirs:
