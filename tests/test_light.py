@@ -277,3 +277,23 @@ def test_a_hundred_times_the_tensors_take_a_hundred_times_as_long(tmp_path: Path
     few, more = calls(100), calls(1_000)
     assert more < 12 * few, (few, more)
     assert more / 2_000 < 750, f"{more / 2_000:.0f} calls for each tensor"
+
+
+def test_the_doctor_does_little_for_each_of_many_small_files(tmp_path: Path) -> None:
+    """500 files a second are 2 ms for each; in calls of functions, which a busy machine does not make more."""
+    import gatewise as gw
+
+    arrays = torch_arrays("lstm", 3, 4, 1, 1, prefix="rnn.")
+    paths = [torch_zip(tmp_path / f"{number}.pt", arrays) for number in range(21)]
+    gw.diagnose(paths.pop())
+    calls = calls_of(lambda: [gw.diagnose(path) for path in paths]) / len(paths)
+    assert calls < 14_000, calls
+
+
+def test_explain_answers_in_a_few_times_what_python_takes_to_start(installed: dict[str, str]) -> None:
+    ours = ("-c", INSPECT, "explain", "AttributeError: 'LSTM' object has no attribute '_flat_weights'")
+    bare = ("-c", "import zipfile, pickle, json")
+    for words in (bare, ours):
+        _seconds(installed, *words)
+    mine, theirs = zip(*((_seconds(installed, *ours), _seconds(installed, *bare)) for _ in range(5)), strict=True)
+    assert min(mine) <= 4 * min(theirs), (min(mine), min(theirs))

@@ -31,13 +31,22 @@ class _Solution:
     dtype: str
 
 
+# The same for all files that a process opens: a folder's checkpoints are mostly of a few models.  A layout, its forms and
+# a group's addresses, shapes and dtypes decide; forms are known by their ids, since a layout that is held holds them.
+_SOLVED: dict[object, _Solution | None] = {}
+_MOST = 4_096  # then all are forgotten: what a process holds must not grow with the files it has seen
+
+
 class Fits:
     """The layouts and groups of one file.  ``told``: sizes that the user says."""
 
     def __init__(self, tensors: Tensors, told: Mapping[str, int]):
         self._tensors, self._told = tensors, told
-        self._kinds: dict[object, int] = {}  # addresses, shapes and dtypes → a number for groups that agree in them
+        self._kinds: dict[
+            tuple[object, ...], int
+        ] = {}  # addresses, shapes and dtypes → a number for groups that agree in them
         self._kind_of: dict[Group, int] = {}
+        self._said: list[tuple[object, ...]] = []  # of each kind, what its groups agree in
         self._solved: dict[object, _Solution | None] = {}
 
     def matches(self, layout: Layout, group: Group, declared: Declared | None) -> list[Match]:
@@ -63,6 +72,8 @@ class Fits:
             stored = ((address, self._tensors.get(name)) for address, name in group.names.items())
             key = (group.naming, *((each, found and (found.shape, found.dtype)) for each, found in stored))
             self._kind_of[group] = self._kinds.setdefault(key, len(self._kinds))
+            if len(self._said) < len(self._kinds):
+                self._said.append(key)
         return self._kind_of[group]
 
     def _solution_of_kind(
@@ -70,9 +81,19 @@ class Fits:
     ) -> _Solution | None:
         key = (layout, id(form), self.kind(group), *told.items())  # a layout's forms live as long as it does
         if key not in self._solved:
-            found = self._solution(layout, form, group, told)
-            self._solved[key] = None if isinstance(found, str) else found
+            self._solved[key] = self._solution_of_any_file(layout, form, group, told)
         return self._solved[key]
+
+    def _solution_of_any_file(
+        self, layout: Layout, form: Mapping[str, Any], group: Group, told: Mapping[str, int]
+    ) -> _Solution | None:
+        key = (layout, id(form), self._said[self.kind(group)], *told.items())
+        if key not in _SOLVED:
+            found = self._solution(layout, form, group, told)
+            if len(_SOLVED) >= _MOST:
+                _SOLVED.clear()
+            _SOLVED[key] = None if isinstance(found, str) else found
+        return _SOLVED[key]
 
     def _match(self, layout: Layout, form: Mapping[str, Any], group: Group, found: _Solution) -> Match:
         names = {address: name for address, name in group.names.items() if address[0] in found.parts}

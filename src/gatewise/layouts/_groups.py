@@ -40,7 +40,7 @@ def matching_paths(paths: str, found: Mapping[tuple[str, str], _Entries]) -> lis
 
 def bound_groups(layout: Layout, tensors: Tensors, chosen: bool) -> Iterator[Group]:
     """One group for each operator of the layout's kind (of any kind that fits, where the user chose the layout)."""
-    if not any(part.texts(INPUTS) for part in layout.parts):
+    if not layout.takes_inputs:
         return
     for declared in tensors.declared:
         if declared.inputs and (chosen or claims(layout, declared)):

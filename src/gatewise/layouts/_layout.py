@@ -326,6 +326,11 @@ class Layout:
         return next(iter(self.templates(part, naming)), None)
 
     @functools.cached_property
+    def takes_inputs(self) -> bool:
+        """Are its parts known by an operator's words?"""
+        return any(part.texts(INPUTS) for part in self.parts)
+
+    @functools.cached_property
     def is_stack(self) -> bool:
         """Does one object of this layout hold several layers?"""
         if self.repeats or any("layer" in part.parsed.loops for part in self.parts):
