@@ -211,7 +211,7 @@ def _stands_in(name: str) -> bool:
     return name.endswith(("_g", "_orig", "_raw", "_recurrent_kernel_")) or "parametrizations." in name
 
 
-def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> StoredTensor | None:
+def _apply(rule: Rule, name: str, tensors: Tensors) -> StoredTensor | None:
     found = re.fullmatch(rule.found, name)
     if not found:
         return None
@@ -240,16 +240,16 @@ def _apply(rule: Rule, name: str, tensors: Mapping[str, StoredTensor]) -> Stored
     )  # fmt: skip
 
 
-def _more_to_it(path: str, base: str, sources: list[str], tensors: Mapping[str, StoredTensor]) -> bool:
+def _more_to_it(path: str, base: str, sources: list[str], tensors: Tensors) -> bool:
     """Does a second parametrization of the same matrix keep tensors that no rule reads?"""
     below = f"{path}parametrizations.{base}."
-    return any(name.startswith(below) and name not in sources for name in tensors)
+    return any(name.startswith(below) and name not in sources for name in tensors.below(below[:-1]))
 
 
-def _beside(path: str, base: str, tensors: Mapping[str, StoredTensor]) -> str:
+def _beside(path: str, base: str, tensors: Tensors) -> str:
     """fastai keeps ``weight_hh_l0_raw`` on the wrapper; the layer's other tensors lie below its ``module``."""
     wrapped = re.compile(re.escape(path) + r"module\.(weight|bias)_[ih]h\w*")
-    inside = not path.endswith("module.") and any(wrapped.fullmatch(name) for name in tensors)
+    inside = not path.endswith("module.") and any(map(wrapped.fullmatch, tensors.below(f"{path}module")))
     return f"{path}module.{base}" if inside else path + base
 
 

@@ -7,6 +7,7 @@ Sources: each format's own description, named in its container; none of these fi
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -338,6 +339,25 @@ def _onnx_functions(count: int = 1_500) -> bytes:
     )
 
 
+# Matrices that are computed from others.
+
+
+def _safetensors(shapes: dict[str, list[int]]) -> bytes:
+    head, at = {}, 0
+    for key, shape in shapes.items():
+        size = 4 * math.prod(shape)
+        head[key] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    raw = json.dumps(head).encode()
+    return struct.pack("<Q", len(raw)) + raw + bytes(at)
+
+
+def _weight_norms(count: int = 4_000) -> bytes:
+    return _safetensors({
+        f"m{at}.parametrizations.weight.original{part}": shape for at in range(count) for part, shape in enumerate(([2, 1], [2, 3]))
+    })  # fmt: skip
+
+
 FLOODS: dict[str, tuple[str, bytes | Callable[[Path], Path], object]] = {
     "TFLite tensors that are all one, of a long shape": ("m.tflite", _shared_shapes(), ContainerError),
     "TFLite graphs that are all one": ("m.tflite", _shared_graphs(), ContainerError),
@@ -375,6 +395,8 @@ FLOODS: dict[str, tuple[str, bytes | Callable[[Path], Path], object]] = {
     "Orbax items": ("", _orbax(1_500), EITHER),
     "ONNX outputs of one node": ("m.onnx", _onnx_wide(), EITHER),
     "ONNX layers at the end of a chain": ("m.onnx", _onnx_chain(), EITHER),
+    "matrices under weight norm": ("m.safetensors", _weight_norms(), EITHER),
+    "matrices under weight drop": ("m.safetensors", _safetensors({f"m{at}.weight_hh_l0_raw": [8, 2] for at in range(4_000)}), EITHER),
     "ONNX functions that call each other": ("m.onnx", _onnx_functions(), EITHER),
 }  # fmt: skip
 
