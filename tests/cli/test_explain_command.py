@@ -58,9 +58,8 @@ def test_what_is_of_another_field_gets_no_entry(gatewise: Run) -> None:
     assert gatewise("explain", "KeyError: 'x'", "--json").json == {"matches": [], "sure": False}
 
 
-def test_what_is_unknown_is_told_within_the_terminals_width(gatewise: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "60")
-    assert max(map(len, gatewise("explain", "KeyError: 'x'").out.splitlines())) <= 60
+def test_what_is_unknown_is_told_within_the_terminals_width(gatewise: Run) -> None:
+    assert max(map(len, gatewise("explain", "KeyError: 'x'", width=60).out.splitlines())) <= 60
 
 
 def test_words_need_no_quotes(gatewise: Run) -> None:
