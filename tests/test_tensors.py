@@ -84,3 +84,16 @@ def test_what_was_written_of_a_mapped_file_is_given_back(tmp_path: Path) -> None
     assert resident(path) > 3_000
     give_back(whole.T)
     assert resident(path) <= 300
+
+
+@pytest.mark.parametrize("mode", ["c", "r+"])
+def test_what_somebody_changed_in_a_map_of_his_own_is_not_given_back(tmp_path: Path, mode: str) -> None:
+    """A private map's changes are nowhere but in its pages."""
+    path = tmp_path / "own.bin"
+    np.zeros((3_000, 400), "<f4").tofile(path)
+    held = np.memmap(path, "<f4", mode, shape=(3_000, 400))
+    held[:] = np.arange(1_200_000, dtype="<f4").reshape(3_000, 400)
+    give_back(held)
+    assert list(in_pieces(held, np.dtype("<f4")))
+    assert held[2_999, 399] == 1_199_999
+    assert float(held.sum(dtype="f8")) == 1_200_000 * 1_199_999 / 2

@@ -131,13 +131,17 @@ def _mapped(path: str) -> mmap.mmap | bytes:
 def give_back(array: np.ndarray[Any, Any]) -> None:
     """Take the pages of an array out of this process, where they are a mapped file's: whoever has read a tensor of a huge
     file for good says so, or the whole file counts as this process's memory in the end.  Nothing is lost: an element that
-    is looked at again is mapped again.  Of an array that is no view of a mapped file nothing happens."""
+    is looked at again is mapped again.  Of an array that is no view of a mapped file nothing happens, nor of one that may be
+    written: what somebody changed in a private map (numpy's memmap, mode "c") is nowhere else."""
     ground: Any = array
     while (under := getattr(ground, "base", None)) is not None:
         ground = under
     mapped = ground.obj if isinstance(ground, memoryview) else ground
     if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or not array.size:
         return
+    with memoryview(mapped) as view:
+        if not view.readonly:
+            return
     import numpy as np
 
     start = _address(array) - _address(np.frombuffer(mapped, np.uint8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import OrderedDict, namedtuple
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -241,3 +242,15 @@ def test_a_state_dict_of_torchs_tensors_gives_a_new_one_that_torch_loads() -> No
     grads = {name for name, value in weights.items() if value.grad is not None and bool(value.grad.any())}
     assert grads == {"weight_hh_l0"}
     assert int((weights["weight_hh_l0"].grad != 0).sum()) == UNIT * UNIT
+
+
+def test_weights_in_a_private_map_are_saved_and_kept(tmp_path: Path) -> None:
+    """numpy's memmap with mode "c": what was changed in it is in this process's memory only."""
+    np.zeros((400, 100), "f4").tofile(tmp_path / "own.bin")
+    kernel = np.memmap(tmp_path / "own.bin", "f4", "c", shape=(400, 100))
+    kernel[:] = np.random.default_rng(0).standard_normal((400, 100))
+    before = np.array(kernel)
+    arrays = {"weight_ih_l0": kernel, "weight_hh_l0": np.zeros((400, 100), "f4"), "bias_ih_l0": np.zeros(400, "f4"), "bias_hh_l0": np.zeros(400, "f4")}  # fmt: skip
+    gw.save(gw.of(arrays), tmp_path / "saved.safetensors")
+    assert np.array_equal(kernel, before)
+    assert np.array_equal(gw.open(tmp_path / "saved.safetensors").tensors["weight_ih_l0"].array(), before)
