@@ -17,7 +17,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "gatewise"
 
 ROOMS = (
-    "errors", "folders", "record", "cursor", "tar", "source", "tensors", "containers", "effective", "weights", "selection", "layouts", "conventions", "cell", "proof", "pairs",
+    "errors", "folders", "record", "cursor", "tar", "source", "pieces", "tensors", "containers", "effective", "weights", "selection", "layouts", "conventions", "cell", "proof", "pairs",
     "checkpoint", "live", "flat", "edit", "ailments", "symptoms", "doctor", "solve", "fleet", "report", "cli",
 )  # fmt: skip
 SHOP_WINDOW = ("__init__", "__main__")  # may import every room

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewise.pieces import PIECE, in_pieces
 from gatewise.source import Source, give_back
-from gatewise.tensors import PIECE, StoredTensor, Strided, Tensors, in_pieces
+from gatewise.tensors import StoredTensor, Strided, Tensors
 
 
 def named(*names: str) -> Tensors:

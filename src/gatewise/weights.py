@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .errors import UsageError, nearest
 from .record import field, names, record, replace
+from .source import give_back
 from .tensors import ITEM_BYTES
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -209,10 +210,18 @@ class Gates(Mapping[str, "Array"]):
         return UsageError(f"{self.role} has no gate {gate!r}.", next=f"{near} Its gates are {known}.".strip())
 
     def mapped(self, change: Callable[[str, Array], Array]) -> Gates:
-        """The same gates with ``change(gate, array)`` applied when each is asked for."""
+        """The same gates with ``change(gate, array)`` applied when each is asked for.  What was changed is not needed any
+        more: of a mapped file it is given back."""
 
         def later(gate: str, make: Callable[[], Array]) -> Callable[[], Array]:
-            return lambda: change(gate, make())
+            def changed() -> Array:
+                array = make()
+                try:
+                    return change(gate, array)
+                finally:
+                    give_back(array)
+
+            return changed
 
         return Gates(self.role, {gate: later(gate, make) for gate, make in self._make.items()})
 

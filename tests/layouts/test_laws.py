@@ -102,7 +102,7 @@ def test_a_tensor_that_is_made_in_pieces_of_any_size_is_the_one_that_is_made_who
     for dtype in ("float32", "float16"):
         again = encode(decode(match, tensors), case.layout, match.form, naming=case.naming, dtype=dtype)
         for size in (1, 50, 1 << 20):
-            with patch("gatewise.tensors.PIECE", size), patch("gatewise.layouts._encoded.PIECE", size):
+            with patch("gatewise.pieces.PIECE", size), patch("gatewise.layouts._encoded.PIECE", size):
                 for tensor in again:
                     assert b"".join(map(bytes, tensor.pieces())) == tensor.array().tobytes(), tensor.name
 

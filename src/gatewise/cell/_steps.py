@@ -349,6 +349,7 @@ def _rows(array: Array, places: Array | None) -> Array:
 
 
 _PANEL, _LARGE = 16, 1 << 16  # rows of a large matrix that share a cache line where the other order is stored
+_WORTH = 1 << 15  # bytes of a gate, of which it is worth while to give the pages back
 
 
 def _widen(array: Array, wide: Array) -> None:
@@ -363,5 +364,5 @@ def _widen(array: Array, wide: Array) -> None:
 def _give_back(arrays: Iterable[Array]) -> None:
     """All gates of a role at once: those that lie in one tensor share its pages."""
     for array in arrays:
-        if array.size >= _LARGE:
+        if array.nbytes >= _WORTH:
             give_back(array)

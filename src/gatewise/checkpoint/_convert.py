@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..layouts import Layout, layout, layouts, layouts_of
 from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since
 from ..proof import Proof, way_of
-from ..tensors import FLOATS, Declared, StoredTensor, Tensors, numpy_dtype
+from ..tensors import FLOATS, Declared, StoredTensor, Tensors
 from ..weights import Stack, joined, require_stacks
 from ._open import Checkpoint, Layer, open
 from ._proved import read_back
@@ -275,7 +275,7 @@ def _carried(
 def _cast(tensor: StoredTensor, dtype: str | None) -> StoredTensor:
     if dtype is None or tensor.dtype not in FLOATS:
         return tensor
-    return replace(tensor, dtype=dtype, data=lambda: tensor.array().astype(numpy_dtype(dtype)))
+    return tensor.cast(dtype)
 
 
 def _when_silent(target: Layout, setting: Setting) -> Any:

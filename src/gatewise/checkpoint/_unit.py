@@ -13,6 +13,7 @@ from ..errors import NotRepresentable, UsageError
 from ..layouts import Layout, layout
 from ..layouts._code import encode
 from ..proof import TOLERANCE, tolerance_of
+from ..source import give_back
 from ..tensors import FLOATS, numpy_dtype
 from ..weights import Gates, Stack, Weights
 from .loading import Piece
@@ -181,7 +182,9 @@ def _largest_change(before: Gates, after: Gates) -> float:
 
     largest = 0.0
     for gate in before:
-        old, new = np.asarray(before[gate], np.float64), np.asarray(after[gate], np.float64)
+        stored = before[gate]
+        old, new = np.array(stored, np.float64), np.asarray(after[gate], np.float64)
+        give_back(stored)
         if (np.isinf(new) & ~np.isinf(old)).any():
             return float("inf")
         with np.errstate(invalid="ignore"):

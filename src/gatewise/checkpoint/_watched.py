@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from ..pieces import InPieces
 from ..record import replace
-from ..tensors import InPieces, StoredTensor
+from ..tensors import StoredTensor
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:

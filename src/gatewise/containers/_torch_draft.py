@@ -12,7 +12,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
 from ..errors import NotRepresentable
-from ..tensors import StoredTensor, Tensors, in_pieces, numpy_dtype
+from ..pieces import in_pieces
+from ..tensors import StoredTensor, Tensors, numpy_dtype
 from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_objects import Found, is_tensor, modules, objects, state_of, tops

@@ -61,6 +61,7 @@ class ZipFile:
         self.end = source.size if end is None else end
         self.members: dict[str, Member] = {}
         self._ends: dict[int, int] = {}  # of the member whose header is here: where the next one's is
+        self._starts: dict[int, int] = {}
         for member in self._read():
             if member.name in self.members:
                 raise self._broken(f"two members are called {member.name!r}.")
@@ -94,7 +95,10 @@ class ZipFile:
         return data
 
     def start(self, member: Member) -> int:
-        """Where a member's bytes begin in the file, once its own header agrees with the directory."""
+        """Where a member's bytes begin in the file, once its own header agrees with the directory.  That is looked at once:
+        pages that were given back would come with it again."""
+        if member.at in self._starts:
+            return self._starts[member.at]
         cursor = self.source.cursor(member.at, self.end, f"member {member.name}")
         if bytes(cursor.take(4)) != _LOCAL:
             raise self._broken("its local header is missing.", member.name)
@@ -106,6 +110,7 @@ class ZipFile:
         start = member.at + cursor.at
         if start + member.packed > self._ends[member.at]:
             raise self._broken("runs into what follows it.", member.name)
+        self._starts[member.at] = start
         return start
 
     def header(self, name: str) -> memoryview:

@@ -23,9 +23,10 @@ from ..containers.numpy_files import npy_header
 from ..conventions import EXACT, Change, express
 from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError
 from ..layouts import Layout, layouts
+from ..pieces import PIECE
 from ..proof import Proof
 from ..record import replace
-from ..tensors import FLOATS, PIECE, StoredTensor, Strided
+from ..tensors import FLOATS, StoredTensor, Strided
 from ..weights import Stack
 from . import flat
 from ._map import Flat

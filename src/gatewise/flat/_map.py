@@ -14,9 +14,10 @@ from ..errors import UsageError
 from ..layouts import Layout
 from ..layouts._slots import RELABELS
 from ..live._vectors import given, kind_of
+from ..pieces import in_pieces
 from ..selection import Chosen as Gate
 from ..selection import Numbers, Selector, Words
-from ..tensors import in_pieces, numpy_dtype
+from ..tensors import numpy_dtype
 from ..weights import Stack
 from ._load import load
 from ._orders import Chosen, by_table

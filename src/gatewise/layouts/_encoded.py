@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from ..pieces import PIECE, InPieces, copy_into, in_pieces
 from ..record import record
 from ..source import give_back
-from ..tensors import PIECE, InPieces, contiguous_strides, copy_into, in_pieces, numpy_dtype
+from ..tensors import contiguous_strides, numpy_dtype
 from ..weights import Stack
 from ._names import Found
 from ._slots import Places, Slot, slots
@@ -54,7 +55,7 @@ class Band:
 
 @record
 class Encoded(InPieces):
-    """The elements of one tensor of ``layout``, out of a stack's gates.  See :class:`gatewise.tensors.InPieces`."""
+    """The elements of one tensor of ``layout``, out of a stack's gates.  See :class:`gatewise.pieces.InPieces`."""
 
     stack: Stack
     layout: Layout

@@ -7,8 +7,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ..pieces import copy_into
 from ..record import field, record
-from ..tensors import copy_into
 from ..weights import DIRECTIONS, GATELESS, ROLE_AXES
 from ._names import Found
 from ._phrase import Phrase, Section

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..tensors import PIECE
+from ..pieces import PIECE
+from ..source import give_back
 from ..weights import Stack, Weights
 from ._figures import Numbers
 from ._numbers import same_bits
@@ -48,7 +49,9 @@ def _sum(weights: Weights, gate: str) -> Array:
     total: Array = np.zeros(weights.unit)
     for role in _BIASES:
         if gate in weights.role(role):
-            total = total + np.asarray(weights.role(role)[gate], np.float64)
+            stored = weights.role(role)[gate]
+            total = total + np.asarray(stored, np.float64)
+            give_back(stored)
     return total
 
 
@@ -76,7 +79,10 @@ def _cast_alike(one: Array, other: Array) -> bool:
     if one.shape != other.shape:
         return False
     rows = max(1, PIECE // max(1, one[:1].nbytes))
-    return all(
+    alike = all(
         bool((one[first : first + rows].astype(other.dtype) == other[first : first + rows]).all())
         for first in range(0, len(one), rows)
     )
+    give_back(one)
+    give_back(other)
+    return alike

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 
-_LARGE = 1 << 18  # bytes of a gate, of which it is worth while to give the pages back
+_LARGE = 1 << 15  # bytes of a gate, of which it is worth while to give the pages back
 
 
 def numbers(
@@ -136,7 +136,7 @@ def _along(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
 
 def _turned(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
     """Tiles of both, the one laid aside in rows that are a cache line longer: as they lie, its rows or columns may all fall
-    into the same few sets of the first cache (see ``tensors.copy_into``)."""
+    into the same few sets of the first cache (see ``pieces.copy_into``)."""
     import numpy as np
 
     if one.strides[0] < one.strides[1]:
