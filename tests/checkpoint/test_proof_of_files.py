@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from filemakers import safetensors, torch_arrays
 
 import gatewise as gw
-from gatewise.checkpoint import _convert
+from gatewise.checkpoint import _convert, _unit
 from gatewise.errors import ProofFailed, UsageError
 from gatewise.proof import _sample, _ways
 
@@ -152,6 +153,25 @@ def test_rounding_that_changes_too_much_is_told_as_such(tmp_path: Path) -> None:
     safetensors(tmp_path / "a.safetensors", {name: array * np.float32(60) for name, array in arrays.items()})
     with pytest.raises(ProofFailed, match="rounding the weights to bfloat16 changes what they compute"):
         gw.convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors", dtype="bfloat16")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".keras"])  # Keras's bias is a rounded sum, which is not to blame
+def test_a_conversion_that_is_wrong_is_not_called_a_rounding(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = _unit.express
+
+    def wrong(stack: Any, target: Any) -> Any:
+        said = right(stack, target)
+        place = (0, "forward")
+        turned = said.stack.cells[place].role("kernel").mapped(lambda _, array: np.negative(array))
+        cells = dict(said.stack.cells) | {place: said.stack.cells[place].with_roles(kernel=turned)}
+        return replace(said, stack=said.stack.replaced(cells))
+
+    monkeypatch.setattr(_unit, "express", wrong)
+    safetensors(tmp_path / "a.safetensors", lstm())
+    with pytest.raises(ProofFailed, match=r"does not compute the same function.*a defect of gatewise"):
+        gw.convert(tmp_path / "a.safetensors", tmp_path / f"b{suffix}", to="keras" if suffix == ".keras" else None)
 
 
 def test_what_verify_may_be_is_said(tmp_path: Path) -> None:

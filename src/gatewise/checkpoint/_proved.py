@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import GatewiseError, ProofFailed
 from ..layouts._layout import is_stream
-from ..proof import Claim, Proof, numbers, prove, prove_sample, proved
+from ..proof import Claim, Proof, explained, numbers, prove, prove_sample, proved
 from ..tensors import Tensors
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, opened
@@ -89,9 +89,13 @@ def _unproved(unit: Unit, proof: Proof, back: Stack) -> ProofFailed:
             next="Nothing was written. To convert it all the same, say --no-verify.",
         )
     error = f"max |Δ| = {proof.max_abs_error:.3g}, allowed {proof.tolerance:g}"
-    if again(unit.said.stack, back).same:
+    said = unit.said.stack
+    only_rounded = unit.rounded and explained(
+        unit.source, said, numbers(unit.source, said, (said, said)), unit.tolerance
+    )
+    if only_rounded and again(said, back).same:
         return ProofFailed(
-            f"rounding the weights to {unit.said.stack.spec.dtype} changes what they compute: {error}.",
+            f"rounding the weights to {said.spec.dtype} changes what they compute: {error}.",
             next="Nothing was written. Choose a wider --dtype, or say --no-verify.",
         )
     return ProofFailed(

@@ -51,8 +51,12 @@ class Unit:
     @property
     def tolerance(self) -> float:
         """What the outputs may differ by: more where numbers were rounded to a dtype that is coarser than float32."""
-        rounded = self.narrowed or any(change.exactness == ONE_ROUNDING for change in self.said.changes)
-        return tolerance_of(self.said.stack.spec.dtype) if rounded else TOLERANCE
+        return tolerance_of(self.said.stack.spec.dtype) if self.rounded else TOLERANCE
+
+    @property
+    def rounded(self) -> bool:
+        """May numbers have been rounded: stored in a coarser dtype, or added up?"""
+        return self.narrowed or any(change.exactness == ONE_ROUNDING for change in self.said.changes)
 
 
 def unit_of(

@@ -7,6 +7,7 @@ large a sample of the units is run, and every number is compared besides: :func:
 
 from __future__ import annotations
 
+from ._explained import explained
 from ._figures import (
     BATCH,
     COARSER,
@@ -29,6 +30,6 @@ from ._ways import WAYS, Claim, proved, way_of
 from ._whole import Ran, prove, run_of
 
 __all__ = [
-    "BATCH", "COARSER", "SEED", "TIME", "TOLERANCE", "WAYS", "Claim", "Numbers", "Proof", "Ran", "Units", "compared", "largest", "magnitude",
+    "BATCH", "COARSER", "SEED", "TIME", "TOLERANCE", "WAYS", "Claim", "Numbers", "Proof", "Ran", "Units", "compared", "explained", "largest", "magnitude",
     "names_of_states", "numbers", "prove", "prove_recorded", "prove_sample", "proved", "random_input", "run_of", "tolerance_of", "way_of",
 ]  # fmt: skip
