@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 from museum import MEGABYTES, SECONDS, Attack, families
 
+QUICK = 5  # the quick part sees every fifth exhibit of a family, and ``make test`` all of them, on every Python
+SLOW = (pytest.mark.slow, pytest.mark.every_python)
 EXHIBITS = [
-    pytest.param(attack, id=f"{family}: {attack.title}") for family, attacks in families().items() for attack in attacks
+    pytest.param(attack, id=f"{family}: {attack.title}", marks=SLOW if number % QUICK else ())
+    for family, attacks in families().items()
+    for number, attack in enumerate(attacks)
 ]
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="children are forked, which Windows cannot")
 
