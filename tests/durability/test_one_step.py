@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -178,6 +179,20 @@ def test_a_link_is_kept_and_the_file_that_it_leads_to_is_replaced(tmp_path: Path
     assert (tmp_path / "out").is_symlink()
     assert (tmp_path / "store/blob").read_text() == "new"
     assert (names(tmp_path), names(tmp_path / "store")) == (["out", "store"], ["blob"])
+
+
+@posix
+def test_a_link_may_lead_to_another_file_system(tmp_path: Path) -> None:
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("NO OTHER FILE SYSTEM IS AT HAND: a link to one is not tested here")
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        there = Path(name) / "blob"
+        there.write_text("old")
+        (tmp_path / "out").symlink_to(there)
+        write(tmp_path / "out", force=True)
+        assert (there.read_text(), names(there.parent), names(tmp_path)) == ("new", ["blob"], ["out"])
+        assert (tmp_path / "out").is_symlink()
 
 
 @posix

@@ -58,10 +58,10 @@ def test_two_processes_write_what_every_machine_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_every_fixture_is_written_as_the_same_bytes_twice(tmp_path: Path) -> None:
+def test_every_fixture_in_one_of_the_formats_is_the_same_bytes_twice(tmp_path: Path) -> None:
     one, other = digests(0, tmp_path, "FIXTURES"), digests(1, HERE, "FIXTURES")
     assert differences(one, other) == []
-    assert len(one) > 1000
+    assert len(one) > 50
 
 
 def test_a_difference_would_be_noticed() -> None:
