@@ -142,10 +142,11 @@ def _layers(tensors: Tensors, path: Path) -> list[_Layer]:
     if len(owned) != len(tensors.declared):
         raise UsageError("two layers are declared with the same path.", path=path)
     for name, tensor in tensors.items():
-        owner = next((place for place in owned if name.startswith(f"{place}/")), None)
+        owner = next((place for place in _above(name) if place in owned), None)
         if owner is None:
             raise NotRepresentable(f"tensor {name!r} belongs to none of the declared layers.", path=path)
         owned[owner][name.removeprefix(f"{owner}/")] = tensor
+    places = {said.path: place for place, said in enumerate(tensors.declared)}
     counts: dict[str, int] = {}
     names: dict[str, int] = {}
     layers = []
@@ -156,8 +157,14 @@ def _layers(tensors: Tensors, path: Path) -> list[_Layer]:
         # Keras allows no slash in a layer's name, and no two layers of one name.
         name = numbered((said.name or group).replace("/", "_"), names)
         dtype = _dtype(said, owned[said.path], path)
-        layers.append(_Layer(said, group, name, dtype, owned[said.path], tensors.declared.index(said)))
+        layers.append(_Layer(said, group, name, dtype, owned[said.path], places[said.path]))
     return layers
+
+
+def _above(name: str) -> Iterator[str]:
+    """The paths that a name lies below, the longest first."""
+    while name := name.rpartition("/")[0]:
+        yield name
 
 
 def _check(said: Declared, path: Path) -> None:
