@@ -52,14 +52,17 @@ def examine(patient: Patient) -> Iterable[Finding]:
 
 
 def _in_models(checkpoint: Checkpoint) -> Iterator[Finding]:
-    cure = _cure(checkpoint)
-    for layer in keras_layers(checkpoint):
-        if has_old_slope(layer):
-            gap = _measured(layer, _with_slope(layer.dialect, _NEW_SLOPE))
-            yield _finding(layer.name, f"The gates of {layer.name} use the old hard_sigmoid.", gap, *cure)
-    if version_of(checkpoint) and version_of(checkpoint) < (3,):
-        for name, kind in _elsewhere(checkpoint):
-            yield _finding(name, f"{kind} {name!r} uses the old hard_sigmoid.", None, *cure)
+    old = [layer for layer in keras_layers(checkpoint) if has_old_slope(layer)]
+    before_3 = version_of(checkpoint) and version_of(checkpoint) < (3,)
+    elsewhere = list(_elsewhere(checkpoint)) if before_3 else []
+    if not old and not elsewhere:
+        return
+    cure = _cure(checkpoint)  # reads the file once more, which most files need not be
+    for layer in old:
+        gap = _measured(layer, _with_slope(layer.dialect, _NEW_SLOPE))
+        yield _finding(layer.name, f"The gates of {layer.name} use the old hard_sigmoid.", gap, *cure)
+    for name, kind in elsewhere:
+        yield _finding(name, f"{kind} {name!r} uses the old hard_sigmoid.", None, *cure)
 
 
 def _finding(where: str, what: str, gap: float | None, remedy: Remedy | None, hopeless: str) -> Finding:

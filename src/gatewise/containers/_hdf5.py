@@ -1,7 +1,7 @@
 """HDF5 groups, attributes and datasets, read so that a stranger's file can do no harm.
 
 The bytes are parsed by h5py (libhdf5) out of the mapped file, never by opening a path, so that nothing outside these
-bytes can be reached.  Soft and external links, virtual datasets and external storage are refused: weights lie in the
+bytes can be reached.  What is below the file is h5py's low-level identifiers: its objects would ask for everything again.  Soft and external links, virtual datasets and external storage are refused: weights lie in the
 file itself.  Contiguous datasets become views of the map; chunked or compressed ones are read when asked for.
 Source: HDF5 File Format Specification 3.0; h5py's low-level reference (h5l, h5a, h5d).
 Not known here: compound, string, reference and other datasets that are not plain numbers; filters that are not
@@ -66,6 +66,12 @@ class View(io.RawIOBase):
         return len(found)
 
 
+@functools.lru_cache(maxsize=4)
+def hdf5_of(source: Source) -> Bytes:
+    """A whole file's; several formats ask for the same one when they look whether it is theirs, and one reads it."""
+    return Bytes(source, source.data)
+
+
 @dataclass(frozen=True)
 class Bytes:
     """The bytes of one HDF5 file: a whole file, or a member of an archive (``where`` then says which)."""
@@ -85,34 +91,50 @@ class Bytes:
     def broken(self, message: str, path: str, next: str = _FETCH_AGAIN) -> BrokenFile:
         return BrokenFile(message, path=self.source.name, where=self.place(path), next=next)
 
-    @contextmanager
-    def judged(self, path: str) -> Iterator[None]:
+    def judged(self, path: str) -> _Judged:
         """What h5py raises over broken bytes becomes a BrokenFile that says where."""
-        try:
-            yield
-        except _H5PY_RAISES as error:
-            detail = re.sub(r"\s+", " ", str(error))[:200]
-            raise self.broken(f"is not sound HDF5 ({type(error).__name__}: {detail}).", path) from error
+        return _Judged(self, path)
 
     @contextmanager
-    def open(self) -> Iterator[Group]:
-        """The root group, for as long as the block lasts."""
+    def open(self, keep: bool = False) -> Iterator[Group]:
+        """The root group, for as long as the block lasts.  With ``keep`` the file stays open behind it for the next one
+        who opens it: whoever only looked whether it is his keeps it for the reader."""
         import h5py
 
-        with self.judged("HDF5"):
-            file = h5py.File(View(self.data), "r")
+        file = self.__dict__.pop("_kept", None)  # a frozen dataclass has a dictionary all the same
+        if file is None:
+            with self.judged("HDF5"):
+                file = h5py.File(View(self.data), "r")
         try:
             with self.judged("HDF5"):
-                root = Group(self, file["/"], "", frozenset())
+                root = Group(self, h5py.h5g.open(file.id, b"/"), "", frozenset())
             yield root
+            if keep:
+                self.__dict__["_kept"], file = file, None
         finally:
-            with self.judged("HDF5"):
-                file.close()
+            if file is not None:
+                with self.judged("HDF5"):
+                    file.close()
+
+
+class _Judged:
+    """The block of :meth:`Bytes.judged`; a generator's would cost as much as what stands in most of them."""
+
+    def __init__(self, file: Bytes, path: str):
+        self._file, self._path = file, path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, _H5PY_RAISES):
+            detail = re.sub(r"\s+", " ", str(error))[:200]
+            raise self._file.broken(f"is not sound HDF5 ({type(error).__name__}: {detail}).", self._path) from error
 
 
 @dataclass(frozen=True)
 class Group:
-    """One HDF5 group.  ``path`` has no leading slash; the root's is empty."""
+    """One HDF5 group.  ``handle`` is h5py's GroupID; ``path`` has no leading slash; the root's is empty."""
 
     file: Bytes
     handle: Any
@@ -129,18 +151,18 @@ class Group:
         import h5py
 
         with self.file.judged(self.where):
-            return int(h5py.h5o.get_info(self.handle.id).addr)
+            return int(h5py.h5o.get_info(self.handle).addr)
 
     def names(self) -> list[str]:
         """Its members' names, in HDF5's order, which is the alphabet's and means nothing."""
         with self.file.judged(self.where):
-            count = self.handle.id.get_num_objs()
+            count = self.handle.get_num_objs()
             self.file.source.limits.check("members", count, path=self.file.source.name, where=self.where)
             return [_text(name) for name in self.handle]
 
     def __contains__(self, name: str) -> bool:
         with self.file.judged(self.where):
-            return bool(self.handle.id.links.exists(name.encode())) if self.handle.id.get_num_objs() else False
+            return bool(self.handle.links.exists(name.encode())) if self.handle.get_num_objs() else False
 
     def child(self, name: str) -> Group | Dataset:
         """The member of that name (a single path component).  Links that lead elsewhere are refused."""
@@ -150,7 +172,7 @@ class Group:
         if name not in self:
             raise self.file.broken("is named by the file and is not there.", f"/{path}")
         with self.file.judged(f"/{path}"):
-            kind = self.handle.id.links.get_info(name.encode()).type
+            kind = self.handle.links.get_info(name.encode()).type
             if kind != h5py.h5l.TYPE_HARD:
                 what = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
                 raise self.file.broken(
@@ -158,12 +180,12 @@ class Group:
                     f"/{path}",
                     next="Save the model again so that the weights are in the file.",
                 )
-            handle = self.handle[name]
-            if isinstance(handle, h5py.Dataset):
+            handle = h5py.h5o.open(self.handle, name.encode())
+            if isinstance(handle, h5py.h5d.DatasetID):
                 return Dataset(self.file, handle, path)
-            if not isinstance(handle, h5py.Group):
+            if not isinstance(handle, h5py.h5g.GroupID):
                 raise self.file.broken("is neither a group nor a dataset.", f"/{path}")
-            address = h5py.h5o.get_info(handle.id).addr
+            address = h5py.h5o.get_info(handle).addr
         limits = self.file.source.limits
         limits.check("nesting", len(self.above) + 1, path=self.file.source.name, where=self.file.place(f"/{path}"))
         if address in self.above:
@@ -222,30 +244,31 @@ def attribute(file: Bytes, handle: Any, where: str, name: str) -> list[str] | No
     Keras stores an empty list as an empty array of float64 (numpy's default), hence the test on the size.
     """
     import h5py
+    import numpy as np
 
     limits, path = file.source.limits, file.source.name
     with file.judged(f"{where}, attribute {name}"):
-        if not h5py.h5a.exists(handle.id, name.encode()):
+        if not h5py.h5a.exists(handle, name.encode()):
             return None
-        low = h5py.h5a.open(handle.id, name.encode())
+        low = h5py.h5a.open(handle, name.encode())
         count = math.prod(low.shape)
         limits.check("members", count, path=path, where=where)
         if count == 0:
             return []
         limits.check("header_bytes", low.get_storage_size(), path=path, where=where)
-        if low.get_type().get_class() != h5py.h5t.STRING:
+        kind = low.get_type()
+        if kind.get_class() != h5py.h5t.STRING:
             raise file.broken(f"its attribute {name} is not text.", where)
-        if low.get_type().is_variable_str():
-            address = h5py.h5o.get_info(handle.id).addr
+        if kind.is_variable_str():
+            address = h5py.h5o.get_info(handle).addr
             return [_text(item) for item in file.texts.read(address, name, count, f"{where}, attribute {name}")]
-        value = handle.attrs[name]
-        items = [value] if isinstance(value, (str, bytes)) else value.reshape(-1).tolist()
-        return [_text(item) for item in items]
+        value = np.zeros(low.shape, low.dtype)
+        low.read(value)
+        return [_text(item) for item in value.reshape(-1).tolist()]
 
 
-def _text(value: str | bytes) -> str:
-    """Text as UTF-8; h5py hides bytes that are none in surrogates, and those are refused here."""
-    return value.decode("utf-8") if isinstance(value, bytes) else value.encode("utf-8").decode("utf-8")
+def _text(value: bytes) -> str:
+    return value.decode("utf-8")
 
 
 @dataclass(frozen=True)
@@ -266,8 +289,8 @@ class Dataset:
                 return None
             shape = tuple(int(size) for size in self.handle.shape)
             self.file.source.limits.check("rank", len(shape), path=self.file.source.name, where=where)
-            place = self.handle.id.get_offset()
-            stored = self.handle.id.get_storage_size()
+            place = self.handle.get_offset()
+            stored = self.handle.get_storage_size()
         needed = math.prod(shape) * ITEM_BYTES[dtype]
         place_said = self.file.place(where)
         if place is None:
@@ -282,19 +305,19 @@ class Dataset:
         """(name in ITEM_BYTES or None, is it big-endian).  Keras marks bfloat16, which HDF5 lacks, by an attribute."""
         import h5py
 
-        kind = self.handle.id.get_type()
+        kind = self.handle.get_type()
         if kind.get_class() == h5py.h5t.OPAQUE and kind.get_size() == 2:
             marked = one_text(self.file, self.handle, f"dataset /{self.path}", "dtype")
             return ("bfloat16" if marked == "bfloat16" else None), False
         if kind.get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.COMPOUND):
             return None, False
-        dtype = self.handle.dtype
+        dtype = kind.dtype
         return (dtype.name if dtype.name in ITEM_BYTES else None), dtype.byteorder == ">"
 
     def _only_in_this_file(self, where: str) -> None:
         import h5py
 
-        created = self.handle.id.get_create_plist()
+        created = self.handle.get_create_plist()
         elsewhere = None
         if created.get_layout() == h5py.h5d.VIRTUAL:
             elsewhere = "is a virtual dataset"
@@ -324,12 +347,14 @@ class _Chunks:
     shape: tuple[int, ...]
 
     def __call__(self) -> Array:
+        import h5py
+
         from ..tensors import numpy_dtype
 
         with self.file.open() as root:
             dataset = root.descend(self.path)
             with self.file.judged(f"dataset /{self.path}"):
-                array: Array = dataset.handle[()]
+                array: Array = h5py.Dataset(dataset.handle)[()]
                 if self.dtype == "bfloat16":
                     array = array.view(numpy_dtype("bfloat16"))
                 array = array.astype(numpy_dtype(self.dtype), copy=False).reshape(self.shape)

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..errors import BrokenFile, GatewiseError
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
-from ._hdf5 import Bytes, Dataset, Group, natural
+from ._hdf5 import Bytes, Dataset, Group, hdf5_of, natural
 from ._keras_config import lambdas, model_of, parse
 from ._keras_declared import declare
 from ._keras_names import LegacyNames, Names
@@ -39,7 +39,7 @@ _PROBES = 2_000  # members looked at to find a group called "vars"
 def scheme(source: Source) -> str:
     """Which of the two it is.  An HDF5 file too broken to tell is claimed as legacy, whose reader then says why."""
     try:
-        with Bytes(source, source.data).open() as root:
+        with hdf5_of(source).open(keep=True) as root:
             if "model_weights" in root or root.texts("layer_names") is not None:
                 return LEGACY
             return VARS if _has_vars(root) else FOREIGN
@@ -80,7 +80,7 @@ def _names_in(group: Group) -> list[tuple[Group, str]]:
 def read_legacy(source: Source) -> Tensors:
     """Tensors are called ``<layer group>/<weight name>``, as stored: ``lstm_1/lstm_1/kernel:0``."""
     notes: list[str] = []
-    with Bytes(source, source.data).open() as root:
+    with hdf5_of(source).open() as root:
         weights = root.group("model_weights") if "model_weights" in root else root
         groups, tensors = _legacy_tensors(weights, notes)
         version = root.text("keras_version") or weights.text("keras_version")
@@ -177,7 +177,7 @@ def declared_of(
 def read_vars(source: Source) -> Tensors:
     """Tensors are called by their path: ``layers/lstm/cell/vars/0``."""
     notes = ["No config in the file: of layers of different classes it does not tell which comes first."]
-    tensors, groups = vars_tensors(Bytes(source, source.data), notes)
+    tensors, groups = vars_tensors(hdf5_of(source), notes)
     return Tensors(
         tensors,
         path=source.name,

@@ -26,11 +26,11 @@ def claims(source: Source) -> bool:
 
 
 def read(source: Source) -> Tensors:
-    from ._hdf5 import Bytes
+    from ._hdf5 import hdf5_of
 
     notes: list[str] = []
     return Tensors(
-        tensors_of(Bytes(source, source.data), notes),
+        tensors_of(hdf5_of(source), notes),
         path=source.name,
         container="hdf5",
         bytes=source.size,

@@ -30,12 +30,12 @@ _MOST_LAYERS = 1000
 
 def claims_h5(source: Source) -> bool:
     """Is the first dataset one with NNabla's attributes?"""
-    from ._hdf5 import Bytes
+    from ._hdf5 import hdf5_of
 
     if bytes(source.data[:8]) != _SIGNATURE:
         return False
     try:
-        with Bytes(source, source.data).open() as root:
+        with hdf5_of(source).open(keep=True) as root:
             return _is_nnabla(root)
     except GatewiseError:
         return False
@@ -58,7 +58,7 @@ def _is_nnabla(root: Group) -> bool:
                 continue
             if isinstance(member, Dataset):
                 with group.file.judged(name):
-                    return all(h5py.h5a.exists(member.handle.id, word) for word in (b"index", b"need_grad"))
+                    return all(h5py.h5a.exists(member.handle, word) for word in (b"index", b"need_grad"))
             todo.append(member)
     return False
 
@@ -72,9 +72,9 @@ def claims_nnp(source: Source) -> bool:
 
 
 def read_h5(source: Source) -> Tensors:
-    from ._hdf5 import Bytes
+    from ._hdf5 import hdf5_of
 
-    return _tensors(Bytes(source, source.data), "nnabla-h5")
+    return _tensors(hdf5_of(source), "nnabla-h5")
 
 
 def read_nnp(source: Source) -> Tensors:
