@@ -137,7 +137,10 @@ def _names(attribute: str, names: list[str]) -> dict[str, str | list[str]]:
 def _layers(tensors: Tensors, path: Path) -> list[_Layer]:
     """The layers in the order of Keras's ``model.layers``, each with its tensors.  Refuses what it cannot place."""
     if tensors.naming != "keras-vars" or not tensors.declared:
-        raise UsageError("only tensors that are named and declared as Keras does can be written as a Keras file.")
+        raise UsageError(
+            "only tensors that are named and declared as Keras does can be written as a Keras file.", path=path,
+            next="To make Keras layers of other ones: gatewise convert.",
+        )  # fmt: skip
     owned: dict[str, dict[str, StoredTensor]] = {said.path: {} for said in tensors.declared}
     if len(owned) != len(tensors.declared):
         raise UsageError("two layers are declared with the same path.", path=path)
@@ -175,7 +178,10 @@ def _check(said: Declared, path: Path) -> None:
         merge = settings.get("merge_mode")
         raise NotRepresentable(f"layer {said.path!r} merges its directions by {merge!r}, not {_MERGES}.", path=path)
     if type(settings.get("input_size")) is not int:
-        raise UsageError(f"layer {said.path!r} does not say its input_size.", path=path)
+        raise UsageError(
+            f"what layer {said.path!r} takes in is not told: where it comes from are weights without their model.", path=path,
+            next="Write weights alone (.weights.h5), or convert the recurrent layers: gatewise convert.",
+        )  # fmt: skip
 
 
 def _dtype(said: Declared, tensors: Mapping[str, StoredTensor], path: Path) -> str:
