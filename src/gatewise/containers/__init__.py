@@ -133,8 +133,9 @@ def containers() -> tuple[Container, ...]:
 
 def _asked(source: Source) -> Iterator[Container]:
     """The formats that this file may be, in order."""
+    head = bytes(source.data[:HEAD])
     for each in _rows():
-        may_be = (each.folders or not each.magic) if source.whole else _begins_as(source, each.magic)
+        may_be = (each.folders or not each.magic) if source.whole else _begins_as(head, each.magic)
         if may_be and (not each.members or _has_members(source, each.members)):
             yield _of_row(each)
 
@@ -161,8 +162,8 @@ def _suffixes(row: Container | Row) -> tuple[str, ...]:
     return row.suffixes if row.write else ()
 
 
-def _begins_as(source: Source, magic: tuple[tuple[int, bytes], ...]) -> bool:
-    return not magic or any(bytes(source.data[at : at + len(raw)]) == raw for at, raw in magic)
+def _begins_as(head: bytes, magic: tuple[tuple[int, bytes], ...]) -> bool:
+    return not magic or any(head.startswith(raw, at) for at, raw in magic)
 
 
 def _has_members(source: Source, members: tuple[str, ...]) -> bool:

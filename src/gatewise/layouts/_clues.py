@@ -6,7 +6,7 @@ what could not match: a table is imported once too often rather than once too se
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from ..record import record
 from ..tensors import Tensors
@@ -62,25 +62,23 @@ def _texts(layout: Layout, part: Part) -> set[str]:
     }
 
 
-class Names:
-    """All names of a file as one text, in which a text is looked for once."""
-
-    def __init__(self, tensors: Tensors):
-        self._text = "\n".join(tensors)
-        self._small = self._text.lower()
-        self._found: dict[str, bool] = {}
-
-    def __contains__(self, text: str) -> bool:
-        if text not in self._found:
-            self._found[text] = text[1:] in self._small if text.startswith("~") else text in self._text
-        return self._found[text]
+def texts_of(rows: Iterable[Row]) -> frozenset[str]:
+    """Every text that some row's clues ask for."""
+    return frozenset(text for row in rows for needed in row.clues[0] for choice in needed for text in choice)
 
 
-def may_hold(clues: Clues, tensors: Tensors, names: Names) -> bool:
+def held(tensors: Tensors, texts: Iterable[str]) -> Set[str]:
+    """Which of these texts stand in a file's names."""
+    names = "\n".join(tensors)
+    small = names.lower()
+    return {text for text in texts if (text[1:] in small if text.startswith("~") else text in names)}
+
+
+def may_hold(clues: Clues, tensors: Tensors, held: Set[str]) -> bool:
     """Could one of a module's layouts be in the file?"""
     texts, kinds, streams = clues
     return (
-        any(all(any(text in names for text in choice) for choice in needed) for needed in texts)
+        any(not any(map(held.isdisjoint, needed)) for needed in texts)
         or tensors.naming in streams
         or any(declared.inputs and declared.kind in kinds for declared in tensors.declared)
     )

@@ -302,9 +302,20 @@ class Layout:
             self._templates[key] = self._templates_of(part, naming)
         return self._templates[key]
 
+    def named_parts(self, naming: str) -> tuple[tuple[int, tuple[Template, ...]], ...]:
+        """The parts that have names under a naming scheme, by their numbers, with their templates."""
+        if naming not in self._named_parts:
+            found = ((index, self.templates(part, naming)) for index, part in enumerate(self.parts))
+            self._named_parts[naming] = tuple((index, templates) for index, templates in found if templates)
+        return self._named_parts[naming]
+
+    @functools.cached_property
+    def _named_parts(self) -> dict[str, tuple[tuple[int, tuple[Template, ...]], ...]]:
+        return {}  # every file that is opened asks for them all
+
     @functools.cached_property
     def _templates(self) -> dict[tuple[Part, str], tuple[Template, ...]]:
-        return {}  # every file that is opened asks for them all
+        return {}
 
     def _templates_of(self, part: Part, naming: str) -> tuple[Template, ...]:
         loose = naming == RESEMBLING

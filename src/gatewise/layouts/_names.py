@@ -91,6 +91,7 @@ class Template:
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
         self.needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
+        self.small_needle = self.needle.lower()
 
     @functools.cached_property
     def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
@@ -275,24 +276,25 @@ class NamesOfFile:
         return self._matched[template]
 
     def _match(self, template: Template) -> list[tuple[str, str, Tail]]:
+        if template.small_needle not in self._all:  # as most are in none
+            return []
         places: dict[int, tuple[str, str, Tail]] = {}
         for count in reversed(template.separators):  # the longest end first, as Template.match
-            for end, tail in template.tails(self._holding(count, template.needle, template.loose)):
+            for end, tail in template.tails(self._holding(count, template)):
                 for place in self._ends[count][end]:
                     if place not in places:
                         name = self._names[place]
                         places[place] = name, tail.path(name, self._starts[count][place]), tail
         return [places[place] for place in sorted(places) if not self._skip(places[place][1])]
 
-    def _holding(self, count: int, needle: str, loose: bool) -> list[str]:
-        """The ends with so many separators that hold a text, or with ``loose`` hold it in small letters."""
-        if needle.lower() not in self._all:  # as most are in none
-            return []
+    def _holding(self, count: int, template: Template) -> list[str]:
+        """The ends with so many separators that hold the template's needle, in small letters where it is loose."""
         while len(self._ends) <= count:
             self._cut()
+        needle, loose = template.needle, template.loose
         key = (count, needle, loose)
         if key not in self._held:
-            ends = self._ends[count] if needle.lower() in self._small[count] else ()
+            ends = self._ends[count] if template.small_needle in self._small[count] else ()
             self._held[key] = [end for end in ends if needle in (end.lower() if loose else end)]
         return self._held[key]
 

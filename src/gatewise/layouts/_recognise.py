@@ -155,18 +155,10 @@ class _Finder:
             bound = list(bound_groups(layout, self.tensors, self.chosen))
             if bound or is_stream(self.naming):
                 return bound + list(stream_groups(layout, self.naming, self.tensors, self._fits_window))
-        named = [
-            (index, matching)
-            for index, part in enumerate(layout.parts)
-            if (
-                matching := [
-                    found
-                    for template in layout.templates(part, self.naming)
-                    if (found := self._names.matching(template))
-                ]
-            )
-        ]
-        key = (layout.named, layout.paths, *((index, *map(id, matching)) for index, matching in named))
+        matching = self._names.matching
+        fits = ((index, [*filter(None, map(matching, each))]) for index, each in layout.named_parts(self.naming))
+        named = [(index, found) for index, found in fits if found]
+        key = (layout.named, layout.paths, *((index, *map(id, found)) for index, found in named))
         if key not in self._grouped:
             self._grouped[key] = list(self._groups(layout, named))
         return self._grouped[key]
