@@ -7,8 +7,10 @@ numbers begin at 6.1e-5.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, Layer
@@ -45,6 +47,26 @@ class _Place:
         gate = f"gate {self.gate} ({GATE_TITLES[self.gate]})" if self.gate in GATE_TITLES else ""
         return " ".join(filter(None, (self.role.replace("_", " "), at, way, gate)))
 
+    @functools.cached_property
+    def total(self) -> float:
+        """The sum, for which the numbers are read once: not finite where one of them is not, and where it is not zero
+        they are not all."""
+        import numpy as np
+
+        with np.errstate(invalid="ignore"):
+            found = float(_wide(self.array).sum(dtype=np.float64))  # one pass without a temporary
+        give_back(self.array)
+        return found
+
+    @property
+    def is_zero(self) -> bool:
+        """Is it zero throughout?"""
+        return (not self.numbers or self.total == 0) and not self.array.any()
+
+    @property
+    def numbers(self) -> bool:
+        return self.array.dtype.kind in "fV"
+
 
 def examine(patient: Patient) -> Iterable[Finding]:
     checkpoint = patient.checkpoint
@@ -52,11 +74,13 @@ def examine(patient: Patient) -> Iterable[Finding]:
         return
     for layer in checkpoint.layers:
         places = list(_places(layer))
-        yield from _not_finite(layer, places)
-        yield from _dead(layer, places)
-        yield from _half(layer, places)
+        numbers = [place for place in places if place.numbers]
+        yield from _not_finite(layer, numbers)
+        yield from _dead(layer, numbers)
+        yield from _half(layer, numbers)
         for (index, direction), weights in layer:
-            yield from _zero_biases(layer, index, direction, weights)
+            own = [place for place in places if (place.index, place.direction) == (index, direction)]
+            yield from _zero_biases(own)
             yield from _saturated(layer, index, direction, weights)
             yield from _explodes(checkpoint, layer, index, direction, weights)
 
@@ -66,7 +90,7 @@ def _places(layer: Layer) -> Iterator[_Place]:
         for role, gates in weights.roles.items():
             for gate in gates:
                 array = gates[gate]
-                if array.size <= LARGEST and array.dtype.kind in "fV":
+                if array.size <= LARGEST:
                     yield _Place(layer, index, direction, role, gate, array)
 
 
@@ -80,12 +104,9 @@ def _not_finite(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     import numpy as np
 
     for place in places:
-        value = _wide(place.array)
-        with np.errstate(invalid="ignore"):
-            total = value.sum(dtype=np.float64)  # one pass without a temporary; only a suspect is looked at closely
-        if np.isfinite(total):
-            give_back(place.array)
+        if math.isfinite(place.total):  # only a suspect is looked at closely
             continue
+        value = _wide(place.array)
         nan, infinite = int(np.isnan(value).sum()), int(np.isinf(value).sum())
         if nan or infinite:
             counts = " and ".join(f"{count} {what}" for count, what in ((nan, "NaN"), (infinite, "infinite")) if count)
@@ -100,10 +121,8 @@ def _dead(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     """A gate of a cell whose kernel and recurrent kernel are both zero throughout never looks at anything."""
     zero: dict[tuple[int, str, str], set[str]] = {}
     for place in places:
-        if place.role in ("kernel", "recurrent_kernel"):
-            if not place.array.any():
-                zero.setdefault((place.index, place.direction, place.gate), set()).add(place.role)
-            give_back(place.array)
+        if place.role in ("kernel", "recurrent_kernel") and place.is_zero:
+            zero.setdefault((place.index, place.direction, place.gate), set()).add(place.role)
     cells = {(index, direction): weights for (index, direction), weights in layer}
     for (index, direction, gate), roles in zero.items():
         if len(roles) == 2 and _others_live(cells[index, direction], gate):
@@ -120,12 +139,13 @@ def _others_live(weights: Weights, gate: str) -> bool:
     return any(weights.kernel[other].any() for other in weights.kernel if other != gate) or len(weights.kernel) == 1
 
 
-def _zero_biases(layer: Layer, index: int, direction: str, weights: Weights) -> Iterator[Finding]:
-    arrays = [array for role in ("bias", "recurrent_bias") for array in weights.role(role).values()]
-    if len(arrays) > 1 and not any(array.any() for array in arrays):
-        place = _Place(layer, index, direction, "biases", "", arrays[0])
+def _zero_biases(places: list[_Place]) -> Iterator[Finding]:
+    """Of one cell's places."""
+    biases = [place for place in places if place.role in ("bias", "recurrent_bias")]
+    if len(biases) > 1 and all(place.is_zero for place in biases):
+        place = replace(biases[0], role="biases", gate="")
         yield Finding(
-            ZERO_BIASES, "note", layer.name, f"{place.said}: all are zero.",
+            ZERO_BIASES, "note", place.layer.name, f"{place.said}: all are zero.",
             "Training moves biases away from zero: these were never trained, were saved before it, or were not loaded.", "",
         )  # fmt: skip
 
