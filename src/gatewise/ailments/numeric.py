@@ -1,6 +1,7 @@
 """What the numbers of a recurrent layer say, gate by gate, whatever framework wrote them.
 
-Only here does a diagnosis read arrays; one gate at a time, and never more than LARGEST numbers of one.
+Only here does a diagnosis read arrays: a stored tensor at a time, and one that is suspect or large gate by gate; never more
+than LARGEST numbers at once.
 Figures: the gates' squashing functions are flat beyond ±6 (σ(6) = 0.9975); float16 ends at 65504 and its normal
 numbers begin at 6.1e-5.
 """
@@ -10,16 +11,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, Layer
 from ..source import give_back
-from ..weights import GATE_TITLES, Weights
+from ..weights import GATE_TITLES, Gates, Weights
 from . import Ailment, Finding, Patient
 
 if TYPE_CHECKING:
-    from ..tensors import Array
+    from ..tensors import Array, StoredTensor
 
 NOT_FINITE, DEAD, ZERO_BIASES, SATURATED, EXPLODES, HALF = "GW701", "GW702", "GW703", "GW704", "GW705", "GW706"
 LARGEST = 20_000_000  # numbers in one gate of one role; larger ones are left unread
@@ -31,14 +32,14 @@ _HALF_MAX, _HALF_NORMAL = 65_504.0, 6.104e-5
 
 @dataclass(frozen=True)
 class _Place:
-    """One gate's array of one role, and how to say where it is."""
+    """One gate of one role, read when it is asked for, and how to say where it is."""
 
     layer: Layer
     index: int
     direction: str
     role: str
     gate: str
-    array: Array
+    gates: Gates = field(repr=False)
 
     @property
     def said(self) -> str:
@@ -48,24 +49,20 @@ class _Place:
         return " ".join(filter(None, (self.role.replace("_", " "), at, way, gate)))
 
     @functools.cached_property
-    def total(self) -> float:
-        """The sum, for which the numbers are read once: not finite where one of them is not, and where it is not zero
-        they are not all."""
-        import numpy as np
-
-        with np.errstate(invalid="ignore"):
-            found = float(_wide(self.array).sum(dtype=np.float64))  # one pass without a temporary
-        give_back(self.array)
-        return found
-
-    @property
-    def is_zero(self) -> bool:
-        """Is it zero throughout?"""
-        return (not self.numbers or self.total == 0) and not self.array.any()
+    def array(self) -> Array:
+        return self.gates[self.gate]
 
     @property
     def numbers(self) -> bool:
-        return self.array.dtype.kind in "fV"
+        return self.array.size <= LARGEST and self.array.dtype.kind in "fV"
+
+    @functools.cached_property
+    def is_zero(self) -> bool:
+        """Is it zero throughout?  The first number that is not ends the reading."""
+        found = self.numbers and not self.array.any()
+        if found:
+            give_back(self.array)
+        return found
 
 
 def examine(patient: Patient) -> Iterable[Finding]:
@@ -74,10 +71,9 @@ def examine(patient: Patient) -> Iterable[Finding]:
         return
     for layer in checkpoint.layers:
         places = list(_places(layer))
-        numbers = [place for place in places if place.numbers]
-        yield from _not_finite(layer, numbers)
-        yield from _dead(layer, numbers)
-        yield from _half(layer, numbers)
+        yield from _not_finite(layer, places)
+        yield from _dead(layer, places)
+        yield from _half(layer, places)
         for (index, direction), weights in layer:
             own = [place for place in places if (place.index, place.direction) == (index, direction)]
             yield from _zero_biases(own)
@@ -89,9 +85,7 @@ def _places(layer: Layer) -> Iterator[_Place]:
     for (index, direction), weights in layer:
         for role, gates in weights.roles.items():
             for gate in gates:
-                array = gates[gate]
-                if array.size <= LARGEST:
-                    yield _Place(layer, index, direction, role, gate, array)
+                yield _Place(layer, index, direction, role, gate, gates)
 
 
 def _wide(array: Array) -> Any:
@@ -100,11 +94,31 @@ def _wide(array: Array) -> Any:
     return np.asarray(array, np.float32) if array.dtype.itemsize < 4 else array
 
 
+def _finite(array: Array) -> bool:
+    """Is every number finite, for all that their sum tells?  One pass without a temporary."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = float(_wide(array).sum(dtype=np.float64))
+    give_back(array)
+    return math.isfinite(total)
+
+
+def _all_finite(tensor: StoredTensor) -> bool:
+    """Of a stored tensor, which is looked at as a whole where it is not too large."""
+    if tensor.size > LARGEST:
+        return False
+    array = tensor.array()
+    return array.dtype.kind not in "fV" or _finite(array)
+
+
 def _not_finite(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     import numpy as np
 
-    for place in places:
-        if math.isfinite(place.total):  # only a suspect is looked at closely
+    if all(_all_finite(layer.tensors[name]) for name in layer.match.tensors):
+        return
+    for place in places:  # only a suspect is looked at closely, gate by gate
+        if not place.numbers or _finite(place.array):
             continue
         value = _wide(place.array)
         nan, infinite = int(np.isnan(value).sum()), int(np.isinf(value).sum())
@@ -119,16 +133,13 @@ def _not_finite(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
 
 def _dead(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     """A gate of a cell whose kernel and recurrent kernel are both zero throughout never looks at anything."""
-    zero: dict[tuple[int, str, str], set[str]] = {}
-    for place in places:
-        if place.role in ("kernel", "recurrent_kernel") and place.is_zero:
-            zero.setdefault((place.index, place.direction, place.gate), set()).add(place.role)
     cells = {(index, direction): weights for (index, direction), weights in layer}
-    for (index, direction, gate), roles in zero.items():
-        if len(roles) == 2 and _others_live(cells[index, direction], gate):
-            place = next(
-                p for p in places if (p.index, p.direction, p.gate, p.role) == (index, direction, gate, "kernel")
-            )
+    kernels = {(place.index, place.direction, place.gate): place for place in places if place.role == "kernel"}
+    for recurrent in places:
+        place = kernels.get((recurrent.index, recurrent.direction, recurrent.gate))
+        if recurrent.role != "recurrent_kernel" or place is None or not (recurrent.is_zero and place.is_zero):
+            continue
+        if _others_live(cells[place.index, place.direction], place.gate):
             yield Finding(
                 DEAD, "note", layer.name, f"{place.said.removeprefix('kernel ')}: both kernels are zero throughout.",
                 "The gate is the same at every step, whatever comes in: it was pruned, never trained, or not loaded.", "",
@@ -142,7 +153,7 @@ def _others_live(weights: Weights, gate: str) -> bool:
 def _zero_biases(places: list[_Place]) -> Iterator[Finding]:
     """Of one cell's places."""
     biases = [place for place in places if place.role in ("bias", "recurrent_bias")]
-    if len(biases) > 1 and all(place.is_zero for place in biases):
+    if len(biases) > 1 and not any(place.array.any() for place in biases):
         place = replace(biases[0], role="biases", gate="")
         yield Finding(
             ZERO_BIASES, "note", place.layer.name, f"{place.said}: all are zero.",
@@ -157,7 +168,7 @@ def _saturated(layer: Layer, index: int, direction: str, weights: Weights) -> It
     bias = bias + layer.dialect.forget_bias
     stuck = int((abs(bias) > _FLAT).sum())
     if 2 * stuck > bias.size:
-        place = _Place(layer, index, direction, "bias", "f", bias)
+        place = _Place(layer, index, direction, "bias", "f", weights.bias)
         yield Finding(
             SATURATED, "note", layer.name, f"{place.said}: {stuck} of {bias.size} are beyond ±{_FLAT:g} (from {float(bias.min()):.3g} to {float(bias.max()):.3g}).",
             "There the gate hardly moves: beyond 6 nothing is ever forgotten, below -6 nothing is kept from step to step.", "",
@@ -179,7 +190,7 @@ def _explodes(checkpoint: Checkpoint, layer: Layer, index: int, direction: str, 
         return
     radius = float(np.abs(np.linalg.eigvals(matrix)).max(initial=0.0))
     if radius > _RADIUS:
-        place = _Place(layer, index, direction, "recurrent_kernel", gate, matrix)
+        place = _Place(layer, index, direction, "recurrent_kernel", gate, weights.recurrent_kernel)
         yield Finding(
             EXPLODES, "note", layer.name, f"{place.said}: its spectral radius is {radius:.3g}.",
             "A state or a gradient that this matrix alone carries grows by that factor with every step, until the activation saturates.", "",
@@ -205,8 +216,10 @@ def _half(layer: Layer, places: list[_Place]) -> Iterator[Finding]:
     """float16 files whose numbers are near its end, or mostly below its normal numbers."""
     import numpy as np
 
+    if all(layer.tensors[name].dtype != "float16" for name in layer.match.tensors):
+        return
     for place in places:
-        if place.array.dtype != np.float16:
+        if not place.numbers or place.array.dtype != np.float16:
             continue
         size = np.abs(place.array.astype(np.float32))
         top, held = float(size.max(initial=0.0)), size[size > 0]

@@ -204,12 +204,20 @@ class Group:
         parts = path.split("/")
         if not all(part.strip(".") for part in parts):
             raise self.file.broken(f"names {path!r}, which is not a path within the group.", self.where)
-        here: Group | Dataset = self
-        for part in parts:
-            if isinstance(here, Dataset):
-                raise self.file.broken("is a dataset where a group belongs.", f"/{here.path}")
-            here = here.child(part)
-        return here
+        here = self
+        for part in parts[:-1]:
+            here = here._way(part)
+        return here.child(parts[-1])
+
+    def _way(self, name: str) -> Group:
+        """The group of that name, opened once: a layer's weights are named by paths that begin alike."""
+        if name not in self._ways:
+            self._ways[name] = self.group(name)
+        return self._ways[name]
+
+    @functools.cached_property
+    def _ways(self) -> dict[str, Group]:
+        return {}
 
     def texts(self, name: str) -> list[str] | None:
         """An attribute that is a list of strings.  Long lists are split by Keras into ``name0``, ``name1`` …"""

@@ -66,7 +66,8 @@ def recognise(
     claimed = {name for match in found.matches for name in with_sources(match, tensors)}
     claimed |= {name for look in found.outside for name in look.tensors}
     left = tensors.with_tensors(tensor for name, tensor in tensors.items() if name not in claimed)
-    resembling = _pass(_Finder(left, RESEMBLING, chosen, told or {}), layouts) if left else Recognised(())
+    loose = [layout for layout in layouts if layout.named_parts(RESEMBLING)] if left else []
+    resembling = _pass(_Finder(left, RESEMBLING, chosen, told or {}), loose) if loose else Recognised(())
     return replace(
         found,
         matches=tuple(_named_apart(_in_order((*found.matches, *resembling.matches), tensors))),
