@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import h5py
@@ -528,3 +529,30 @@ def test_a_source_is_looked_at_once_for_both_schemes(monkeypatch):
     source = Source(helpers.KERAS / K3 / "lstm.weights.h5")
     assert [hdf5._claims(name, source) for name in ("keras-h5", "keras-weights-h5")] == [False, True]
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["keras/tfkeras-2.15.1/lstm.h5", "keras/tfkeras-2.15.1/lstm.weights.h5", "nnabla/1.39.0/lstm_1.h5",
+                                  "chainer/7.8.1/NStepRNNReLU_hdf5.h5"])  # fmt: skip
+def test_a_file_is_opened_once_for_telling_its_format_and_reading_it_and_is_closed_then(name, monkeypatch):
+    opened, real = [], h5py.File
+
+    def counted(*arguments):
+        opened.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(h5py, "File", counted)
+    _hdf5.hdf5_of.cache_clear()
+    gc.collect()  # what other tests left open
+    before = h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE)
+    open_tensors(helpers.KERAS.parent / name)
+    assert len(opened) == 1
+    assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE) == before
+
+
+def test_a_file_that_is_refused_after_its_format_was_told_can_be_opened_again(tmp_path):
+    path = tmp_path / "cut.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = [b"not_there"]
+    for _ in range(2):
+        with pytest.raises(BrokenFile, match="is named by the file"):
+            open_tensors(path)

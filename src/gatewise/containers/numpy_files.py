@@ -8,6 +8,7 @@ Not known here: structured arrays, strings, dates; a bfloat16 array is saved by 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import zlib
@@ -91,24 +92,29 @@ def header_of(cursor: Cursor, source: Source) -> Header:
     if length > HEADER_BYTES:
         raise LimitExceeded(f"announces a header of {length:,} bytes.", path=source.name, where=cursor.where)
     text = bytes(cursor.take(length, "bytes of header")).decode("utf-8" if major == 3 else "latin-1", "replace").strip()
-    found = _items(text, cursor)
-    shape = tuple(int(size.rstrip("L")) for size in re.findall(r"\d+L?", found["shape"]))
+    try:
+        descr, fortran, shape = _told(text)
+    except ValueError as error:
+        raise cursor.fail(f"its header {text[:80]!r} {error}.", next=_FETCH_AGAIN) from None
     source.limits.check("rank", len(shape), path=source.name, where=cursor.where)
-    return Header(found["descr"].strip("'"), found["fortran"] == "True", shape, cursor.at)
+    return Header(descr, fortran, shape, cursor.at)
 
 
-def _items(text: str, cursor: Cursor) -> dict[str, str]:
+@functools.lru_cache(maxsize=256)
+def _told(text: str) -> tuple[str, bool, tuple[int, ...]]:
+    """What a header's text says; a file's arrays are mostly of a few shapes.  Raises ValueError."""
     found: dict[str, str] = {}
     at = 1
     while text[:1] == "{" and (item := _ITEM.match(text, at)):
         said = {key: value for key, value in item.groupdict().items() if value is not None}
         if found.keys() & said.keys():
-            raise cursor.fail(f"its header {text[:80]!r} says the same thing twice.", next=_FETCH_AGAIN)
+            raise ValueError("says the same thing twice")
         found.update(said)
         at = item.end()
     if text[at:].strip() != "}" or found.keys() != {"descr", "fortran", "shape"}:
-        raise cursor.fail(f"its header {text[:80]!r} is not what numpy writes.", next=_FETCH_AGAIN)
-    return found
+        raise ValueError("is not what numpy writes")
+    shape = tuple(int(size.rstrip("L")) for size in re.findall(r"\d+L?", found["shape"]))
+    return found["descr"].strip("'"), found["fortran"] == "True", shape
 
 
 def _stored(name: str, header: Header, data: Strided, where: str) -> StoredTensor:
