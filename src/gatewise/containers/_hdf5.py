@@ -16,9 +16,9 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from ..errors import BrokenFile, LimitExceeded
+from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._hdf5_text import Texts
@@ -72,7 +72,7 @@ def hdf5_of(source: Source) -> Bytes:
     return Bytes(source, source.data)
 
 
-@dataclass(frozen=True)
+@record
 class Bytes:
     """The bytes of one HDF5 file: a whole file, or a member of an archive (``where`` then says which)."""
 
@@ -101,7 +101,7 @@ class Bytes:
         who opens it: whoever only looked whether it is his keeps it for the reader."""
         import h5py
 
-        file = self.__dict__.pop("_kept", None)  # a frozen dataclass has a dictionary all the same
+        file = self.__dict__.pop("_kept", None)  # what a record holds beside its fields
         if file is None:
             with self.judged("HDF5"):
                 file = h5py.File(View(self.data), "r")
@@ -132,7 +132,7 @@ class _Judged:
             raise self._file.broken(f"is not sound HDF5 ({type(error).__name__}: {detail}).", self._path) from error
 
 
-@dataclass(frozen=True)
+@record
 class Group:
     """One HDF5 group.  ``handle`` is h5py's GroupID; ``path`` has no leading slash; the root's is empty."""
 
@@ -279,7 +279,7 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8")
 
 
-@dataclass(frozen=True)
+@record
 class Dataset:
     """One HDF5 dataset."""
 
@@ -345,7 +345,7 @@ class Dataset:
         limits.opens(stored, needed, path=path, where=where)
 
 
-@dataclass(frozen=True)
+@record
 class _Chunks:
     """Reads a chunked, compressed or compact dataset when called.  The HDF5 file is open only for that long."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from ..cursor import Limits
 from ..errors import BrokenFile
+from ..record import record
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _OPERATIONS = ("keras.src.ops", "keras.ops")  # modules of functions in a Functi
 THE_INPUT = ""  # the name of what goes into a Sequential
 
 
-@dataclass(frozen=True)
+@record
 class Layer:
     """One layer of a model: ``calls`` has, for each time it is called, the names of the layers it takes from."""
 
@@ -52,7 +52,7 @@ class Layer:
         return tuple(inner_of(cell) for cell in found if isinstance(cell, dict)) if isinstance(found, list) else ()
 
 
-@dataclass(frozen=True)
+@record
 class Model:
     """The layers of a model, its own included in none."""
 

@@ -9,9 +9,9 @@ Source: the configs in tests/fixtures/keras.  Not known here: what a wrapper of 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from ..cursor import DEFAULT_LIMITS
+from ..record import field, record
 from ..tensors import Declared
 from ._keras_config import Layer, Model, inner_of, model_of
 from ._keras_names import Names
@@ -27,7 +27,7 @@ NEUTRAL = frozenset((
 ))  # fmt: skip
 
 
-@dataclass
+@record
 class _Scope:
     """A model in its place: which of its layers are themselves models, and where the others' output comes from."""
 

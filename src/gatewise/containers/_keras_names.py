@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from ..record import record
 from ._keras_config import Layer, Model
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -41,7 +41,7 @@ class Names(Protocol):
         """Does a tensor's name begin with the place?"""
 
 
-@dataclass(frozen=True)
+@record
 class LegacyNames:
     """``.h5``: a group for each layer of the outermost model, in it the weights under their own names.
 
@@ -98,7 +98,7 @@ class LegacyNames:
         return any(f"{group}/{name}".startswith(prefixes) for name in self.groups.get(group, ()))
 
 
-@dataclass(frozen=True)
+@record
 class VariableNames:
     """TensorFlow.js: the variables' own names without any group, ``bidirectional_1/forward_lstm_2/kernel``.
 
@@ -151,7 +151,7 @@ def _prefixes(weights: Iterable[str], name: str, owns: bool) -> Iterator[str]:
             yield f"{before}/{name}".lstrip("/")
 
 
-@dataclass(frozen=True)
+@record
 class VarsNames:
     """``.weights.h5``: group names are made of class names, ``layers/lstm``, ``layers/lstm_1``, counted in the model's
     order; the user's own name is the attribute ``name`` of the group ``vars`` (Keras 3.15; none in tf.keras 2.15).
