@@ -13,7 +13,7 @@ import os
 from .. import folders
 from ..errors import UnknownLayout, UsageError, nearest
 from ..tensors import Tensors
-from ._clues import Row, held, may_hold, texts_of
+from ._clues import Row, Texts, may_hold
 from ._index import MODULES, ROWS
 from ._layout import Layout, Part, Setting, Since, checked_before
 from ._match import Match
@@ -61,15 +61,15 @@ def layouts_for(tensors: Tensors) -> tuple[Layout, ...]:
     """The built-in layouts that could be in a file, by the clues in the index: only their tables are imported, and
     those that the index does not know."""
     rows, texts = _clues()
-    there = held(tensors, texts)
+    there = texts.held(tensors)
     wanted = [name for name in _modules() if name not in rows or may_hold(rows[name].clues, tensors, there)]
     return tuple(found for module in wanted for found in _tables(module))
 
 
 @functools.cache
-def _clues() -> tuple[dict[str, Row], frozenset[str]]:
+def _clues() -> tuple[dict[str, Row], Texts]:
     """The index's row of each module, and every text that their clues ask for."""
-    return {row.module: row for row in ROWS}, texts_of(ROWS)
+    return {row.module: row for row in ROWS}, Texts(ROWS)
 
 
 def layout(name: str | Layout) -> Layout:

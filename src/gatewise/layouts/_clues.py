@@ -62,16 +62,20 @@ def _texts(layout: Layout, part: Part) -> set[str]:
     }
 
 
-def texts_of(rows: Iterable[Row]) -> frozenset[str]:
+class Texts:
     """Every text that some row's clues ask for."""
-    return frozenset(text for row in rows for needed in row.clues[0] for choice in needed for text in choice)
 
+    def __init__(self, rows: Iterable[Row]):
+        texts = {text for row in rows for needed in row.clues[0] for choice in needed for text in choice}
+        self._plain = [text for text in texts if not text.startswith("~")]
+        self._loose = {text[1:]: text for text in texts if text.startswith("~")}
 
-def held(tensors: Tensors, texts: Iterable[str]) -> Set[str]:
-    """Which of these texts stand in a file's names."""
-    names = "\n".join(tensors)
-    small = names.lower()
-    return {text for text in texts if (text[1:] in small if text.startswith("~") else text in names)}
+    def held(self, tensors: Tensors) -> Set[str]:
+        """Those that stand in a file's names, each looked for once."""
+        names = "\n".join(tensors)
+        small = names.lower()
+        found = {text for text in self._plain if text in names}
+        return found.union([marked for text, marked in self._loose.items() if text in small])
 
 
 def may_hold(clues: Clues, tensors: Tensors, held: Set[str]) -> bool:
