@@ -58,10 +58,9 @@ class _Place:
 
     @functools.cached_property
     def is_zero(self) -> bool:
-        """Is it zero throughout?  The first number that is not ends the reading."""
+        """Is it zero throughout?"""
         found = self.numbers and not self.array.any()
-        if found:
-            give_back(self.array)
+        give_back(self.array)
         return found
 
 
