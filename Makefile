@@ -10,7 +10,7 @@ SOURCES := $(shell find src -name '*.py')
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check quick quick-pythons old-torch tf-keras docs bench fuzz damage clean
+.PHONY: help demo test check quick quick-pythons long old-torch tf-keras docs bench fuzz damage clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ demo: $(DEMO)/.ready  ## the main job: open a legacy PyTorch file, show its gate
 	$(DEMO)/bin/python tools/demo.py
 
 test: check quick-pythons $(VENV)/.frameworks  ## everything: check, the quick tests on other Pythons, then the whole suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not long"
 
 check: $(VENV)/.ready  ## formatting, lint, types, architecture
 	$(BIN)/ruff format --check .
@@ -28,10 +28,13 @@ check: $(VENV)/.ready  ## formatting, lint, types, architecture
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 quick: $(VENV)/.ready  ## the tests that need no framework; under a minute
-	$(BIN)/python -m pytest -q -n 2 -m "not framework and not slow and not corpus"
+	$(BIN)/python -m pytest -q -n 2 -m "not framework and not slow and not corpus and not long"
 
 quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are installed
 	@$(PYTHON) tools/quick_pythons.py 3.10 3.13
+
+long: $(VENV)/.frameworks  ## the tests that take minutes: every instant of every deed, 100,000 tensors, gigabytes
+	$(BIN)/python -m pytest -n 2 -m long
 
 old-torch: $(VENV)/.frameworks  ## proves gw.legacy_torch() and gw.of() on torch 1.4, 1.7, 1.8, 1.13, 2.0 and today's (downloads gigabytes)
 	$(BIN)/python tools/old_torch.py

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = "not framework and not corpus and (not slow or every_python)"
+QUICK = "not framework and not corpus and not long and (not slow or every_python)"
 
 
 def candidates(version: str) -> Iterator[str]:

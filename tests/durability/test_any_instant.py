@@ -1,7 +1,7 @@
 """Whatever happens while a file is written, at whatever instant: afterwards there is the old file or the new one, whole,
 the input is as it was, and nothing else is there but what the next write removes.
 
-``points.py`` says what an instant is.  The quick tests take a few; the slow ones take all, of everything that is written.
+``points.py`` says what an instant is.  ``make test`` takes some; ``make long`` takes all, of everything that is written.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Content = dict[str, bytes]
 
 @pytest.fixture(scope="module")
 def some() -> Iterator[Server]:
-    server = Server(tuple({name for _, name, _ in QUICK}))
+    server = Server(tuple({name for _, name, _ in SOME}))
     yield server
     server.close()
 
@@ -151,7 +151,7 @@ def refused(trial: Trial, quick: bool) -> None:
 
 HAPPENINGS = {each.__name__: each for each in (killed, interrupted, ended, refused)}
 WHOLE = ("convert to safetensors", "convert to openvino")  # in the quick tests: every instant at which names change
-QUICK = (
+SOME = (
     ("killed", "convert to safetensors", False), ("killed", "convert to safetensors", True),
     ("interrupted", "convert to safetensors", False), ("refused", "convert to safetensors", True),
     ("killed", "convert to openvino", False), ("interrupted", "convert to openvino", False),
@@ -161,14 +161,22 @@ QUICK = (
 
 
 @pytest.mark.parametrize(
-    ("happens", "name", "over"), QUICK, ids=[f"{how}, {name}{' over an old file' * over}" for how, name, over in QUICK]
+    ("happens", "name", "over"),
+    [
+        pytest.param(
+            *each,
+            id=f"{each[0]}, {each[1]}{' over an old file' * each[2]}",
+            marks=() if number % 3 == 0 else pytest.mark.slow,
+        )
+        for number, each in enumerate(SOME)
+    ],
 )
 def test_at_some_instants(some: Server, tmp_path: Path, happens: str, name: str, over: bool) -> None:
     deed = next(each for each in DEEDS if each.name == name)
     HAPPENINGS[happens](Trial(some, deed, tmp_path, over), True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @ALL
 @pytest.mark.parametrize(
     ("happens", "over"), [("killed", False), ("killed", True), ("interrupted", False), ("refused", True)],
@@ -180,7 +188,7 @@ def test_at_every_instant(every: Server, tmp_path: Path, deed: Deed, happens: st
     HAPPENINGS[happens](Trial(every, deed, tmp_path, over), False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @OVER
 def test_at_random_times(tmp_path: Path, over: bool) -> None:
     """From outside, in the middle of whatever it is: not only between calls."""

@@ -57,7 +57,7 @@ def test_two_processes_write_what_every_machine_writes(tmp_path: Path) -> None:
     assert len(golden) > 20
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_fixture_in_one_of_the_formats_is_the_same_bytes_twice(tmp_path: Path) -> None:
     one, other = digests(0, tmp_path, "FIXTURES"), digests(1, HERE, "FIXTURES")
     assert differences(one, other) == []

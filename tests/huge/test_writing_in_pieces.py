@@ -107,7 +107,7 @@ def test_a_conversion_imports_the_tables_of_its_two_frameworks_and_the_formats_o
     assert len(formats) <= 8, formats
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_gigabytes_take_no_more_memory_than_eighty_megabytes(stacks: dict[int, Path], tmp_path: Path) -> None:
     """Real pages: 60 layers of 1,024 units are 2.0 GB, their matrices 16.8 MB each."""
     path = torch_zip(tmp_path / "large.pt", lstm(60, units=1_024))
