@@ -416,11 +416,11 @@ def test_more_nodes_than_any_model_has_are_refused(tmp_path: Path) -> None:
 def test_names_that_all_are_alike_cost_no_more_than_others(tmp_path: Path) -> None:
     def cost(names: list[str]) -> float:
         model = make.model(make.graph([], [make.floats(name, (1,)) for name in names]))
-        return seconds(lambda: found.append(opened(tmp_path, model)))
+        return min(seconds(lambda: found.append(opened(tmp_path, model))) for _ in range(3))
 
     found: list[Tensors] = []
     others, alike = cost([f"w{number}" for number in range(3_000)]), cost(["w"] * 3_000)
-    assert [len(tensors) for tensors in found] == [3_000, 3_000]
+    assert [len(tensors) for tensors in found] == [3_000] * 6
     assert alike < 5 * others
 
 

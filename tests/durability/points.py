@@ -74,6 +74,8 @@ def _child(asked: dict[str, Any], told: Path) -> None:
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(told / name, os.O_WRONLY | os.O_CREAT), number)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for each in (signal.SIGTERM, signal.SIGHUP):  # nohup and some runners have them ignored, which is passed on
+        signal.signal(each, signal.SIG_DFL)
     points = Points(asked["what"], asked["at"])
     if asked["what"] == "limit":
         resource.setrlimit(resource.RLIMIT_FSIZE, (asked["at"], resource.RLIM_INFINITY))
