@@ -1,19 +1,21 @@
 """Commands as whole processes: wall time, processor time and peak memory, told by the operating system.
 
 What is compared runs in turn (A B C A B C …), so that a machine whose speed drifts is fair to all; a ratio is the median of
-the ratios of each turn.  This process stays small and imports nothing heavy: a child's peak memory counts from its parent's.
+the ratios of each turn.  ``_launch.py`` starts them, a process smaller than any of them.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -84,16 +86,21 @@ def in_turn(commands: Sequence[Command], runs: int = 5, warm_up: int = 1) -> lis
 def _ran(command: Command) -> tuple[float, float, float, str]:
     if command.cold:
         _drop(command.cold)
-    start = time.perf_counter()
-    child = subprocess.Popen([*command.argv], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    assert child.stdout is not None
-    output = child.stdout.read().decode(errors="replace")
-    _, status, used = os.wait4(child.pid, 0)
-    wall = time.perf_counter() - start
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        sys.exit(f"{command.name} ended with {child.returncode}:\n{output[-3000:]}")
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6, output
+    asked, told = _launcher()
+    print(json.dumps([os.fspath(word) for word in command.argv]), file=asked, flush=True)
+    code, wall, cpu, peak, output = json.loads(told.readline())
+    if code:
+        sys.exit(f"{command.name} ended with {code}:\n{output[-3000:]}")
+    return wall, cpu, peak, output
+
+
+@functools.cache
+def _launcher() -> tuple[IO[str], IO[str]]:
+    words = [sys.executable, "-S", ROOT / "benchmarks/_launch.py"]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
 
 
 def _drop(path: Path) -> None:

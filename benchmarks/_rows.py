@@ -9,7 +9,8 @@ from typing import Any
 @dataclass(frozen=True)
 class Row:
     """``what`` was measured, ``figure`` in ``unit``; ``beside``: the name and figure of what it is held against;
-    ``claim``: what is claimed of it, in words; ``holds``: None where nothing is claimed.  ``headline``: the README has it."""
+    ``claim``: what is claimed of it, in words; ``holds``: None where nothing is claimed.  ``aim``: what is wanted and not
+    promised: the run does not fail without it.  ``headline``: the README has it."""
 
     section: str
     what: str
@@ -19,12 +20,13 @@ class Row:
     claim: str = ""
     holds: bool | None = None
     headline: bool = False
+    aim: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
     def __str__(self) -> str:
-        verdict = {None: "", True: "   holds", False: "   DOES NOT HOLD"}[self.holds]
+        verdict = {None: "", True: "   holds", False: "   not reached" if self.aim else "   DOES NOT HOLD"}[self.holds]
         return f"  {self.what}: {shown(self.figure)} {self.unit}  {self.beside}  {self.claim}{verdict}"
 
 
@@ -35,14 +37,14 @@ class Section:
     name: str
 
     def at_most(
-        self, what: str, figure: float, unit: str, most: float, beside: str = "", headline: bool = False
-    ) -> Row:
-        return Row(self.name, what, figure, unit, beside, f"≤ {shown(most)}", figure <= most, headline)
+        self, what: str, figure: float, unit: str, most: float, beside: str = "", headline: bool = False, aim: bool = False
+    ) -> Row:  # fmt: skip
+        return Row(self.name, what, figure, unit, beside, f"≤ {shown(most)}", figure <= most, headline, aim)
 
     def at_least(
-        self, what: str, figure: float, unit: str, least: float, beside: str = "", headline: bool = False
-    ) -> Row:
-        return Row(self.name, what, figure, unit, beside, f"≥ {shown(least)}", figure >= least, headline)
+        self, what: str, figure: float, unit: str, least: float, beside: str = "", headline: bool = False, aim: bool = False
+    ) -> Row:  # fmt: skip
+        return Row(self.name, what, figure, unit, beside, f"≥ {shown(least)}", figure >= least, headline, aim)
 
 
 def shown(value: float) -> str:

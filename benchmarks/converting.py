@@ -65,14 +65,14 @@ def _beside(
     )
     yield CONVERTING.at_most(f"{what}, not proved", bare.seconds / machine, unit, 2, beside)
     beside = f"ours {1e3 * proved.seconds:.0f} ms"
-    yield CONVERTING.at_most(f"{what}, proved", proved.seconds / machine, unit, 2, beside, headline)
+    yield CONVERTING.at_most(f"{what}, proved", proved.seconds / machine, unit, 2, beside, headline, aim=True)
     beside = f"{hand.seconds:.1f} s, {hand.megabytes:.0f} MB"
     yield CONVERTING.at_least(
-        f"{what}: by hand with torch and Keras takes", hand.beside(proved), "×", 15, beside, headline
+        f"{what}: by hand with torch and Keras takes", hand.beside(proved), "×", 15, beside, headline, aim=True
     )
     yield CONVERTING.at_most(f"{what}: peak memory", proved.megabytes, "MB", *_bound("medium"), headline)
     share = 100 * (proved.beside(bare) - 1)
-    yield CONVERTING.at_most(f"{what}: what the proof adds", share, "% of the conversion", 25, "", headline)
+    yield CONVERTING.at_most(f"{what}: what the proof adds", share, "% of the conversion", 25, "", headline, aim=True)
 
 
 def _to_keras_large(files: Files) -> Iterator[Row]:
@@ -96,7 +96,7 @@ def _to_safetensors(files: Files) -> Iterator[Row]:
     out.unlink()
     what = "convert 2.0 GB torch → .safetensors, proved"
     beside = f"ours {ours.seconds:.2f} s, read and write to the disk {machine:.2f} s"
-    yield CONVERTING.at_least(what, machine / ours.seconds, "of the machine's speed", 0.7, beside, headline=True)
+    yield CONVERTING.at_least(what, machine / ours.seconds, "of the machine's speed", 0.7, beside, True, aim=True)
     yield CONVERTING.at_most(f"{what}: peak memory", ours.megabytes, "MB", 100, headline=True)
     beside = f"{theirs.seconds:.2f} s, {theirs.megabytes:,.0f} MB"
     yield CONVERTING.at_least(f"{what}: torch.load(mmap=True) + save_file takes", theirs.beside(ours), "×", 1, beside)

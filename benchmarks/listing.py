@@ -44,12 +44,12 @@ def _torch(files: Files, cold: bool) -> Iterator[Row]:
     ours, bare, mapped = in_turn(commands, runs=5 if cold else 9)
     what = f"inspect a 2.0 GB torch zip, {state}"
     both = f"{ours.seconds:.3f} s, the lister {bare.seconds:.3f} s"
-    yield LISTING.at_most(f"{what}, beside a bare lister", ours.beside(bare), "× its time", 1.5, both, headline=True)
+    yield LISTING.at_most(f"{what}, beside a bare lister", ours.beside(bare), "× its time", 1.5, both, True, aim=True)
     beside = f"the lister {bare.megabytes:.0f} MB"
     yield LISTING.at_most(f"{what}: peak memory", ours.megabytes, "MB", 25, beside, headline=not cold)
     beside = f"{mapped.seconds:.2f} s, {mapped.megabytes:.0f} MB"
     yield LISTING.at_least(
-        f"{what}: torch.load(mmap=True) takes", mapped.beside(ours), "×", 30, beside, headline=not cold
+        f"{what}: torch.load(mmap=True) takes", mapped.beside(ours), "×", 30, beside, not cold, aim=True
     )
 
 
@@ -71,4 +71,6 @@ def _formats(files: Files) -> Iterator[Row]:
         beside = (
             f"{theirs.seconds:.2f} s, {theirs.megabytes:.0f} MB; ours {ours.seconds:.2f} s, {ours.megabytes:.0f} MB"
         )
-        yield LISTING.at_least(f"inspect 202 MB of {name}: {called} takes", theirs.beside(ours), "×", 1, beside)
+        yield LISTING.at_least(
+            f"inspect 202 MB of {name}: {called} takes", theirs.beside(ours), "×", 1, beside, aim=True
+        )

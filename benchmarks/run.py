@@ -116,11 +116,12 @@ def main() -> int:
     RESULTS.write_text(json.dumps(_merged(found, wanted), indent=1) + "\n")
     if "sizes" in wanted:
         subprocess.run([*python(ROOT / "benchmarks/plots.py")], check=True)
-    failed = [row["what"] for row in found["rows"] if row["holds"] is False]
+    missed = [row for row in found["rows"] if row["holds"] is False]
+    failed = [row["what"] for row in missed if not row["aim"]]
     print(
-        f"\n{len(found['rows'])} figures; {len(failed)} claims do not hold here"
-        + "".join(f"\n  {each}" for each in failed)
+        f"\n{len(found['rows'])} figures; {len(missed) - len(failed)} aims are not reached; {len(failed)} claims do not hold here"
     )
+    print("".join(f"  {each}\n" for each in failed), end="")
     return 1 if failed else 0
 
 

@@ -167,15 +167,20 @@ def _speed() -> str:
     lines = [
         measured,
         "",
-        "| | measured | beside | claimed | |",
+        "| | measured | beside | claimed, or aimed at | |",
         "|---|---|---|---|---|",
     ]
-    verdicts = {None: "", True: "holds", False: "**does not hold**"}
     for row in results["rows"]:
-        lines.append(
-            f"| {row['what']} | {_figure(row)} | {row['beside']} | {row['claim']} | {verdicts[row['holds']]} |"
-        )
+        lines.append(f"| {row['what']} | {_figure(row)} | {row['beside']} | {row['claim']} | {_verdict(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    if row["holds"] is None:
+        return ""
+    if row["aim"]:
+        return "reached" if row["holds"] else "**not reached**"
+    return "holds" if row["holds"] else "**does not hold**"
 
 
 def _headlines() -> str:
