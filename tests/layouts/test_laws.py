@@ -27,7 +27,8 @@ from random_layers import (
 )
 from together import Law, in_turn, together
 
-from gatewise.layouts import Layout, Match, Part, Recognised, layouts_for, recognise
+from gatewise import pieces
+from gatewise.layouts import Layout, Match, Part, Recognised, _encoded, layouts_for, recognise
 from gatewise.layouts._code import decode, encode
 from gatewise.layouts._layout import RESEMBLING, is_stream
 from gatewise.tensors import Declared, Tensors
@@ -102,7 +103,7 @@ def test_a_tensor_that_is_made_in_pieces_of_any_size_is_the_one_that_is_made_who
     for dtype in ("float32", "float16"):
         again = encode(decode(match, tensors), case.layout, match.form, naming=case.naming, dtype=dtype)
         for size in (1, 50, 1 << 20):
-            with patch("gatewise.pieces.PIECE", size), patch("gatewise.layouts._encoded.PIECE", size):
+            with patch.object(pieces, "PIECE", size), patch.object(_encoded, "PIECE", size):
                 for tensor in again:
                     assert b"".join(map(bytes, tensor.pieces())) == tensor.array().tobytes(), tensor.name
 
