@@ -27,7 +27,7 @@ check: $(VENV)/.ready  ## formatting, lint, types, architecture
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-quick: $(VENV)/.ready  ## the tests that need no framework; under a minute
+quick: $(VENV)/.ready  ## the tests that need no framework; two minutes
 	$(BIN)/python -m pytest -q -n 2 -m "not framework and not slow and not corpus and not long"
 
 quick-pythons:  ## the quick tests on Python 3.10 and 3.13, where they are installed
