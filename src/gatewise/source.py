@@ -144,16 +144,17 @@ def give_back(array: np.ndarray[Any, Any]) -> None:
             return
     import numpy as np
 
-    start = _address(array) - _address(np.frombuffer(mapped, np.uint8))
+    start = address_of(array) - address_of(np.frombuffer(mapped, np.uint8))
     extent = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True)) + array.itemsize
     # A page that is looked at brings its neighbours with it, those behind as well as those before: a large page of them.
     first, end = start - start % _LARGE_PAGE, start + extent
     mapped.madvise(mmap.MADV_DONTNEED, first, min(end - end % -_LARGE_PAGE, len(mapped)) - first)
 
 
-def _address(array: np.ndarray[Any, Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+def address_of(array: np.ndarray[Any, Any]) -> int:
+    """Where an array's first element lies in memory."""
+    found: int = array.__array_interface__["data"][0]
+    return found
 
 
 def _gunzipped(data: memoryview, path: str, limits: Limits) -> bytes:
@@ -232,7 +233,6 @@ class _Directory(Folder):
         return self._names
 
     def _walk(self) -> Iterator[str]:
-
         count = 0
         root = os.fspath(self.path)
         for folder, _, files in os.walk(root):

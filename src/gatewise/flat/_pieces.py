@@ -17,6 +17,7 @@ from ..layouts._match import Address
 from ..layouts._names import Found
 from ..layouts._slots import slots
 from ..record import field, record
+from ..source import address_of
 from ..tensors import contiguous_strides
 from ..weights import Stack
 from ._orders import Chosen, Key
@@ -135,19 +136,14 @@ def rows_of(tensor: FlatTensor) -> Iterator[Row]:
     # Cutting never reads: an array of the tensor's shape over one byte tells every offset and stride.
     ground = np.empty(1, np.int8)
     probe = np.lib.stride_tricks.as_strided(ground, tensor.shape, contiguous_strides(tensor.shape))
-    start = _address(ground) - tensor.offset
+    start = address_of(ground) - tensor.offset
     match, base = tensor.piece.match, tensor.piece.base
     for slot in slots(match.layout, tensor.part, probe, match.sizes, tensor.found):
         view = slot.view
         yield Row(
-            slot.role, slot.layer + base, slot.direction, slot.gate, tensor.name, _address(view) - start, view.size,
+            slot.role, slot.layer + base, slot.direction, slot.gate, tensor.name, address_of(view) - start, view.size,
             view.shape, view.strides, not slot.relabel and _is_contiguous(view), slot.relabel,
         )  # fmt: skip
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
 
 
 def _is_contiguous(view: Array) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Layer
 from ..live import Live
+from ..source import address_of
 from ..tensors import StoredTensor, Strided, contiguous_strides, numpy_dtype
 from ..weights import Stack
 
@@ -83,12 +84,12 @@ class Source:
 
         dtype, first = numpy_dtype(flat.dtype), None
         for offset, strides, array in self._placed(flat):
-            start = _address(array) - offset * dtype.itemsize
+            start = address_of(array) - offset * dtype.itemsize
             first = start if first is None else first
             steps = tuple(step * dtype.itemsize for step in strides)
             if start != first or array.dtype != dtype or not _same_steps(array, steps):
                 return None
-        begin = (first or 0) - _address(ground)
+        begin = (first or 0) - address_of(ground)
         if first is None or begin < 0 or begin + flat.size * dtype.itemsize > ground.size:
             return None
         vector: Array = np.ndarray((flat.size,), dtype, buffer=ground.data, offset=begin)
@@ -105,11 +106,6 @@ class Source:
             return
         for row in flat.rows:
             yield row.offset, row.strides, self.subject[row.layer, row.direction].roles[row.role][row.gate]
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
 
 
 def _same_steps(array: Array, steps: tuple[int, ...]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from ..pieces import PIECE, InPieces, copy_into, in_pieces
 from ..record import record
-from ..source import give_back
+from ..source import address_of, give_back
 from ..tensors import contiguous_strides, numpy_dtype
 from ..weights import Stack
 from ._names import Found
@@ -104,12 +104,7 @@ class Encoded(InPieces):
             axes = ((step, size, axis) for axis, (step, size) in enumerate(zip(view.strides, view.shape, strict=True)))
             wide = tuple(sorted((each for each in axes if each[1] > 1), reverse=True))
             if view.size:
-                yield Lying(slot, _address(view) - _address(ground), wide)
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address
+                yield Lying(slot, address_of(view) - address_of(ground), wide)
 
 
 def _bands(lying: Iterator[Lying], size: int) -> list[Band]:
