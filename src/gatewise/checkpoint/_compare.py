@@ -9,7 +9,7 @@ from typing import Any
 
 from ..conventions import express, forget_bias_stored
 from ..errors import GatewiseError, NotRepresentable, UsageError
-from ..layouts import Layout, layouts_of
+from ..layouts import Layout, built_in
 from ..proof import TOLERANCE, Claim, Proof, prove_recorded, proved, way_of
 from ..source import give_back
 from ..weights import Stack, joined
@@ -193,8 +193,7 @@ def _layout_of(stack: Stack) -> Layout | None:
     """The layout a stack was read with: the user's own is known to its layer only."""
     if isinstance(stack, Layer):
         return stack.match.layout
-    framework = stack.layout.partition(".")[0]
-    return next((known for known in layouts_of(framework) if known.name == stack.layout), None)
+    return built_in(stack.layout)
 
 
 def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from ..containers import Container, container_for_writing
 from ..containers._write import atomic
 from ..conventions import Change
 from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, nearest
-from ..layouts import Layout, layout, layouts, layouts_of
+from ..layouts import Layout, built_in, layout, layouts, layouts_of
 from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since
 from ..proof import Proof, way_of
@@ -215,7 +215,7 @@ def averaged(checkpoint: Checkpoint) -> set[str]:
 
 def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
     """The layout to write: the one asked for, the same cell's in the framework asked for, or the source's own."""
-    own = next((known for known in layouts_of(_framework_of(stack.layout)) if known.name == stack.layout), None)
+    own = built_in(stack.layout)
     if to is None:
         if own is not None and (holds(chosen, own) or own.framework in chosen.frameworks):
             return own

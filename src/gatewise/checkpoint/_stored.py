@@ -15,8 +15,8 @@ from ..tensors import StoredTensor, Tensors
 
 
 def check(written: Path, content: Tensors, carried: list[StoredTensor]) -> Tensors:
-    """The tensors of the written file.  Does the written file hold the ``content``, whatever it calls it, and the tensors that are ``carried`` along byte for
-    byte?  Raises ProofFailed."""
+    """The tensors of a written file.  It must hold all of the ``content``, whatever it calls it, and the tensors that are
+    ``carried`` along byte for byte; else ProofFailed."""
     try:
         stored = open_tensors(written)
         _all_there(written, stored, content)

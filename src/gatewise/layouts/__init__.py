@@ -57,6 +57,11 @@ def layouts_of(framework: str) -> tuple[Layout, ...]:
     return tuple(found for module in wanted for found in _tables(module) if found.framework == framework)
 
 
+def built_in(name: str) -> Layout | None:
+    """The built-in layout of this very name, if there is one.  As :func:`layouts_of`, no other framework's is imported."""
+    return next((known for known in layouts_of(name.partition(".")[0]) if known.name == name), None)
+
+
 def layouts_for(tensors: Tensors) -> tuple[Layout, ...]:
     """The built-in layouts that could be in a file, by the clues in the index: only their tables are imported, and
     those that the index does not know."""

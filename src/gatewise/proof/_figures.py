@@ -143,6 +143,13 @@ def largest(one: Any, other: Any) -> float:
     return float(difference.max(initial=0.0))
 
 
+def not_run(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
+    """What is known of two stacks that take the same input and were not run.  Raises UsageError where they do not."""
+    require_alike(one, other)
+    units = Units(0, sum(weights.unit for _, weights in one))
+    return Proof(0.0, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance, units)
+
+
 def require_alike(one: Stack, other: Stack) -> None:
     """Raises UsageError for two stacks that cannot take the same input."""
     mine, theirs = ([(weights.feature, weights.hidden, weights.unit) for _, weights in stack] for stack in (one, other))

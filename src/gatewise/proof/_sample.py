@@ -14,18 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..cell import Part, Place, run_parts, states_of
 from ..weights import Stack
-from ._figures import (
-    BATCH,
-    TIME,
-    TOLERANCE,
-    Proof,
-    Units,
-    badness,
-    joined_otherwise,
-    largest,
-    names_of_states,
-    require_alike,
-)  # fmt: skip
+from ._figures import BATCH, TIME, TOLERANCE, Proof, badness, joined_otherwise, largest, not_run
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -44,13 +33,6 @@ def prove_sample(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proo
     error = max((largest(a, b) for a, b in zip(mine.all, theirs.all, strict=True)), key=badness)
     run = sum(len(part.units) for part in parts.values())
     return replace(proof, max_abs_error=error, units=proof.units and proof.units._replace(run=run))
-
-
-def not_run(one: Stack, other: Stack, tolerance: float = TOLERANCE) -> Proof:
-    """What is known of two stacks that take the same input and were not run.  Raises UsageError where they do not."""
-    require_alike(one, other)
-    units = Units(0, sum(weights.unit for _, weights in one))
-    return Proof(0.0, ("y", *names_of_states(one.cell)), TIME, BATCH, "reference", tolerance, units)
 
 
 def _states(stack: Stack) -> tuple[list[Array], ...]:

@@ -10,9 +10,9 @@ from ..errors import UsageError
 from ..record import record
 from ..weights import Stack
 from ._explained import explained
-from ._figures import TOLERANCE, Numbers, Proof
+from ._figures import TOLERANCE, Numbers, Proof, not_run
 from ._numbers import numbers
-from ._sample import not_run, prove_sample
+from ._sample import prove_sample
 from ._whole import prove
 
 WAYS = ("full", "sample")

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..cell import run
 from ..weights import Stack
-from ._figures import (
-    BATCH,
-    TIME,
-    TOLERANCE,
-    Proof,
-    Units,
-    badness,
-    joined_otherwise,
-    largest,
-    names_of_states,
-    random_input,
-    require_alike,
-)
+from ._figures import TOLERANCE, Proof, badness, joined_otherwise, largest, not_run, random_input
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -43,12 +31,10 @@ def run_of(stack: Stack) -> Ran:
 
 def prove(one: Stack, other: Stack, tolerance: float = TOLERANCE, ran: Ran | None = None) -> Proof:
     """Run both on the same random input.  Raises UsageError where their inputs or outputs cannot be compared."""
-    require_alike(one, other)
+    proof = not_run(one, other, tolerance)
     ran = ran or run_of(one)  # ``ran``: the first one's run, where several are held against it
     y, final = run(other, ran.x, ran.state)
     if y.shape != ran.y.shape:
         raise joined_otherwise(one, other)
     error = max((largest(ran.y, y), *(largest(a, b) for a, b in zip(ran.final, final, strict=True))), key=badness)
-    units = sum(weights.unit for _, weights in one)
-    compared = ("y", *names_of_states(one.cell))
-    return Proof(error, compared, TIME, BATCH, "reference", tolerance, Units(units, units))
+    return replace(proof, max_abs_error=error, units=proof.units and proof.units._replace(run=proof.units.of))
