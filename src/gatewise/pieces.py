@@ -78,17 +78,25 @@ def copy_into(view: Any, value: Any) -> None:
     if axis is None:
         view[...] = value
         return
-    import numpy as np
-
     if axis == 1:
         view, value = view.T, value.T
-    aside = np.empty((_TALL, _WIDE + _ASIDE), value.dtype)
-    for top in range(0, len(view), _TALL):
-        for left in range(0, view.shape[1], _WIDE):
-            tile = value[top : top + _TALL, left : left + _WIDE]
+    for held, place in tiles(value, view):
+        place[...] = held
+
+
+def tiles(rows: Any, columns: Any) -> Iterator[tuple[Any, Any]]:
+    """Tiles of two matrices of one shape, the one with its rows together, the other with its columns.  The first one's are
+    laid aside, in the same memory each time; the other's are views."""
+    import numpy as np
+
+    aside = np.empty((_TALL, _WIDE + _ASIDE), rows.dtype)
+    for top in range(0, len(rows), _TALL):
+        for left in range(0, rows.shape[1], _WIDE):
+            place = slice(top, top + _TALL), slice(left, left + _WIDE)
+            tile = rows[place]
             held = aside[: len(tile), : tile.shape[1]]
             held[...] = tile
-            view[top : top + _TALL, left : left + _WIDE] = held
+            yield held, columns[place]
 
 
 def _across(value: Any, view: Any) -> int | None:

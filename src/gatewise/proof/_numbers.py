@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..cell import Place
+from ..pieces import tiles
 from ..source import give_back
 from ..weights import Gates, Stack
 from ._figures import Numbers
@@ -102,8 +103,8 @@ def _same_values(one: Array, other: Array, finite: bool) -> bool:
     """For files that hold a dtype in a wider one, which is rare."""
     import numpy as np
 
-    for first in range(0, len(one), _SIDE):
-        a, b = (np.asarray(array[first : first + _SIDE], np.float64) for array in (one, other))
+    for first in range(0, len(one), _ROWS):
+        a, b = (np.asarray(array[first : first + _ROWS], np.float64) for array in (one, other))
         if not np.array_equal(a, b, equal_nan=not finite) or (finite and not np.isfinite(a).all()):
             return False
     return True
@@ -117,7 +118,7 @@ def _bits(dtype: Any) -> Any:
     return np.dtype(f"{dtype.byteorder}u{dtype.itemsize}")
 
 
-_FLAT, _SIDE, _ASIDE = 1 << 15, 256, 16  # elements: of a stretch, of a tile's side, what a tile's rows are longer by
+_FLAT, _ROWS = 1 << 15, 256  # elements of a stretch; rows that are widened at once
 
 
 def _across(one: Array, other: Array) -> bool:
@@ -135,17 +136,8 @@ def _along(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
 
 
 def _turned(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
-    """Tiles of both, the one laid aside in rows that are a cache line longer: as they lie, its rows or columns may all fall
-    into the same few sets of the first cache (see ``pieces.copy_into``)."""
-    import numpy as np
-
+    """Tiles of both, as the elements of the second lie."""
     if one.strides[0] < one.strides[1]:
         one, other = one.T, other.T
-    aside = np.empty((_SIDE, _SIDE + _ASIDE), one.dtype)
-    for row in range(0, len(one), _SIDE):
-        for column in range(0, one.shape[1], _SIDE):
-            place = slice(row, row + _SIDE), slice(column, column + _SIDE)
-            tile = one[place]
-            held = aside[: len(tile), : tile.shape[1]]
-            held[...] = tile
-            yield held.T, other[place].T
+    for held, tile in tiles(one, other):
+        yield held.T, tile.T
