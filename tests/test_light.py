@@ -5,7 +5,6 @@ All of it through the real command line, in processes of their own.
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 import subprocess
@@ -17,42 +16,12 @@ from typing import Any
 
 import pytest
 from clock import calls_of, seconds_of_children
+from costs import ENVIRONMENT, PROBE, cost_of, linux, ran
 from filemakers import npz, safetensors, state_dict_pickle, torch_arrays, torch_legacy, torch_zip
 from test_architecture import FRAMEWORKS
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SOURCE), os.environ.get("PYTHONPATH", "")])}
 HEAVY = FRAMEWORKS | {"numpy", "h5py", "ml_dtypes"}
 GIGABYTE = 1 << 30
-
-# Runs `gatewise inspect FILE` and tells, on the last line, what that cost.  Linux counts the bytes that read() returned
-# (rchar); pages of a mapping that were touched are not among them, so their number is asked of the kernel (mincore on
-# a file that was just dropped from the cache would race with others; resident pages of *this* process do not).
-PROBE = """
-import sys
-before = set(sys.modules)
-from gatewise.cli import main
-code = main(sys.argv[1:])
-imported = [name for name in sys.modules if name not in before]
-def read(name, key):
-    return next(int(line.split()[1]) for line in open(name) if line.startswith(key))
-import json
-print("\\n" + json.dumps({
-    "code": code, "modules": sorted(sys.modules), "imported": imported,
-    "rchar": read("/proc/self/io", "rchar:"), "peak": 1024 * read("/proc/self/status", "VmHWM:"),
-    "mapped": 1024 * read("/proc/self/status", "RssFile:"),
-}))
-"""
-linux = pytest.mark.skipif(sys.platform != "linux", reason="the cost is read from /proc, which only Linux has")
-
-
-def _cost(*words: str | Path) -> dict[str, Any]:
-    ran = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, words)], capture_output=True, text=True, env=ENVIRONMENT, check=True
-    )
-    cost: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    assert cost["code"] == 0, ran.stderr
-    return cost
 
 
 # What is imported.
@@ -65,7 +34,7 @@ MAKERS = {"a torch zip": torch_zip, "a torch stream": torch_legacy, "safetensors
 @pytest.mark.parametrize("options", [[], ["--json"], ["--tensors"]], ids=["as text", "as JSON", "with tensors"])
 def test_inspect_imports_no_numpy_and_no_framework(tmp_path: Path, make: Any, options: list[str]) -> None:
     path = make(tmp_path / "model", torch_arrays("lstm", 3, 4, 2, 2, prefix="encoder.lstm."))
-    modules = {name.partition(".")[0] for name in _cost("inspect", path, *options)["modules"]}
+    modules = {name.partition(".")[0] for name in cost_of("inspect", path, *options)["modules"]}
     assert modules & HEAVY == set()
 
 
@@ -73,7 +42,7 @@ def test_inspect_imports_no_numpy_and_no_framework(tmp_path: Path, make: Any, op
 def test_the_probe_sees_numpy_where_gates_are_shown(tmp_path: Path) -> None:
     """The twin: statistics want the numbers."""
     path = npz(tmp_path / "model.npz", torch_arrays())
-    assert "numpy" in _cost("inspect", path, "--gates")["modules"]
+    assert "numpy" in cost_of("inspect", path, "--gates")["modules"]
 
 
 # How much is read.
@@ -135,8 +104,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @linux
 def test_inspect_of_two_gigabytes_reads_under_one_megabyte(large: Path, tmp_path: Path) -> None:
     assert 2 * GIGABYTE < large.stat().st_size < 4 * GIGABYTE
-    small = _cost("inspect", torch_zip(tmp_path / "small.pt", torch_arrays()), "--tensors")
-    cost = _cost("inspect", large, "--tensors")
+    small = cost_of("inspect", torch_zip(tmp_path / "small.pt", torch_arrays()), "--tensors")
+    cost = cost_of("inspect", large, "--tensors")
     read, touched, peak = (cost[key] - small[key] for key in ("rchar", "mapped", "peak"))
     # The process of a file of 2 kB is the measure: what 2 GB cost more, by read() and by touching pages together.
     assert read + touched < 1_000_000, (read, touched)
@@ -152,10 +121,7 @@ def test_the_measure_sees_a_file_that_is_read(large: Path) -> None:
         "import mmap; file = open(sys.argv[1], 'rb'); data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)\n"
         "code = sum(data[at] for at in range(0, 100 << 20, 4096))",
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", touch, str(large)], capture_output=True, text=True, env=ENVIRONMENT, check=True
-    )
-    assert json.loads(ran.stdout.splitlines()[-1])["mapped"] > 90_000_000
+    assert ran(large, probe=touch)["mapped"] > 90_000_000
 
 
 def test_the_large_file_is_read_as_what_it_is(large: Path) -> None:
@@ -261,7 +227,7 @@ def test_inspect_imports_nothing_of_the_standard_library_that_costs_as_much_as_o
         [sys.executable, "-c", "import json, re, sys; print(*sys.modules)"], capture_output=True, text=True, check=True
     )
     own = {"json"} if make is safetensors else set()  # whose header is JSON
-    assert set(_cost("inspect", path)["imported"]) & COSTLY - set(bare.stdout.split()) - own == set()
+    assert set(cost_of("inspect", path)["imported"]) & COSTLY - set(bare.stdout.split()) - own == set()
 
 
 def test_a_hundred_times_the_tensors_take_a_hundred_times_as_long(tmp_path: Path) -> None:

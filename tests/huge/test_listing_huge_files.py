@@ -16,7 +16,7 @@ from typing import IO
 import h5py
 import numpy as np
 import pytest
-from children import MEGABYTE, linux, ran
+from costs import MEGABYTE, cost_of, linux
 from filemakers import state_dict_pickle
 
 from gatewise.containers import open_tensors
@@ -114,7 +114,7 @@ def test_ten_gigabytes_are_listed_without_being_read(kind: str, tmp_path: Path) 
         pytest.skip("this file system has no holes: a file of 10 GB would really take 10 GB")
     assert path.stat().st_size >= 10_000_000_000
     assert {tensor.shape for tensor in open_tensors(path).values()} == set(shapes.values())
-    cost = ran("inspect", path, "--tensors")
+    cost = cost_of("inspect", path, "--tensors")
     assert cost["peak"] <= 30 * MEGABYTE
     assert "numpy" not in cost["modules"]
 
@@ -125,7 +125,7 @@ def test_one_matrix_of_ten_gigabytes_is_cut_into_gates_without_being_read(tmp_pa
     if path.stat().st_blocks * 512 > GIGABYTE // 8:
         path.unlink()
         pytest.skip("this file system has no holes")
-    cost = ran("flat", path, "--order", "cudnn")
+    cost = cost_of("flat", path, "--order", "cudnn")
     assert cost["peak"] <= 60 * MEGABYTE
 
 
@@ -139,7 +139,7 @@ def test_ten_times_as_many_tensors_take_ten_times_as_long(kind: str, most: int, 
     for count in (most // 10, most):
         path = tmp_path / f"{count}"
         MANY[kind](path, {**lstm(16), **{f"blocks.{number}.norm.weight": (8,) for number in range(count - 4)}})
-        costs[count] = ran("inspect", path)
+        costs[count] = cost_of("inspect", path)
     few, many = costs.values()
     assert many["seconds"] <= 20 * few["seconds"], f"{few['seconds']:.2f} s, then {many['seconds']:.2f} s"
     assert many["peak"] <= few["peak"] + 0.9 * most * 6_000, f"{few['peak']:,} bytes, then {many['peak']:,}"

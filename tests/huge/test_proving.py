@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import MEGABYTE, linux, ran
+from costs import MEGABYTE, cost_of, linux
 from filemakers import torch_zip
 
 pytestmark = linux
@@ -41,7 +41,7 @@ def test_a_conversion_and_its_proof_hold_no_more_than_a_layer(
     suffix: str, way: str, stacks: dict[int, Path], tmp_path: Path
 ) -> None:
     small, large = (
-        ran("convert", path, "-o", tmp_path / f"{layers}{suffix}", "--verify", way)["peak"]
+        cost_of("convert", path, "-o", tmp_path / f"{layers}{suffix}", "--verify", way)["peak"]
         for layers, path in stacks.items()
     )
     assert large <= small + SPARE
@@ -51,7 +51,7 @@ def test_a_conversion_and_its_proof_hold_no_more_than_a_layer(
 
 @pytest.mark.parametrize("way", ["sample", "full"])
 def test_comparing_two_files_holds_no_more_than_a_layer(way: str, stacks: dict[int, Path]) -> None:
-    small, large = (ran("verify", path, path, "--verify", way)["peak"] for path in stacks.values())
+    small, large = (cost_of("verify", path, path, "--verify", way)["peak"] for path in stacks.values())
     assert large <= small + SPARE
 
 
@@ -60,7 +60,7 @@ def test_a_sample_takes_less_processor_time_than_everything_and_both_find_the_sa
 ) -> None:
     none, sample, full = (
         min(
-            ran("convert", stacks[LARGE], "-o", tmp_path / f"{words[-1]}{turn}.npz", *words)["seconds"]
+            cost_of("convert", stacks[LARGE], "-o", tmp_path / f"{words[-1]}{turn}.npz", *words)["seconds"]
             for turn in range(2)
         )
         for words in (["--no-verify"], ["--verify", "sample"], ["--verify", "full"])

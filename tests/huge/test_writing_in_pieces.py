@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import MEGABYTE, held, linux, ran
+from costs import MEGABYTE, cost_of, held, linux
 from filemakers import torch_zip
 
 pytestmark = linux
@@ -40,7 +40,7 @@ def stacks(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
 
 
 def peaks(commands: Iterator[list[str | Path]]) -> tuple[int, int]:
-    small, large = (ran(*words)["peak"] for words in commands)
+    small, large = (cost_of(*words)["peak"] for words in commands)
     return small, large
 
 
@@ -100,7 +100,7 @@ def test_a_flat_vector_is_written_without_being_held(stacks: dict[int, Path], tm
 def test_a_conversion_imports_the_tables_of_its_two_frameworks_and_the_formats_of_its_two_files(
     stacks: dict[int, Path], tmp_path: Path
 ) -> None:
-    found = ran("convert", stacks[SMALL], "-o", tmp_path / "x.keras", "--no-verify")["modules"]
+    found = cost_of("convert", stacks[SMALL], "-o", tmp_path / "x.keras", "--no-verify")["modules"]
     tables = [name for name in found if name.startswith("gatewise.layouts.") and "._" not in name]
     formats = [name for name in found if name.startswith("gatewise.containers.") and "._" not in name]
     assert len(tables) <= 20, tables
@@ -113,8 +113,8 @@ def test_two_gigabytes_take_no_more_memory_than_eighty_megabytes(stacks: dict[in
     path = torch_zip(tmp_path / "large.pt", lstm(60, units=1_024))
     for suffix in (".safetensors", ".weights.h5", ".keras"):
         out = tmp_path / f"large{suffix}"
-        small = ran("convert", stacks[LARGE], "-o", tmp_path / f"small{suffix}")
-        large = ran("convert", path, "-o", out)
+        small = cost_of("convert", stacks[LARGE], "-o", tmp_path / f"small{suffix}")
+        large = cost_of("convert", path, "-o", out)
         assert out.stat().st_size > 2_000_000_000
         out.unlink()
         assert large["peak"] <= 2 * 16 * MEGABYTE + 60 * MEGABYTE  # proof and all
