@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewise.errors import UsageError, in_python
+from gatewise.errors import UsageError, few, in_python, instead
 
 SPELLED = {
     "Name the layers to compare with --layer.": "Name the layers to compare with layer=.",
@@ -27,3 +27,19 @@ def test_the_command_line_keeps_its_own_spelling_and_the_files_words_are_left_al
     error = UsageError("is off.", path="--layer.pt", where="layer --to", next="Say --layer.")
     assert str(error) == "--layer.pt: layer --to: is off. Say layer=."
     assert error.on_the_command_line() == "--layer.pt: layer --to: is off. Say --layer."
+
+
+def test_a_sentence_names_a_few_things_and_how_many_more_there_are():
+    assert few("abc") == "a, b, c"
+    assert few(range(8)) == "0, 1, 2, 3, 4, 5, 6, 7"
+    assert few(range(1009)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1,001 more"
+    assert few(range(4), most=3) == "0, 1, 2 and 1 more"
+    assert few([]) == ""
+
+
+def test_in_place_of_a_name_that_is_not_known_the_nearest_is_named_or_the_few_or_who_lists_them():
+    many = [f"layout{number}" for number in range(40)]
+    assert instead("lstn", ["lstm", "gru"]) == "Did you mean lstm?"
+    assert instead("xyz", ["lstm", "gru"], "They are") == "They are: lstm, gru."
+    assert instead("xyz", many, all="`gatewise layouts`") == "`gatewise layouts` lists them all."
+    assert instead("xyz", many).endswith("and 32 more.")

@@ -22,6 +22,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from .errors import few
 from .record import record
 from .tensors import StoredTensor, Tensors, numpy_dtype
 
@@ -200,7 +201,7 @@ def resolve(tensors: Tensors) -> Tensors:
             if tensor is not None and tensor.name not in made:
                 made[tensor.name] = tensor
                 notes.setdefault(rule.what, []).append(tensor.name)
-    said = [f"{what}: the true matrix was computed for {', '.join(names)}" for what, names in notes.items()]
+    said = [f"{what}: the true matrix was computed for {few(names)}" for what, names in notes.items()]
     said += _unresolved(tensors, made)
     if not made:
         return tensors.with_tensors(tensors.values(), said)

@@ -157,6 +157,23 @@ class WriteRefused(GatewiseError):
     """The output exists or cannot be written; nothing was changed."""
 
 
+FEW = 8  # things that one sentence names: more are not read
+
+
+def few(things: Iterable[object], most: int = FEW) -> str:
+    """``a, b, c and 40 more``: things that there may be any number of, as a sentence names them."""
+    told = [str(thing) for thing in things]
+    more = len(told) - most
+    return ", ".join(told[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def instead(wrong: str, known: Iterable[str], say: str = "Known", all: str = "") -> str:
+    """The next step where a name is not known: those like it; else the names there are, or ``all``, which lists them
+    where they are many."""
+    names = list(known)
+    return nearest(wrong, names) or (f"{all} lists them all." if all and len(names) > FEW else f"{say}: {few(names)}.")
+
+
 def nearest(wrong: str, known: Iterable[str], count: int = 3) -> str:
     """`` Did you mean a, b?`` for a name that is not known, or an empty string when nothing is close."""
     import difflib

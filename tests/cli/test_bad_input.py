@@ -250,6 +250,39 @@ def test_an_output_that_cannot_be_is_refused(run: Any, tmp_path: Path, out: str)
     assert names(tmp_path) == ["folder.keras", "model.pt"]
 
 
+# Of what there are dozens, a sentence names the likely ones, and who lists all.
+MANY = {
+    "an unknown suffix": ("convert model.pt -o out.foo", ".keras", "`gatewise formats`"),
+    "a suffix that is nearly right": ("convert model.pt -o out.kers", "Did you mean .keras", "`gatewise formats`"),
+    "an unknown format": ("convert model.pt -o out.pt --container zzz", "zzz", "`gatewise formats`"),
+    "a format that is only read": ("convert model.pt -o out.pt --container caffe", "torch-zip", "`gatewise formats`"),
+    "an unknown framework": ("convert model.pt -o out.npz --to zzz", "zzz", "`gatewise layouts`"),
+    "an unknown order": ("flat model.pt --order zzz", "cudnn", "`gatewise layouts`"),
+    "an unknown command": ("zzz", "zzz", "`gatewise --help`"),
+}
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(("line", "told", "lister"), MANY.values(), ids=MANY)
+def test_where_dozens_could_be_meant_few_are_named(run: Any, line: str, told: str, lister: str) -> None:
+    ran = run(*line.split())
+    assert ran.code == 2
+    assert told in ran.err
+    assert f"{lister} lists" in ran.err
+    assert ran.err.count(", ") <= 8, "more things than anybody reads"
+
+
+def test_what_could_say_a_layer_is_told_by_the_likeliest_few(run: Any, tmp_path: Path) -> None:
+    """A GRU of torch in a target that cannot say it: half a hundred layouts can."""
+    torch_zip(tmp_path / "gru.pt", torch_arrays("gru", 3, 4))
+    ran = run("convert", "gru.pt", "-o", "out.npz", "--to", "keras1.GRU")
+    assert_refused(ran, "gru.pt")
+    told = ran.err.partition("What can say it: ")[2]
+    assert told.startswith("keras"), "the target's own framework, or who is nearest, comes first"
+    assert told.count(", ") == 5
+    assert told.endswith(" more (`gatewise layouts` lists them all).\n")
+
+
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("out", ["model.pt", "./model.pt", "link.pt"])
 def test_the_source_is_never_overwritten_not_even_when_forced(run: Any, tmp_path: Path, out: str) -> None:

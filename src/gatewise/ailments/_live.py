@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import few
 from ..live import torch as live
 from . import Patient
 
@@ -21,4 +22,4 @@ def treated(patient: Patient, where: str) -> Any:
 
 def listed(names: list[str] | tuple[str, ...]) -> str:
     """At most four names, and how many more."""
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return few(names, 4)

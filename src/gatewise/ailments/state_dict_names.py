@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..checkpoint import Checkpoint
+from ..errors import few
 from . import Ailment, Finding, Outcome, Patient, Remedy
 
 REVERSE, PARALLEL, COMPILED, RAW, TWICE = "GW301", "GW303", "GW304", "GW306", "GW313"
@@ -114,7 +115,7 @@ def _half(names: list[str]) -> Iterator[Finding]:
             missing = [f"weight_ih_l{layer}_reverse" for layer in sorted(has[False] - has[True])]
             missing += [f"weight_ih_l{layer}" for layer in sorted(has[True] - has[False])]
             yield Finding(
-                REVERSE, "breaks", path.rstrip("."), f"Some layers have both directions and others one: {', '.join(missing)} is missing.",
+                REVERSE, "breaks", path.rstrip("."), f"Some layers have both directions and others one: {few(missing)} is missing.",
                 "A bidirectional layer has both in every layer. The state is cut, or was put together from two; what is missing is "
                 "not in the file.", "torch", None,
                 (Outcome("", f'load_state_dict fails: Missing key(s) in state_dict: "{path}{missing[0]}" …'),),
@@ -124,7 +125,7 @@ def _half(names: list[str]) -> Iterator[Finding]:
 def _twice(checkpoint: Checkpoint) -> Iterator[Finding]:
     for layer in checkpoint.layers:
         if layer.also_at:
-            others = ", ".join(layer.also_at)
+            others = few(layer.also_at)
             yield Finding(
                 TWICE, "note", layer.name, f"The same weights are in the file as {others}.",
                 "They share their bytes: changing one name's tensor in memory changes the other's, and safetensors refuses to save both.",

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from ..containers._pickle import Record
 from ..containers._torch_objects import modules
+from ..errors import few
 from . import DEFAULT_LOAD, Ailment, Finding, Outcome, Patient, Remedy
 from ._pickle_names import is_dangerous, is_users
 from ._torch import PICKLES, met, tree
@@ -107,8 +108,7 @@ def _users(record: Record) -> Iterator[Finding]:
 
 
 def _listed(names: list[str]) -> str:
-    more = len(names) - _MANY
-    return ", ".join(names[:_MANY]) + (f" and {more} more" if more > 0 else "")
+    return few(names, _MANY)
 
 
 AILMENT = Ailment(

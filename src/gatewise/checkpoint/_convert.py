@@ -11,7 +11,7 @@ from typing import Any
 from ..containers import Container, container_for_writing
 from ..containers._write import atomic
 from ..conventions import Change
-from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, nearest
+from ..errors import GatewiseError, NotRepresentable, ProofFailed, UsageError, few, instead
 from ..layouts import Layout, built_in, layout, layouts, layouts_of
 from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since
@@ -149,7 +149,7 @@ def _convert(
     sources = _sources(checkpoint, layer, to, chosen)
     changes: list[Change] = []
     if layer is None and (left := sorted(averaged(checkpoint))):
-        changes.append(Change(f"left out: moving averages ({', '.join(left)}); --layer takes one", "not converted"))
+        changes.append(Change(f"left out: moving averages ({few(left)}); --layer takes one", "not converted"))
     units: list[Unit] = []
     for source in sources:
         stack = source.stack
@@ -246,8 +246,8 @@ def _of_framework(framework: str, stack: Stack) -> Layout:
     if not candidates:
         names = sorted({known.framework for known in layouts()})
         raise UsageError(
-            f"no layout of {framework!r} stores a {stack.cell}.",
-            next=nearest(framework, names) or f"Known: {', '.join(names)}.",
+            f"no layout of {framework!r} stores the cell {stack.cell}.",
+            next=instead(framework, names, all="`gatewise layouts`"),
         )
     return next((known for known in candidates if len(stack.directions) in known.ways), candidates[0])
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ..containers import open_tensors
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..effective import resolve
-from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, nearest
+from ..errors import AmbiguousLayout, GatewiseError, LayoutError, UsageError, few, nearest
 from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, layouts_for, recognise
 from ..layouts._code import decode
 from ..layouts._sizes import SAY_SIZES
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 OVERRIDES = ("forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip", "merge")
 # Sizes that a flat buffer does not tell: option → what the layouts call it.
 SIZES = {"units": "unit", "layers": "layers", "directions": "directions"}
-_LISTED = 6  # so many layers are named in a refusal
 _WRAPPERS = {
     "module": "torch.nn.DataParallel put it there",
     "_orig_mod": "torch.compile put it there",
@@ -217,9 +216,7 @@ class Checkpoint:
     def _listed(self) -> str:
         if not self.layers:
             return "It has none."
-        names = [layer.name or repr("") for layer in self.layers[:_LISTED]]
-        rest = len(self.layers) - len(names)
-        return f"Name one with --layer: {', '.join(names)}{f' … and {rest:,} more' if rest else ''}."
+        return f"Name one with --layer: {few(layer.name or repr('') for layer in self.layers)}."
 
     # What inspect shows.
 

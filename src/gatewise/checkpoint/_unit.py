@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..containers import Container, containers
 from ..conventions import ONE_ROUNDING, Change, Expressed, can_say, express
 from ..errors import NotRepresentable, UsageError
-from ..layouts import Layout, layout
+from ..layouts import Layout
 from ..layouts._code import encode
 from ..proof import TOLERANCE, tolerance_of
 from ..source import give_back
@@ -72,9 +72,8 @@ def unit_of(
     try:
         said = express(stack if narrower else as_dtype(stack, dtype, changes), target)
     except NotRepresentable as error:
-        able = [name for name in can_say(stack) if name != stack.layout and _is_written(layout(name))]
         error.where = error.where or (f"layer {names[0]}" if names[0] else None)
-        others = f"What can say it: {', '.join(able)}." if able else "No other layout can say it either."
+        others = _others(stack, target)
         error.next = f"{error.next} {others}" if error.next else others
         raise
     changes += [change for change in said.changes if change not in changes]
@@ -83,6 +82,19 @@ def unit_of(
     count = 1 if target.is_stack else stack.num_layers
     new = tuple(_new_names(names[0], target, count, taken, stack, alone))
     return Unit(stack, names, said, new, after, narrower)
+
+
+def _others(stack: Stack, target: Layout) -> str:
+    """What can say the stack, where the target cannot: first what the target's own framework has, then frameworks with a
+    format of their own that is written, and of these what says it with the least change."""
+    at_home = {framework for known in containers() if known.write for framework in known.frameworks}
+    able = [said for said in can_say(stack) if said.layout.name != stack.layout and _is_written(said.layout)]
+    able.sort(key=lambda said: (
+        said.layout.framework != target.framework, said.layout.framework not in at_home, len(said.changes),
+    ))  # fmt: skip
+    more = f" and {len(able) - _OTHERS} more (`gatewise layouts` lists them all)" if len(able) > _OTHERS else ""
+    names = ", ".join(said.layout.name for said in able[:_OTHERS])
+    return f"What can say it: {names}{more}." if able else "No other layout can say it either."
 
 
 def _is_written(target: Layout) -> bool:
@@ -131,6 +143,7 @@ def layout_framework(stack: Stack) -> str:
 # dtype.
 
 
+_OTHERS = 6  # layouts that are named in a refusal
 _HOLDS = {  # dtype → the dtypes whose every number it holds
     "float64": ("float64", "float32", "float16", "bfloat16"),
     "float32": ("float32", "float16", "bfloat16"),

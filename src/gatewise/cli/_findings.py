@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..errors import few
+
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
@@ -48,8 +50,7 @@ def _places(group: Sequence[Mapping[str, Any]]) -> str:
     from ._screen import visible
 
     places = [visible(each["where"]) or "(the file itself)" for each in group]
-    more = len(places) - _MANY
-    return ", ".join(places[:_MANY]) + (f" and {more} more" if more > 0 else "")
+    return few(places, _MANY)
 
 
 def _outcomes(screen: Screen, finding: Mapping[str, Any]) -> Iterator[str]:

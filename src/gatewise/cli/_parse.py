@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import UsageError, nearest
+from ..errors import UsageError, instead
 from ._command import Command, Namespace, command, command_names
 from ._words import Noted, NotPlain
 
@@ -117,4 +117,4 @@ def assumption(text: str) -> str:
 def _no_command(name: str) -> UsageError:
     names = command_names()
     what = f"there is no option {name}" if name.startswith("-") else f"there is no command {name!r}"
-    return UsageError(f"{what}.", next=nearest(name, names) or f"Commands: {', '.join(names)}.")
+    return UsageError(f"{what}.", next=instead(name, names, all="`gatewise --help`"))

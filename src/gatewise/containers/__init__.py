@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 from .. import folders
 from ..cursor import DEFAULT_LIMITS, Limits
-from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, nearest
+from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, instead, nearest
 from ..record import record
 from ..source import Source
 from ..tensors import Tensors
@@ -58,6 +58,8 @@ class Draft(Protocol):
         """Write a new file.  Raises NotRepresentable."""
 
 
+LISTER = "`gatewise formats`"  # who lists every format, with its suffixes
+_SUCH = ("safetensors", "torch-zip", "keras-zip", "onnx")  # formats that are named where all of them are too many
 HEAD = 512  # bytes shown to every format's ``claims``: the tar magic lies at 257
 
 
@@ -179,7 +181,7 @@ def container(name: str) -> Container:
         if row.name == name:
             return _of_row(row)
     names = [row.name for row in _rows()]
-    raise UsageError(f"no container is called {name!r}.", next=nearest(name, names) or f"Known: {', '.join(names)}.")
+    raise UsageError(f"no container is called {name!r}.", next=instead(name, names, all=LISTER))
 
 
 def container_for_writing(path: str | os.PathLike[str], name: str | None = None, framework: str = "") -> Container:
@@ -188,18 +190,21 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None,
     if name is not None:
         chosen = container(name)
         if chosen.write is None:
-            writers = ", ".join(known.name for known in containers() if known.write)
-            raise UsageError(f"{name} can be read but not written.", path=path, next=f"Written are: {writers}.")
+            raise UsageError(
+                f"{name} can be read but not written.", path=path,
+                next=f"What can: {', '.join(_SUCH)} …; {LISTER} lists them all.",
+            )  # fmt: skip
         return chosen
     lower = os.fspath(path).lower()
     fits = [(len(suffix), _of_row(row)) for row in _rows() for suffix in _suffixes(row) if lower.endswith(suffix)]
     if not fits:
-        suffixes = ", ".join(dict.fromkeys(suffix for row in _rows() for suffix in _suffixes(row)))
+        suffixes = [suffix for row in _rows() for suffix in _suffixes(row)]
+        near = nearest("." + lower.rpartition(".")[2], suffixes) if "." in lower else ""
+        usual = ", ".join(container(such).suffixes[0] for such in _SUCH)
         raise UsageError(
-            "the suffix does not tell which format to write.",
-            path=path,
-            next=f"Use one of {suffixes}, or name the format with --container.",
-        )
+            "the suffix does not tell which format to write.", path=path,
+            next=f"{near or f'Usual are {usual}.'} {LISTER} lists them all; --container names one whatever the suffix.",
+        )  # fmt: skip
     return max(fits, key=lambda fit: (fit[0], framework in fit[1].frameworks))[1]
 
 

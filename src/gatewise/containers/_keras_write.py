@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ..errors import NotRepresentable, UsageError
+from ..errors import NotRepresentable, UsageError, few
 from ..tensors import Declared, StoredTensor, Tensors
 from ._hdf5_write import Folder, Plan
 from ._keras_names import numbered, snake_case
@@ -199,7 +199,7 @@ def _in_keras_order(declared: tuple[Declared, ...], path: Path) -> list[Declared
     by_path = {said.path: said for said in declared}
     for said in declared:
         if len(said.after) > 1 or not by_path.keys() >= set(said.after):
-            sources = ", ".join(said.after)
+            sources = few(said.after)
             raise NotRepresentable(f"layer {said.path!r} takes from {sources}: not one layer of this file.", path=path)
     followed = {source for said in declared for source in said.after}
     depth: dict[str, int] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 
-from ..errors import NotRepresentable
+from ..errors import NotRepresentable, few
 from ..pieces import in_pieces
 from ..tensors import StoredTensor, Tensors, numpy_dtype
 from ._pickle_write import dumps
@@ -96,7 +96,7 @@ class TorchDraft:
         if len(found) == 1:
             return state_of(found[0].stub)
         if found:
-            listed = ", ".join(each.path or "the top level" for each in found[:9])
+            listed = few(each.path or "the top level" for each in found)
             raise NotRepresentable(f"holds {len(found)} models ({listed}), and a state dict is one's.", path=self.path)
         return iter(self._state()[1].items())
 
@@ -107,7 +107,7 @@ class TorchDraft:
         for candidates in ([""], list(found), usual):
             if len(candidates) == 1 and candidates[0] in found:
                 return candidates[0], found[candidates[0]]
-        listed = f"{len(found)} ({', '.join(found)})" if found else "none"
+        listed = f"{len(found)} ({few(found)})" if found else "none"
         raise NotRepresentable(f"it is not plain which state dict is meant: the file holds {listed}.", path=self.path)
 
     def _plain(self, named: Iterator[tuple[str, Any]]) -> Iterator[StoredTensor]:

@@ -8,7 +8,7 @@ Not known here: assets, and weights in a member other than model.weights.h5.
 
 from __future__ import annotations
 
-from ..errors import BrokenFile
+from ..errors import BrokenFile, few
 from ..source import Source
 from ..tensors import Declared, Tensors, WrittenBy
 from . import Container, later
@@ -36,7 +36,7 @@ def read(source: Source) -> Tensors:
 
     archive = zip_of(source)
     if WEIGHTS not in archive:
-        others = ", ".join(name for name in archive if name.startswith("model.weights")) or "none"
+        others = few(name for name in archive if name.startswith("model.weights")) or "none"
         raise BrokenFile(
             f"has no member {WEIGHTS} (weights found: {others}).",
             path=source.name,

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from ..errors import few
 from ..source import Folder, Source
 from ..tensors import StoredTensor, Tensors, WrittenBy
 from . import Container
@@ -57,9 +58,7 @@ def _items(names: list[str], notes: list[str]) -> list[str]:
         return [""]
     steps = sorted({int(item.split("/")[0]) for item in items if re.fullmatch(r"\d{1,18}(/.*)?", item)})
     if len(steps) > 1:
-        notes.append(
-            f"holds the steps {', '.join(map(str, steps))}; the last is read. Name one's folder to read another."
-        )
+        notes.append(f"holds the steps {few(steps)}; the last is read. Name one's folder to read another.")
         items = [item for item in items if item.split("/")[0] == str(steps[-1])]
     return items
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from ..errors import UsageError
+from ..errors import UsageError, few
 from ..source import Folder, Source
 from ..tensors import StoredTensor, Tensors, WrittenBy
 from . import Container
@@ -126,7 +126,7 @@ def _index_in(source: Source) -> Source:
         if str(state) in source.folder and _latest(source.folder.open(str(state))) == PurePosixPath(name).name:
             return source.folder.open(name)
     if len(names) > 1:
-        shown = ", ".join(name.removesuffix(".index") for name in names[:8])
+        shown = few(name.removesuffix(".index") for name in names)
         raise UsageError(f"holds {len(names)} checkpoints.", path=source.name, next=f"Name one of them: {shown}.")
     return source.folder.open(names[0])
 

@@ -39,16 +39,15 @@ def express(stack: Stack, layout: Layout) -> Expressed:
     return Expressed(stack, layout, form or {}, tuple(changes))
 
 
-def can_say(stack: Stack) -> list[str]:
-    """The layouts that can say what a stack says: for the last sentence of a refusal."""
-    names = []
+def can_say(stack: Stack) -> list[Expressed]:
+    """The stack in the terms of each layout that can say it, with what that changes: for the last sentence of a refusal."""
+    said = []
     for layout in layouts():
         try:
-            express(stack, layout)
+            said.append(express(stack, layout))
         except NotRepresentable:
             continue
-        names.append(layout.name)
-    return names
+    return said
 
 
 STEPS: tuple[Step, ...] = (

@@ -15,7 +15,7 @@ from typing import Any
 from ..checkpoint import Checkpoint, Layer
 from ..checkpoint import open as opened
 from ..checkpoint._convert import averaged
-from ..errors import GatewiseError, NotRepresentable, UsageError
+from ..errors import GatewiseError, NotRepresentable, UsageError, few
 from ..live import Live, LiveModel, of_several
 from ..record import record, replace
 from ..weights import Stack
@@ -234,7 +234,7 @@ def _by_name(source: Sequence[Stack], target: Sequence[Stack]) -> Sequence[Stack
         return source
     raise UsageError(
         "both sides have several recurrent layers, and their names do not tell which goes to which: "
-        f"{', '.join(map(_told, source))} to {', '.join(map(_told, target))}.",
+        f"{few(map(_told, source))} to {few(map(_told, target))}.",
         next="Name them in order: src_name=[…], dst_name=[…].",
     )
 
@@ -258,7 +258,7 @@ def _counts_differ(
         side, word = ("source", "src_name") if several is source else ("destination", "dst_name")
         return UsageError(
             f"the {side} has {len(several)} recurrent layers and none was named.",
-            next=f"Name one with {word}=, or several in order as a list: {', '.join(map(_told, several))}.",
+            next=f"Name one with {word}=, or several in order as a list: {few(map(_told, several))}.",
         )
     return UsageError(
         f"{mine} layer{'s' * (mine != 1)} of the source cannot go to {theirs} of the destination.{_each_told(source, target)}",
@@ -274,7 +274,7 @@ def _a_run(stacked: Sequence[Stack], cells: Sequence[Stack]) -> bool:
 def _each_told(source: Sequence[Stack], target: Sequence[Stack]) -> str:
     if len(source) == len(target) == 1:
         return ""
-    return f" The source is {', '.join(map(_told, source))}; the destination {', '.join(map(_told, target))}."
+    return f" The source is {few(map(_told, source))}; the destination {few(map(_told, target))}."
 
 
 def _told(stack: Stack) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, few
 from ..record import record
 from ..weights import ROLE_AXES, Stack, Weights
 
@@ -274,26 +274,22 @@ class Resizing:
             inside = self._inside(place, others)
             dead = [unit for unit in others if not inside[unit]]
             told = (
-                f"what the last layer gives is yours to read (its own units read all but {_listed(dead)})"
+                f"what the last layer gives is yours to read (its own units read all but {few(dead)})"
                 if dead
                 else "what the last layer gives is yours to read"
             )
         elif dead:
-            told = f"{len(dead)} of them {'is' if len(dead) == 1 else 'are'} dead, which means that nothing reads {_listed(dead)}"
+            told = f"{len(dead)} of them {'is' if len(dead) == 1 else 'are'} dead, which means that nothing reads {few(dead)}"
             able = "shrink=True drops dead ones. " if len(dead) >= kept - size else ""
         else:
             told = "none of them is dead: something reads each"
         return UsageError(
             f"{self._where(place)} has {kept} units{after}, the destination {size}: {kept - size} would have to go, and {told}.",
-            next=f"{able or _SHRINK[self.shrink]}Name the units that may go: drop={{{self.numbers[layer]}: [{_listed(dead) or '…'}]}}.",
+            next=f"{able or _SHRINK[self.shrink]}Name the units that may go: drop={{{self.numbers[layer]}: [{few(dead) or '…'}]}}.",
         )
 
 
 _SHRINK = {True: "", False: "shrink=True leaves out units that nothing reads, and there are not enough. "}
-
-
-def _listed(units: Sequence[int]) -> str:
-    return f"{', '.join(map(str, units[:8]))}{' …' if len(units) > 8 else ''}"
 
 
 def _unchanged(stack: Stack) -> Sizes:

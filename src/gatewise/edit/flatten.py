@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NotRepresentable
+from ..errors import NotRepresentable, few
 from ..flat import flat
 from ..live import Live
 from ._layers import called, layers_of
@@ -80,7 +80,7 @@ def _names(live: Live, order: str | None) -> tuple[str, ...]:
     names = flat(live, order).names
     if set(names) != own:
         raise NotRepresentable(
-            f"{order} does not list the tensors of {called(live)} as they are ({', '.join(sorted(own))}).",
+            f"{order} does not list the tensors of {called(live)} as they are ({few(sorted(own))}).",
             next="Leave order= out, or pack a copy with gw.flat(...).pack().",
         )
     return names

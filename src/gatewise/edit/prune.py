@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..cell import activation
-from ..errors import NotRepresentable, UsageError
+from ..errors import NotRepresentable, UsageError, few
 from ..layouts._code import Home
 from ..live import Live
 from ..record import record
@@ -84,9 +84,7 @@ def pruning(subject: Any, units: Any, layer: int = 0, direction: str = "forward"
         if home not in values:
             values[home] = live[home.place].roles[home.role][home.gate].copy()
         values[home][(slice(None),) * axis + (at,)] = 0
-        told = said.setdefault(
-            f"{home.role} of {place(*home.place)}: {'columns' if axis else 'rows'} {_listed(at)}", []
-        )
+        told = said.setdefault(f"{home.role} of {place(*home.place)}: {'columns' if axis else 'rows'} {few(at)}", [])
         told += [home.name] * (home.name not in told)
     return Pruning(subject, live, values, tuple(f"{what} of {', '.join(names)}" for what, names in said.items()))
 
@@ -236,11 +234,6 @@ def _the_one(subject: Any) -> Live:
     if len(layers) > 1:
         raise UsageError(
             f"this model has {len(layers)} recurrent layers, and units are one layer's.",
-            next=f"Name it: gw.of(model, {layers[0].name!r}). They are {', '.join(live.name for live in layers)}.",
+            next=f"Name it: gw.of(model, {layers[0].name!r}). They are {few(live.name for live in layers)}.",
         )
     return layers[0]
-
-
-def _listed(numbers: list[int]) -> str:
-    told = ", ".join(map(str, numbers[:8]))
-    return f"{told} … ({len(numbers)})" if len(numbers) > 8 else told

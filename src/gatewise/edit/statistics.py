@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..cell import KEEPING, activation, kept, sigmoid
-from ..errors import NotRepresentable, UsageError
+from ..errors import NotRepresentable, UsageError, few
 from ..live import Live
 from ..record import names, record
 from ..weights import Stack, Weights
@@ -66,7 +66,7 @@ def statistics(subject: Any, x: Any = None) -> list[Row]:
     layers = layers_of(subject)
     runs = {id(live): _run(live, x) for live in layers} if x is not None else {}
     if x is not None and all(found is None for found in runs.values()):
-        wanted = ", ".join(f"{live.name or live.cell} {live[0, 'forward'].feature}" for live in layers)
+        wanted = few(f"{live.name or live.cell} {live[0, 'forward'].feature}" for live in layers)
         raise UsageError(
             f"x has shape {list(_shape(x))}, and no layer takes that.",
             next=f"It is [batch, time, feature]; features are: {wanted}.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..conventions import EXACT, Change
-from ..errors import NotRepresentable, ProofFailed, UsageError
+from ..errors import NotRepresentable, ProofFailed, UsageError, few
 from ..layouts._code import Home
 from ..live import Live
 from ..proof import Proof
@@ -176,7 +176,7 @@ def _named(pairs: Sequence[Pair], drop: Drop) -> dict[tuple[int, str], tuple[int
         if number not in levels:
             raise UsageError(
                 f"drop: layer {number!r} of the source is not transferred.",
-                next=f"These are: {', '.join(map(str, levels))}.",
+                next=f"These are: {few(levels)}.",
             )
         level = levels[number]
         for way in ways or level.stack.directions:
@@ -240,22 +240,18 @@ def _resized(sizes: Sizes, numbers: Sequence[int], old: Stack, grow: bool | str)
                 changes.append(Change(f"{where}: {len(fit.put)} → {fit.size} {word}, {what}{_places(fit.put)}", EXACT))
         gone, missed = sizes.dropped[layer, direction], sizes.missed[layer, direction]
         if gone:
-            changes.append(
-                Change(f"{where}: dropped unit{'s' * (len(gone) > 1)} {_few(gone)}", EXACT if not missed else _HELD)
-            )
+            text = f"{where}: dropped unit{'s' * (len(gone) > 1)} {few(gone, _UNITS)}"
+            changes.append(Change(text, EXACT if not missed else _HELD))
     return changes
 
 
+_UNITS = 12  # numbers are short: so many of them are named
 _HELD = "another function: what is left computes as if the dropped units gave 0"
-
-
-def _few(units: Sequence[int]) -> str:
-    return f"{', '.join(map(str, units[:12]))}{f' … ({len(units)} in all)' if len(units) > 12 else ''}"
 
 
 def _places(put: Sequence[int]) -> str:
     """Where the old ones lie, if not in front."""
-    return "" if list(put) == list(range(len(put))) else f" (the old ones at {_few(put)})"
+    return "" if list(put) == list(range(len(put))) else f" (the old ones at {few(put, _UNITS)})"
 
 
 # Doing it.

@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from ..checkpoint import Checkpoint, Layer
-from ..errors import UsageError
+from ..errors import UsageError, few
 from ..layouts import Layout
 from ..weights import Stack
 from ._map import Flat
@@ -68,6 +68,6 @@ def _stack(subject: Any, name: str | None) -> Stack:
 
     found = of(subject, name)
     if not isinstance(found, Live):
-        names = ", ".join(repr(each.name) for each in found)
+        names = few(repr(each.name) for each in found)
         raise UsageError(f"there are {len(found)} recurrent layers and none was named.", next=f"Say layer=: {names}.")
     return found

@@ -82,6 +82,7 @@ ORDERS = {
     ),
     "jax": Order("jax.flatten_util.ravel_pytree of the parameters", ("flax", "haiku", "equinox")),
 }
+_KNOWN = f"Orders are {', '.join(ORDERS)}, and the name of every framework"
 
 
 @record
@@ -146,8 +147,7 @@ def _of_framework(name: str) -> Order:
         every = (*ORDERS, *(each for each in known if each not in ORDERS))
         raise UsageError(
             f"there is no order {name!r}.",
-            next=nearest(name, every)
-            or f"Orders are {', '.join(every)}, the name of a layout, or a TOML file of yours.",
+            next=nearest(name, every) or f"{_KNOWN} or layout, or a TOML file of yours; `gatewise layouts` lists them.",
         )
     return Order(f"the layouts of {name}", (name,))
 
@@ -156,7 +156,7 @@ def _layout_called(order: str | Layout, stack: Stack) -> Layout:
     try:
         found = layout(order)
     except UnknownLayout as error:
-        error.next = error.next or f"Orders are {', '.join(ORDERS)}, and the names of layouts."
+        error.next = error.next or f"{_KNOWN} and layout."
         raise
     if found.outside:
         raise NotRepresentable(f"{found.name} is named and not run: {found.outside}.")

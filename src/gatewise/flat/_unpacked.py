@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError, nearest
+from ..errors import UsageError, instead
 from ..layouts import Match
 from ..layouts._code import Home, homes, stack_of
 from ..weights import Stack, Weights, joined
@@ -28,9 +28,7 @@ class Unpacked(dict[Any, Any]):
         if isinstance(key, tuple):
             return self.stack[key]
         names = [str(name) for name in self]
-        raise UsageError(
-            f"no tensor is called {key!r}.", next=nearest(str(key), names) or f"They are {', '.join(names)}."
-        )
+        raise UsageError(f"no tensor is called {key!r}.", next=instead(str(key), names, "They are"))
 
     @functools.cached_property
     def stack(self) -> Stack:

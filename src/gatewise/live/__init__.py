@@ -16,7 +16,7 @@ from typing import Any
 from .. import folders
 from ..checkpoint import Checkpoint
 from ..checkpoint._open import told
-from ..errors import AmbiguousLayout, GatewiseError, UsageError
+from ..errors import AmbiguousLayout, GatewiseError, UsageError, few
 from ..layouts import Layout, layouts_for, recognise
 from ..layouts import layout as layout_called
 from ..layouts._words import check_said
@@ -179,7 +179,7 @@ def _misfit(holder: Holder, layout: Layout) -> UsageError:
     wants = ", ".join(part.template_text(layout.own_naming) or "?" for part in layout.parts)
     misfits = recognise(holder.tensors(), (layout,), chosen=True).misfits
     told = next((sentences[0] for sentences in misfits.values() if sentences), "")
-    names = ", ".join(f"{name} {list(weight.shape)}" for name, weight in holder.weights.items())
+    names = few(f"{name} {list(weight.shape)}" for name, weight in holder.weights.items())
     return UsageError(
         f"{described(holder.subject)}{f' at {holder.path}' if holder.path else ''} does not hold what {layout.name} describes ({wants}).",
         next=f"{told} It holds {names or 'no weights'}.".strip(),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cell import checked, states_of
 from ..checkpoint import Layer
-from ..errors import ProofFailed, UsageError, nearest
+from ..errors import ProofFailed, UsageError, few, nearest
 from ..layouts import Match
 from ..layouts._code import Home, homes, stack_of
 from ..proof import Proof, compared, run_of, tolerance_of
@@ -357,7 +357,7 @@ class LiveModel:
         """The layer of this name, or the only one whose path ends so.  Raises UsageError listing them."""
         names = [layer.name for layer in self.layers]
         if not isinstance(name, str):
-            raise UsageError(f"this model has {len(names)} recurrent layers.", next=f"Name one: {', '.join(names)}.")
+            raise UsageError(f"this model has {len(names)} recurrent layers.", next=f"Name one: {few(names)}.")
         exact = [layer for layer in self.layers if layer.name == name]
         ending = [layer for layer in self.layers if layer.name.endswith((f".{name}", f"/{name}"))]
         for found in (exact, ending):
@@ -365,7 +365,7 @@ class LiveModel:
                 return found[0]
         raise UsageError(
             f"no recurrent layer is called {name!r}.",
-            next=f"{nearest(name, names)} They are {', '.join(map(repr, names))}.".strip(),
+            next=f"{nearest(name, names)} They are {few(map(repr, names))}.".strip(),
         )
 
     @property
@@ -374,7 +374,7 @@ class LiveModel:
         return self.layers[0].result if self.layers[0].holder.functional else self.subject
 
     def __repr__(self) -> str:
-        return f"<LiveModel of {len(self.layers)} recurrent layers: {', '.join(layer.name for layer in self.layers)}>"
+        return f"<LiveModel of {len(self.layers)} recurrent layers: {few(layer.name for layer in self.layers)}>"
 
 
 def plain(live: Live) -> Stack:

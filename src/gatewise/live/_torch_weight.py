@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
+from ..errors import UsageError, few
 from ..tensors import Strided
 from . import torch as live
 from ._torch_computed import Kept, Maker, all_or_nothing, maker_of
@@ -169,7 +169,7 @@ class TorchParameters(Holder):
             if names:
                 return UsageError(
                     f"{self.path or type(self.subject).__name__} runs with other tensors than its names give (GW404: "
-                    f"{', '.join(names)}), so what is written there changes no output.",
+                    f"{few(names)}), so what is written there changes no output.",
                     next="Call gw.repair(module, in_place=True) first: then its forward uses what the names give.",
                 )
         return None
@@ -186,7 +186,7 @@ class TorchParameters(Holder):
         missing = [name for name in self.weights if name not in found]
         more = [name for name in found if name not in self.weights]
         told = [
-            f"{', '.join(names[:4])}{' …' if len(names) > 4 else ''} {word}" for names, word in
+            f"{few(names, 4)} {word}" for names, word in
             ((missing, "not in it (computed from other parameters, or tied)"), (more, "more in it")) if names
         ]  # fmt: skip
         return UsageError(
