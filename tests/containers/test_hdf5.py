@@ -12,7 +12,7 @@ import pytest
 from together import folder, in_thirds, together
 
 from gatewise import containers
-from gatewise.containers import _hdf5, _keras_h5, hdf5, open_tensors
+from gatewise.containers import _hdf5, _hdf5_lib, _hdf5_plain, _keras_h5, hdf5, open_tensors
 from gatewise.cursor import Limits
 from gatewise.errors import BrokenFile, GatewiseError, LimitExceeded, NotRepresentable, UsageError
 from gatewise.source import Source
@@ -512,7 +512,7 @@ def test_what_cannot_be_written_is_refused(tmp_path, layers, message):
 
 
 def test_the_view_reads_like_a_file():
-    view = _hdf5.View(memoryview(b"0123456789"))
+    view = _hdf5_lib.View(memoryview(b"0123456789"))
     assert (view.seek(-3, 2), view.tell(), view.read(2), view.seek(1), view.read(3)) == (7, 7, b"78", 1, b"123")
     assert view.readable()
     assert view.seekable()
@@ -533,19 +533,25 @@ def test_a_source_is_looked_at_once_for_both_schemes(monkeypatch):
 
 @pytest.mark.parametrize("name", ["keras/tfkeras-2.15.1/lstm.h5", "keras/tfkeras-2.15.1/lstm.weights.h5", "nnabla/1.39.0/lstm_1.h5",
                                   "chainer/7.8.1/NStepRNNReLU_hdf5.h5"])  # fmt: skip
-def test_a_file_is_opened_once_for_telling_its_format_and_reading_it_and_is_closed_then(name, monkeypatch):
-    opened, real = [], h5py.File
+@pytest.mark.parametrize("reader", [_hdf5_plain.Plain, _hdf5_lib.Library], ids=["gatewise's own", "libhdf5"])
+def test_a_file_is_opened_once_for_telling_its_format_and_reading_it_and_is_closed_then(name, reader, monkeypatch):
+    opened, closed = [], []
 
-    def counted(*arguments):
-        opened.append(arguments)
-        return real(*arguments)
+    class Counted(reader):
+        def __init__(self, *arguments):
+            opened.append(arguments)
+            super().__init__(*arguments)
 
-    monkeypatch.setattr(h5py, "File", counted)
+        def close(self):
+            closed.append(self)
+            super().close()
+
+    monkeypatch.setattr(_hdf5, "Plain", Counted)
     _hdf5.hdf5_of.cache_clear()
     gc.collect()  # what other tests left open
     before = h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE)
     open_tensors(helpers.KERAS.parent / name)
-    assert len(opened) == 1
+    assert len(opened) == len(closed) == 1
     assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE) == before
 
 

@@ -1,69 +1,62 @@
 """HDF5 groups, attributes and datasets, read so that a stranger's file can do no harm.
 
-The bytes are parsed by h5py (libhdf5) out of the mapped file, never by opening a path, so that nothing outside these
-bytes can be reached.  What is below the file is h5py's low-level identifiers: its objects would ask for everything again.  Soft and external links, virtual datasets and external storage are refused: weights lie in the
-file itself.  Contiguous datasets become views of the map; chunked or compressed ones are read when asked for.
-Source: HDF5 File Format Specification 3.0; h5py's low-level reference (h5l, h5a, h5d).
-Not known here: compound, string, reference and other datasets that are not plain numbers; filters that are not
-built into libhdf5 or h5py, since libhdf5 would load such a filter's code from the system's plugin folder.
+Two readers answer the same questions about an object (:class:`Node`): ``_hdf5_plain`` is gatewise's own, and files that it does
+not know are read by libhdf5 through ``_hdf5_lib``.  What is refused is refused here, for both.  Soft and external links, virtual
+datasets and external storage are: weights lie in the file itself.  Contiguous datasets become views of the map; chunked or
+compressed ones are read by libhdf5 when asked for.
+Source: HDF5 File Format Specification 3.0.  Not known here: compound, string, reference and other datasets that are not plain
+numbers; filters that are not built into libhdf5 or h5py, since libhdf5 would load such a filter's code from the system's plugin
+folder.
 """
 
 from __future__ import annotations
 
 import functools
-import io
 import math
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import struct
+from collections.abc import Callable
 
 from ..errors import BrokenFile, LimitExceeded
 from ..record import record
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
-from ._hdf5_text import Texts
+from ._hdf5_messages import MARKED, Attribute, NotPlain, Stored, Unsound
+from ._hdf5_plain import Plain
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Protocol, TypeVar
 
+    from ..cursor import Limits
     from ..tensors import Array
+
+    T = TypeVar("T")
+
+    class Node(Protocol):
+        """An object in the file, as either reader gives it.  ``kind``: "group", "dataset" or "other"; ``address`` where its
+        header lies, which an object with two names has one of."""
+
+        @property
+        def kind(self) -> str: ...
+        @property
+        def address(self) -> int: ...
+        def names(self) -> list[bytes]: ...
+        def link(self, name: bytes) -> int | str | None: ...
+        def member(self, name: bytes) -> Node: ...
+        def attribute(self, name: bytes) -> Attribute | None: ...
+        def stored(self) -> Stored: ...
+
+    class _File(Protocol):
+        @property
+        def root(self) -> Node: ...
+        def close(self) -> None: ...
+
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
-_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, h5py's lzf
-_H5PY_RAISES = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError, AttributeError)
-
-
-class View(io.RawIOBase):
-    """A read-only file over bytes in memory, as h5py's file driver wants one.  Nothing is copied but what is read."""
-
-    def __init__(self, data: memoryview):
-        self._data = data
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """All that is asked for, or an error at once: libhdf5 believes sizes that the file only claims."""
-        if len(buffer) > len(self._data) - self._at:
-            raise OSError("the file ends early")
-        found = self._data[self._at : self._at + len(buffer)]
-        buffer[: len(found)] = found
-        self._at += len(found)
-        return len(found)
+_READERS_RAISE = (Unsound, struct.error, OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError,
+                  AttributeError)  # fmt: skip
 
 
 @functools.lru_cache(maxsize=4)
@@ -80,11 +73,6 @@ class Bytes:
     data: memoryview
     where: str = ""
 
-    @functools.cached_property
-    def texts(self) -> Texts:
-        """The variable-length strings, which libhdf5 is not asked for."""
-        return Texts(self.data, self.source.name, self.source.limits.header_bytes)
-
     def place(self, path: str) -> str:
         return f"{self.where}, {path}" if self.where else path
 
@@ -92,29 +80,40 @@ class Bytes:
         return BrokenFile(message, path=self.source.name, where=self.place(path), next=next)
 
     def judged(self, path: str) -> _Judged:
-        """What h5py raises over broken bytes becomes a BrokenFile that says where."""
+        """What broken bytes raise becomes a BrokenFile that says where."""
         return _Judged(self, path)
 
-    @contextmanager
-    def open(self, keep: bool = False) -> Iterator[Group]:
-        """The root group, for as long as the block lasts.  With ``keep`` the file stays open behind it for the next one
-        who opens it: whoever only looked whether it is his keeps it for the reader."""
-        import h5py
+    def read(self, deed: Callable[[Group], T], keep: bool = False) -> T:
+        """What ``deed`` makes of the root group.  It is done once more, from the start, if the file turns out not to be plain.
+        With ``keep`` the file stays open behind it for the next one who reads it: whoever only looked whether it is his
+        keeps it for the reader."""
+        if self.__dict__.get("_is_plain", True):  # what a record holds beside its fields
+            try:
+                return self._read(deed, keep, Plain)
+            except NotPlain:
+                self.__dict__["_is_plain"] = False
+        return self.read_by_library(deed, keep)
 
-        file = self.__dict__.pop("_kept", None)  # what a record holds beside its fields
-        if file is None:
-            with self.judged("HDF5"):
-                file = h5py.File(View(self.data), "r")
+    def read_by_library(self, deed: Callable[[Group], T], keep: bool = False) -> T:
+        """The same by libhdf5, which reads every file and chunks as well."""
+        from ._hdf5_lib import Library
+
+        return self._read(deed, keep, Library)
+
+    def _read(self, deed: Callable[[Group], T], keep: bool, how: Callable[[memoryview, Limits, str], _File]) -> T:
+        kept = f"_kept by {how}"
+        opened: _File | None = self.__dict__.pop(kept, None)
         try:
             with self.judged("HDF5"):
-                root = Group(self, h5py.h5g.open(file.id, b"/"), "", frozenset())
-            yield root
+                opened = opened or how(self.data, self.source.limits, self.source.name)
+            found = deed(Group(self, opened.root, "", frozenset()))
             if keep:
-                self.__dict__["_kept"], file = file, None
+                self.__dict__[kept], opened = opened, None
+            return found
         finally:
-            if file is not None:
+            if opened is not None:
                 with self.judged("HDF5"):
-                    file.close()
+                    opened.close()
 
 
 class _Judged:
@@ -127,17 +126,21 @@ class _Judged:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, _H5PY_RAISES):
-            detail = re.sub(r"\s+", " ", str(error))[:200]
-            raise self._file.broken(f"is not sound HDF5 ({type(error).__name__}: {detail}).", self._path) from error
+        if isinstance(error, _READERS_RAISE):
+            if isinstance(error, (struct.error, IndexError)):
+                detail = "a part of it is shorter than what it has to hold"
+            else:
+                detail = f"{'' if isinstance(error, Unsound) else f'{type(error).__name__}: '}{error}"
+            detail = re.sub(r"\s+", " ", detail)[:200]
+            raise self._file.broken(f"is not sound HDF5 ({detail}).", self._path) from error
 
 
 @record
 class Group:
-    """One HDF5 group.  ``handle`` is h5py's GroupID; ``path`` has no leading slash; the root's is empty."""
+    """One HDF5 group.  ``path`` has no leading slash; the root's is empty."""
 
     file: Bytes
-    handle: Any
+    node: Node
     path: str
     above: frozenset[int]  # addresses of the groups on the way here: a group within itself has no end
 
@@ -148,49 +151,40 @@ class Group:
     @property
     def address(self) -> int:
         """Where it lies in the file: a group with two names has one."""
-        import h5py
-
-        with self.file.judged(self.where):
-            return int(h5py.h5o.get_info(self.handle).addr)
+        return self.node.address
 
     def names(self) -> list[str]:
-        """Its members' names, in HDF5's order, which is the alphabet's and means nothing."""
+        """Its members' names, in HDF5's order, which means nothing: the alphabet's, or that in which they were made."""
         with self.file.judged(self.where):
-            count = self.handle.get_num_objs()
-            self.file.source.limits.check("members", count, path=self.file.source.name, where=self.where)
-            return [_text(name) for name in self.handle]
+            return [_text(name) for name in self.node.names()]
 
     def __contains__(self, name: str) -> bool:
         with self.file.judged(self.where):
-            return bool(self.handle.links.exists(name.encode())) if self.handle.get_num_objs() else False
+            return self.node.link(name.encode()) is not None
 
     def child(self, name: str) -> Group | Dataset:
         """The member of that name (a single path component).  Links that lead elsewhere are refused."""
-        import h5py
-
         path = f"{self.path}/{name}" if self.path else name
-        if name not in self:
-            raise self.file.broken("is named by the file and is not there.", f"/{path}")
         with self.file.judged(f"/{path}"):
-            kind = self.handle.links.get_info(name.encode()).type
-            if kind != h5py.h5l.TYPE_HARD:
-                what = {h5py.h5l.TYPE_SOFT: "a soft link", h5py.h5l.TYPE_EXTERNAL: "a link to another file"}
+            link = self.node.link(name.encode())
+            if link is None:
+                raise self.file.broken("is named by the file and is not there.", f"/{path}")
+            if isinstance(link, str):
                 raise self.file.broken(
-                    f"is {what.get(kind, 'a user-defined link')}; gatewise reads what lies in the file itself.",
+                    f"is {link}; gatewise reads what lies in the file itself.",
                     f"/{path}",
                     next="Save the model again so that the weights are in the file.",
                 )
-            handle = h5py.h5o.open(self.handle, name.encode())
-            if isinstance(handle, h5py.h5d.DatasetID):
-                return Dataset(self.file, handle, path)
-            if not isinstance(handle, h5py.h5g.GroupID):
-                raise self.file.broken("is neither a group nor a dataset.", f"/{path}")
-            address = h5py.h5o.get_info(handle).addr
+            node = self.node.member(name.encode())
+        if node.kind == "dataset":
+            return Dataset(self.file, node, path)
+        if node.kind != "group":
+            raise self.file.broken("is neither a group nor a dataset.", f"/{path}")
         limits = self.file.source.limits
         limits.check("nesting", len(self.above) + 1, path=self.file.source.name, where=self.file.place(f"/{path}"))
-        if address in self.above:
+        if node.address in self.above:
             raise self.file.broken("is a group within itself.", f"/{path}")
-        return Group(self.file, handle, path, self.above | {address})
+        return Group(self.file, node, path, self.above | {node.address})
 
     def group(self, name: str) -> Group:
         """The member of that name, which must be a group."""
@@ -221,12 +215,12 @@ class Group:
 
     def texts(self, name: str) -> list[str] | None:
         """An attribute that is a list of strings.  Long lists are split by Keras into ``name0``, ``name1`` …"""
-        whole = attribute(self.file, self.handle, self.where, name)
+        whole = _texts(self.file, self.node, self.where, name)
         if whole is not None:
             return whole
         parts: list[str] = []
         for index in range(self.file.source.limits.members):
-            part = attribute(self.file, self.handle, self.where, f"{name}{index}")
+            part = _texts(self.file, self.node, self.where, f"{name}{index}")
             if part is None:
                 return parts if index else None
             parts += part
@@ -234,11 +228,11 @@ class Group:
 
     def text(self, name: str) -> str | None:
         """An attribute that is one string."""
-        return one_text(self.file, self.handle, self.where, name)
+        return _one_text(self.file, self.node, self.where, name)
 
 
-def one_text(file: Bytes, handle: Any, where: str, name: str) -> str | None:
-    found = attribute(file, handle, where, name)
+def _one_text(file: Bytes, node: Node, where: str, name: str) -> str | None:
+    found = _texts(file, node, where, name)
     if found is None:
         return None
     if len(found) != 1:
@@ -246,33 +240,23 @@ def one_text(file: Bytes, handle: Any, where: str, name: str) -> str | None:
     return found[0]
 
 
-def attribute(file: Bytes, handle: Any, where: str, name: str) -> list[str] | None:
+def _texts(file: Bytes, node: Node, where: str, name: str) -> list[str] | None:
     """The strings of an attribute, whichever of HDF5's ways they are stored in; None where there is none.
 
     Keras stores an empty list as an empty array of float64 (numpy's default), hence the test on the size.
     """
-    import h5py
-    import numpy as np
-
     limits, path = file.source.limits, file.source.name
     with file.judged(f"{where}, attribute {name}"):
-        if not h5py.h5a.exists(handle, name.encode()):
+        found = node.attribute(name.encode())
+        if found is None:
             return None
-        low = h5py.h5a.open(handle, name.encode())
-        count = math.prod(low.shape)
-        limits.check("members", count, path=path, where=where)
-        if count == 0:
+        limits.check("members", found.count, path=path, where=where)
+        if found.count == 0:
             return []
-        limits.check("header_bytes", low.get_storage_size(), path=path, where=where)
-        kind = low.get_type()
-        if kind.get_class() != h5py.h5t.STRING:
+        limits.check("header_bytes", found.nbytes, path=path, where=where)
+        if not found.is_text:
             raise file.broken(f"its attribute {name} is not text.", where)
-        if kind.is_variable_str():
-            address = h5py.h5o.get_info(handle).addr
-            return [_text(item) for item in file.texts.read(address, name, count, f"{where}, attribute {name}")]
-        value = np.zeros(low.shape, low.dtype)
-        low.read(value)
-        return [_text(item) for item in value.reshape(-1).tolist()]
+        return [_text(item) for item in found.strings()]
 
 
 def _text(value: bytes) -> str:
@@ -284,70 +268,51 @@ class Dataset:
     """One HDF5 dataset."""
 
     file: Bytes
-    handle: Any
+    node: Node
     path: str
+
+    def has_attribute(self, name: str) -> bool:
+        with self.file.judged(f"dataset /{self.path}"):
+            return self.node.attribute(name.encode()) is not None
 
     def tensor(self, name: str) -> StoredTensor | None:
         """The dataset as a tensor called ``name``; None if its elements are not plain numbers."""
         where = f"dataset /{self.path}"
         with self.file.judged(where):
-            self._only_in_this_file(where)
-            dtype, big_endian = self._dtype()
-            if dtype is None or self.handle.shape is None:
-                return None
-            shape = tuple(int(size) for size in self.handle.shape)
-            self.file.source.limits.check("rank", len(shape), path=self.file.source.name, where=where)
-            place = self.handle.get_offset()
-            stored = self.handle.get_storage_size()
-        needed = math.prod(shape) * ITEM_BYTES[dtype]
-        place_said = self.file.place(where)
+            found = self.node.stored()
+            if found.elsewhere:
+                raise self.file.broken(
+                    f"{found.elsewhere}; gatewise reads what lies in the file itself.",
+                    where,
+                    next="Save the model again so that the weights are in the file.",
+                )
+            dtype, shape = self._marked() if found.dtype == MARKED else found.dtype, found.shape
+        if dtype is None or shape is None:
+            return None
+        self.file.source.limits.check("rank", len(shape), path=self.file.source.name, where=where)
+        return StoredTensor(name, dtype, shape, self._data(found, dtype, shape, where), self.file.place(where))
+
+    def _data(self, found: Stored, dtype: str, shape: tuple[int, ...], where: str) -> Strided | _Chunks:
+        needed, place = math.prod(shape) * ITEM_BYTES[dtype], found.place
+        if needed == 0:
+            return Strided(self.file.data[:0], big_endian=found.big_endian)
         if place is None:
-            self._plausible(needed, stored, where)
-            return StoredTensor(name, dtype, shape, _Chunks(self.file, self.path, dtype, shape), place_said)
-        if place < 0 or place + needed > len(self.file.data):
+            limits = self.file.source.limits
+            limits.opens(found.stored, needed, path=self.file.source.name, where=where)
+            return _Chunks(self.file, self.path, dtype, shape)
+        if found.stored < needed or place + needed > len(self.file.data):
             raise self.file.broken(f"its {needed:,} bytes at {place:,} reach past the end of the file.", where)
-        view = Strided(self.file.data[place : place + needed], big_endian=big_endian, storage=str(place))
-        return StoredTensor(name, dtype, shape, view, place_said)
+        return Strided(self.file.data[place : place + needed], big_endian=found.big_endian, storage=str(place))
 
-    def _dtype(self) -> tuple[str | None, bool]:
-        """(name in ITEM_BYTES or None, is it big-endian).  Keras marks bfloat16, which HDF5 lacks, by an attribute."""
-        import h5py
-
-        kind = self.handle.get_type()
-        if kind.get_class() == h5py.h5t.OPAQUE and kind.get_size() == 2:
-            marked = one_text(self.file, self.handle, f"dataset /{self.path}", "dtype")
-            return ("bfloat16" if marked == "bfloat16" else None), False
-        if kind.get_class() not in (h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.ENUM, h5py.h5t.COMPOUND):
-            return None, False
-        dtype = kind.dtype
-        return (dtype.name if dtype.name in ITEM_BYTES else None), dtype.byteorder == ">"
-
-    def _only_in_this_file(self, where: str) -> None:
-        import h5py
-
-        created = self.handle.get_create_plist()
-        elsewhere = None
-        if created.get_layout() == h5py.h5d.VIRTUAL:
-            elsewhere = "is a virtual dataset"
-        elif created.get_external_count():
-            elsewhere = "keeps its elements in another file"
-        elif not {created.get_filter(index)[0] for index in range(created.get_nfilters())} <= _FILTERS:
-            elsewhere = "is packed with a filter that is not part of HDF5"
-        if elsewhere:
-            raise self.file.broken(
-                f"{elsewhere}; gatewise reads what lies in the file itself.",
-                where,
-                next="Save the model again so that the weights are in the file.",
-            )
-
-    def _plausible(self, needed: int, stored: int, where: str) -> None:
-        limits, path = self.file.source.limits, self.file.source.name
-        limits.opens(stored, needed, path=path, where=where)
+    def _marked(self) -> str | None:
+        """bfloat16, which HDF5 lacks, Keras marks by an attribute."""
+        marked = _one_text(self.file, self.node, f"dataset /{self.path}", "dtype")
+        return "bfloat16" if marked == "bfloat16" else None
 
 
 @record
 class _Chunks:
-    """Reads a chunked, compressed or compact dataset when called.  The HDF5 file is open only for that long."""
+    """Reads a chunked or compressed dataset when called.  The HDF5 file is open only for that long."""
 
     file: Bytes
     path: str
@@ -355,17 +320,18 @@ class _Chunks:
     shape: tuple[int, ...]
 
     def __call__(self) -> Array:
-        import h5py
+        return self.file.read_by_library(self._elements)
 
+    def _elements(self, root: Group) -> Array:
         from ..tensors import numpy_dtype
+        from ._hdf5_lib import elements
 
-        with self.file.open() as root:
-            dataset = root.descend(self.path)
-            with self.file.judged(f"dataset /{self.path}"):
-                array: Array = h5py.Dataset(dataset.handle)[()]
-                if self.dtype == "bfloat16":
-                    array = array.view(numpy_dtype("bfloat16"))
-                array = array.astype(numpy_dtype(self.dtype), copy=False).reshape(self.shape)
+        dataset, dtype = root.descend(self.path), numpy_dtype(self.dtype)
+        with self.file.judged(f"dataset /{self.path}"):
+            array = elements(dataset.node)
+            if self.dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
+                array = array.view(dtype)
+            array = array.astype(dtype, copy=False).reshape(self.shape)
         array.flags.writeable = False
         return array
 

@@ -243,7 +243,7 @@ def draft_of_zip(source: Source) -> KerasDraft:
     if others:
         raise NotRepresentable(f"the archive also holds {others[0]}, which a draft would lose.")
     tensors = read(source)
-    _, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), [])
+    _, groups, _ = Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}").read(vars_tensors)
     config = copy.deepcopy(tensors.metadata["config"])
     model = model_of(config, limits)
     if model is None:

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ..errors import BrokenFile, GatewiseError
 from ..source import Source
 from ..tensors import Declared, StoredTensor, Tensors, WrittenBy
-from ._hdf5 import Bytes, Dataset, Group, hdf5_of, natural
+from ._hdf5 import Dataset, Group, hdf5_of, natural
 from ._keras_config import lambdas, model_of, parse
 from ._keras_declared import declare
 from ._keras_names import LegacyNames, Names
@@ -39,12 +39,15 @@ _PROBES = 2_000  # members looked at to find a group called "vars"
 def scheme(source: Source) -> str:
     """Which of the two it is.  An HDF5 file too broken to tell is claimed as legacy, whose reader then says why."""
     try:
-        with hdf5_of(source).open(keep=True) as root:
-            if "model_weights" in root or root.texts("layer_names") is not None:
-                return LEGACY
-            return VARS if _has_vars(root) else FOREIGN
+        return hdf5_of(source).read(_scheme_of, keep=True)
     except GatewiseError:
         return LEGACY
+
+
+def _scheme_of(root: Group) -> str:
+    if "model_weights" in root or root.texts("layer_names") is not None:
+        return LEGACY
+    return VARS if _has_vars(root) else FOREIGN
 
 
 def _has_vars(root: Group) -> bool:
@@ -79,15 +82,8 @@ def _names_in(group: Group) -> list[tuple[Group, str]]:
 
 def read_legacy(source: Source) -> Tensors:
     """Tensors are called ``<layer group>/<weight name>``, as stored: ``lstm_1/lstm_1/kernel:0``."""
-    notes: list[str] = []
-    with hdf5_of(source).open() as root:
-        weights = root.group("model_weights") if "model_weights" in root else root
-        groups, tensors = _legacy_tensors(weights, notes)
-        version = root.text("keras_version") or weights.text("keras_version")
-        backend = root.text("backend") or weights.text("backend")
-        text, compiled = root.text("model_config"), root.text("training_config") is not None
-        if "optimizer_weights" in root:
-            notes.append("The optimizer's state (optimizer_weights) is in the file and is not read.")
+    groups, tensors, notes, told = hdf5_of(source).read(_legacy)
+    text, version, backend = (told[name] for name in ("model_config", "keras_version", "backend"))
     config = parse(text, source.limits, "attribute model_config") if text is not None else None
     return Tensors(
         tensors,
@@ -99,9 +95,25 @@ def read_legacy(source: Source) -> Tensors:
         written_by=[_legacy_writer(version, backend)],
         notes=notes,
         metadata=_metadata(
-            keras_version=version, backend=backend, config=config, groups=tuple(groups), compiled=compiled or None
+            keras_version=version,
+            backend=backend,
+            config=config,
+            groups=tuple(groups),
+            compiled=told["training_config"] is not None or None,
         ),
     )
+
+
+def _legacy(root: Group) -> tuple[dict[str, list[str]], list[StoredTensor], list[str], dict[str, str | None]]:
+    """(the names of each group's weights, the tensors, notes, what the attributes say)."""
+    notes: list[str] = []
+    weights = root.group("model_weights") if "model_weights" in root else root
+    groups, tensors = _legacy_tensors(weights, notes)
+    told = {name: root.text(name) or weights.text(name) for name in ("keras_version", "backend")}
+    told |= {name: root.text(name) for name in ("model_config", "training_config")}
+    if "optimizer_weights" in root:
+        notes.append("The optimizer's state (optimizer_weights) is in the file and is not read.")
+    return groups, tensors, notes, told
 
 
 def _legacy_tensors(weights: Group, notes: list[str]) -> tuple[dict[str, list[str]], list[StoredTensor]]:
@@ -176,8 +188,7 @@ def declared_of(
 
 def read_vars(source: Source) -> Tensors:
     """Tensors are called by their path: ``layers/lstm/cell/vars/0``."""
-    notes = ["No config in the file: of layers of different classes it does not tell which comes first."]
-    tensors, groups = vars_tensors(hdf5_of(source), notes)
+    tensors, groups, notes = hdf5_of(source).read(vars_tensors)
     return Tensors(
         tensors,
         path=source.name,
@@ -186,27 +197,26 @@ def read_vars(source: Source) -> Tensors:
         naming="keras-vars",
         declared=named_groups(groups),
         written_by=[_vars_writer(groups)],
-        notes=notes,
+        notes=["No config in the file: of layers of different classes it does not tell which comes first.", *notes],
     )
 
 
-def vars_tensors(file: Bytes, notes: list[str]) -> tuple[list[StoredTensor], dict[str, str | None]]:
-    """(tensors, every group's path with the user's name for it where the file records that)."""
+def vars_tensors(root: Group) -> tuple[list[StoredTensor], dict[str, str | None], list[str]]:
+    """(tensors, every group's path with the user's name for it where the file records that, notes)."""
     tensors: list[StoredTensor] = []
     groups: dict[str, str | None] = {}
-    with file.open() as root:
-        optimizer = "optimizer" in root
-        for group in _walk(root):
-            groups.setdefault(group.path, None)
-            if group.path.rpartition("/")[2] == "vars":
-                groups[group.path.rpartition("/")[0]] = group.text("name")
-                for name in sorted(group.names(), key=natural):
-                    tensor = _tensor(group.child(name), f"{group.path}/{name}", notes)
-                    tensors += [tensor] if tensor is not None else []
-    file.source.limits.check("tensors", len(tensors), path=file.source.name)
-    if optimizer:
+    notes: list[str] = []
+    for group in _walk(root):
+        groups.setdefault(group.path, None)
+        if group.path.rpartition("/")[2] == "vars":
+            groups[group.path.rpartition("/")[0]] = group.text("name")
+            for name in sorted(group.names(), key=natural):
+                tensor = _tensor(group.child(name), f"{group.path}/{name}", notes)
+                tensors += [tensor] if tensor is not None else []
+    root.file.source.limits.check("tensors", len(tensors), path=root.file.source.name)
+    if "optimizer" in root:
         notes.append("The optimizer's state is in the file and is not read.")
-    return tensors, groups
+    return tensors, groups, notes
 
 
 def _walk(root: Group) -> Iterator[Group]:

@@ -16,7 +16,7 @@ from . import Container
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
-    from ._hdf5 import Bytes, Dataset, Group
+    from ._hdf5 import Dataset, Group
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -28,9 +28,9 @@ def claims(source: Source) -> bool:
 def read(source: Source) -> Tensors:
     from ._hdf5 import hdf5_of
 
-    notes: list[str] = []
+    tensors, notes = hdf5_of(source).read(tensors_of)
     return Tensors(
-        tensors_of(hdf5_of(source), notes),
+        tensors,
         path=source.name,
         container="hdf5",
         bytes=source.size,
@@ -38,18 +38,18 @@ def read(source: Source) -> Tensors:
     )
 
 
-def tensors_of(file: Bytes, notes: list[str]) -> list[StoredTensor]:
-    """Every dataset of numbers, in depth-first order; what is none, or lies elsewhere, is told in ``notes``."""
+def tensors_of(root: Group) -> tuple[list[StoredTensor], list[str]]:
+    """Every dataset of numbers, in depth-first order; and notes on what is none, or lies elsewhere."""
     found: list[StoredTensor] = []
-    with file.open() as root:
-        for dataset in _walk(root, notes):
-            tensor = dataset.tensor(dataset.path)
-            if tensor is None:
-                notes.append(f"dataset {dataset.path} is no array of numbers and is left out.")
-            else:
-                found.append(tensor)
-    file.source.limits.check("tensors", len(found), path=file.source.name, where="HDF5")
-    return found
+    notes: list[str] = []
+    for dataset in _walk(root, notes):
+        tensor = dataset.tensor(dataset.path)
+        if tensor is None:
+            notes.append(f"dataset {dataset.path} is no array of numbers and is left out.")
+        else:
+            found.append(tensor)
+    root.file.source.limits.check("tensors", len(found), path=root.file.source.name, where="HDF5")
+    return found, notes
 
 
 def _walk(root: Group, notes: list[str]) -> Iterator[Dataset]:

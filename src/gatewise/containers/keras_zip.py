@@ -45,8 +45,8 @@ def read(source: Source) -> Tensors:
     config, about = _json(archive, CONFIG), _json(archive, METADATA) if METADATA in archive else {}
     version = about.get("keras_version")
     version = version if isinstance(version, str) else None
-    notes: list[str] = []
-    tensors, groups = vars_tensors(Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}"), notes)
+    weights = Bytes(source, archive.read(WEIGHTS), f"member {WEIGHTS}")
+    tensors, groups, notes = weights.read(vars_tensors)
     names = VarsNames(groups, [tensor.name for tensor in tensors])
     declared = declared_of(config, names, version, source, notes) or named_groups(groups)
     return Tensors(

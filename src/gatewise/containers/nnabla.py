@@ -35,15 +35,12 @@ def claims_h5(source: Source) -> bool:
     if bytes(source.data[:8]) != _SIGNATURE:
         return False
     try:
-        with hdf5_of(source).open(keep=True) as root:
-            return _is_nnabla(root)
+        return hdf5_of(source).read(_is_nnabla, keep=True)
     except GatewiseError:
         return False
 
 
 def _is_nnabla(root: Group) -> bool:
-    import h5py
-
     from ._hdf5 import Dataset
 
     todo: list[Group] = [root]
@@ -57,8 +54,7 @@ def _is_nnabla(root: Group) -> bool:
             except BrokenFile:
                 continue
             if isinstance(member, Dataset):
-                with group.file.judged(name):
-                    return all(h5py.h5a.exists(member.handle, word) for word in (b"index", b"need_grad"))
+                return all(member.has_attribute(word) for word in ("index", "need_grad"))
             todo.append(member)
     return False
 
@@ -86,8 +82,7 @@ def read_nnp(source: Source) -> Tensors:
 def _tensors(file: Bytes, container: str) -> Tensors:
     from .hdf5_tree import tensors_of
 
-    notes: list[str] = []
-    stored = tensors_of(file, notes)
+    stored, notes = file.read(tensors_of)
     by_name = {tensor.name: tensor for tensor in stored}
     for tensor in list(stored):
         path, _, own = tensor.name.rpartition("/")

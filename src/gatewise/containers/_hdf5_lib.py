@@ -1,0 +1,167 @@
+"""HDF5 that is not plain, read by h5py (libhdf5): it answers the questions that ``_hdf5_plain`` answers for other files.
+
+The bytes are parsed out of the mapped file, never by opening a path, so that nothing outside these bytes can be reached.
+What is below the file is h5py's low-level identifiers: its objects would ask for everything again.  Long strings are cut
+from the bytes by gatewise itself (``_hdf5_text``).
+Source: h5py's low-level reference (h5l, h5a, h5d).  Not known here: what is refused; long strings in dense storage.
+"""
+
+from __future__ import annotations
+
+import io
+
+from ..cursor import Limits
+from ._hdf5_header import Ground, Header
+from ._hdf5_messages import Attribute, Stored, Unsound, attribute_of, elsewhere, known_filters, number
+from ._hdf5_text import Texts
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ..tensors import Array
+
+
+class View(io.RawIOBase):
+    """A read-only file over bytes in memory, as h5py's file driver wants one.  Nothing is copied but what is read."""
+
+    def __init__(self, data: memoryview):
+        self._data = data
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
+        self._at = max(0, start + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """All that is asked for, or an error at once: libhdf5 believes sizes that the file only claims."""
+        if len(buffer) > len(self._data) - self._at:
+            raise OSError("the file ends early")
+        found = self._data[self._at : self._at + len(buffer)]
+        buffer[: len(found)] = found
+        self._at += len(found)
+        return len(found)
+
+
+class Library:
+    """One file.  ``root`` is its first group.  Raises what h5py raises."""
+
+    def __init__(self, data: memoryview, limits: Limits, name: str):
+        import h5py
+
+        self.limits, self.name = limits, name
+        self.ground = Ground(data, len(data))
+        self.texts = Texts(self.ground, limits, name)
+        self._file = h5py.File(View(data), "r")
+        self.root = LibNode(self, h5py.h5g.open(self._file.id, b"/"))
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class LibNode:
+    """A group, a dataset, or another object.  ``identifier`` is h5py's."""
+
+    def __init__(self, file: Library, identifier: Any):
+        import h5py
+
+        self._file, self.identifier = file, identifier
+        kinds = ((h5py.h5g.GroupID, "group"), (h5py.h5d.DatasetID, "dataset"))
+        self.kind = next((name for kind, name in kinds if isinstance(identifier, kind)), "other")
+        self.address = int(h5py.h5o.get_info(identifier).addr)
+
+    # Groups.
+
+    def names(self) -> list[bytes]:
+        count = self.identifier.get_num_objs()
+        self._file.limits.check("members", count, path=self._file.name, where="a group")
+        return list(self.identifier)
+
+    def link(self, name: bytes) -> int | str | None:
+        import h5py
+
+        if b"/" in name or not name.strip(b".") or not self.identifier.get_num_objs():  # libhdf5 takes paths
+            return None
+        if not self.identifier.links.exists(name):
+            return None
+        found = self.identifier.links.get_info(name)
+        return int(found.u) if found.type == h5py.h5l.TYPE_HARD else elsewhere(found.type)
+
+    def member(self, name: bytes) -> LibNode:
+        import h5py
+
+        return LibNode(self._file, h5py.h5o.open(self.identifier, name))
+
+    # Attributes.
+
+    def attribute(self, name: bytes) -> Attribute | None:
+        import h5py
+
+        if not h5py.h5a.exists(self.identifier, name):
+            return None
+        low = h5py.h5a.open(self.identifier, name)
+        kind = low.get_type()
+        is_text = kind.get_class() == h5py.h5t.STRING
+        read = self._long if is_text and kind.is_variable_str() else self._fixed
+        count = int(low.get_space().get_simple_extent_npoints())
+        nbytes = int(low.get_storage_size()) if count else 0  # which h5py takes for an error
+        return Attribute(count, nbytes, is_text, lambda: read(low, name))
+
+    def _fixed(self, low: Any, _name: bytes) -> list[bytes]:
+        import numpy as np
+
+        value = np.zeros(low.shape, low.dtype)
+        low.read(value)
+        found: list[bytes] = value.reshape(-1).tolist()
+        return found
+
+    def _long(self, _low: Any, name: bytes) -> list[bytes]:
+        ground = self._file.ground
+        version = ground.data[8]
+        at = 13 if version < 2 else 9  # superblock: sizes of offsets and of lengths
+        if bytes(ground.data[at : at + 2]) != b"\x08\x08":
+            raise Unsound("addresses of another size than 8 bytes")
+        found = Header(ground, self.address).named_attributes(ground).get(name)
+        if found is None:
+            raise Unsound("it is kept where gatewise does not look for texts")
+        return attribute_of(found, self._file.texts.read).strings()
+
+    # Datasets.
+
+    def stored(self) -> Stored:
+        import h5py
+
+        created = self.identifier.get_create_plist()
+        reason = ""
+        if created.get_layout() == h5py.h5d.VIRTUAL:
+            reason = "is a virtual dataset"
+        elif created.get_external_count():
+            reason = "keeps its elements in another file"
+        elif not known_filters(created.get_filter(index)[0] for index in range(created.get_nfilters())):
+            reason = "is packed with a filter that is not part of HDF5"
+        if reason:
+            return Stored(None, False, None, None, 0, reason)
+        dtype, big_endian = number(self.identifier.get_type().encode()[2:])
+        shape = self.identifier.shape
+        return Stored(
+            dtype, big_endian, None if shape is None else tuple(int(size) for size in shape), self.identifier.get_offset(),
+            int(self.identifier.get_storage_size()),
+        )  # fmt: skip
+
+
+def elements(node: Any) -> Array:
+    """The elements of a dataset that a :class:`LibNode` is."""
+    import h5py
+
+    array: Array = h5py.Dataset(node.identifier)[()]
+    return array
