@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
@@ -18,6 +19,9 @@ def main() -> int:
     # A command makes many small things and hardly a cycle: looking for some each 700 took a fifth of the time that
     # listing 100,000 tensors takes, and freed nothing.
     gc.set_threshold(100_000)
+    # numpy's OpenBLAS starts a thread for each other processor, which looks for work for some 50 ms before it sleeps, and
+    # again behind each product.  A reference run's matrices are read once, and memory is what they wait for.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         return main()
     finally:

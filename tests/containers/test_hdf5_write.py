@@ -41,7 +41,7 @@ def tree(count: int) -> tuple[Folder, dict[str, np.ndarray]]:
 
 def written(path: Path, root: Folder) -> Path:
     plan = Plan(root)
-    path.write_bytes(b"".join(plan.pieces()))
+    path.write_bytes(b"".join(map(bytes, plan.pieces())))
     assert path.stat().st_size == plan.size
     return path
 

@@ -6,6 +6,7 @@ one step.  Until that step the old file is whole, after it the new one is.
 * A link is kept: the file that it leads to is replaced.  Other hard links of a replaced file keep the old content.
 * Permissions and, where that is allowed, the owner of a replaced file are kept; setuid, setgid and ACLs are not.  A new
   file has what the umask and the folder give.
+* The disk is at work while more is written and while that is read back, so that little is left for the last word.
 * An interrupt or an error removes what was begun.  A killed process cannot: it leaves ``.gatewise-….part``, which the
   next write into the folder removes once its process is gone.
 
@@ -27,6 +28,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import GatewiseError, WriteRefused
+from ._early import Early
 
 Place = str | os.PathLike[str]
 _TEMPORARY = re.compile(r"\.gatewise-([0-9a-f]{8})-(\d+)-\w+\.[a-z]+")  # the place, the process, chance
@@ -58,6 +60,7 @@ def atomic(
         files += [_File(target.with_suffix(suffix), temporary.with_suffix(suffix)) for suffix in beside]
         for each in files:
             each.make(path)
+            each.begin()
         yield temporary
         _refuse_inputs((each.target for each in files), inputs)
         _finish(files[::-1], force and not beside)
@@ -78,6 +81,7 @@ class _File:
         self.target, self.temporary = target, temporary
         self._fresh = True
         self._descriptor = -1
+        self._early: Early | None = None
         self._made: tuple[int, int] | None = None  # which file on which disk
 
     def make(self, path: Place) -> None:
@@ -93,14 +97,22 @@ class _File:
                 next="Choose a folder that exists and is writable." + _left([self]),
             ) from None  # fmt: skip
 
+    def begin(self) -> None:
+        """Let the disk begin while the file grows."""
+        self._early = Early.of(self._descriptor)
+
     def close(self) -> None:
         """The replaced file's permissions, and everything onto the disk."""
         if not self._fresh and self.target.exists():
             _keep(self.temporary, self.target.stat())
+        if self._early is not None:
+            self._early.wait()
         os.fsync(self._descriptor)
         self.release()
 
     def release(self) -> None:
+        if self._early is not None:
+            self._early.end()
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..pieces import PIECE, InPieces, copy_into, in_pieces
+from ..pieces import PIECE, InPieces, copy_into, in_pieces, room
 from ..record import record
 from ..source import address_of, give_back
 from ..tensors import contiguous_strides, numpy_dtype
@@ -137,14 +137,15 @@ def _interleaved(band: Band, values: list[Array], dtype: np.dtype[Any]) -> Itera
 
     row = band.step * dtype.itemsize
     count = max(1, PIECE // row, min(_ROWS, 8 * PIECE // row))
-    for start in range(0, band.rows, count):
-        rows = min(count, band.rows - start)
-        made = np.empty(rows * band.step, dtype)
-        for each, value in zip(band.lying, values, strict=True):
-            outer = each.axes[0][2] if band.rows > 1 else None
-            part = value if outer is None else value[(slice(None),) * outer + (slice(start, start + rows),)]
-            steps = [0] * value.ndim
-            for step, _, axis in each.axes:
-                steps[axis] = step * dtype.itemsize
-            copy_into(np.ndarray(part.shape, dtype, made, (each.first - band.first) * dtype.itemsize, steps), part)
-        yield made.view(np.uint8).data
+    with room(min(count, band.rows) * row) as memory:
+        for start in range(0, band.rows, count):
+            rows = min(count, band.rows - start)
+            made = memory[: rows * row]
+            for each, value in zip(band.lying, values, strict=True):
+                outer = each.axes[0][2] if band.rows > 1 else None
+                part = value if outer is None else value[(slice(None),) * outer + (slice(start, start + rows),)]
+                steps = [0] * value.ndim
+                for step, _, axis in each.axes:
+                    steps[axis] = step * dtype.itemsize
+                copy_into(np.ndarray(part.shape, dtype, made, (each.first - band.first) * dtype.itemsize, steps), part)
+            yield made.data
