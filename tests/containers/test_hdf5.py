@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 
 import h5py
 import keras_helpers as helpers
@@ -562,3 +564,17 @@ def test_a_file_that_is_refused_after_its_format_was_told_can_be_opened_again(tm
     for _ in range(2):
         with pytest.raises(BrokenFile, match="is named by the file"):
             open_tensors(path)
+
+
+def test_a_file_that_libhdf5_has_open_when_python_ends_does_not_crash_it(tmp_path):
+    """libhdf5 closes what is left open behind the end of Python, and calls back into it.  The command line takes its objects
+    out of the last collection, so that such a file stayed open."""
+    with h5py.File(tmp_path / "many.h5", "w", libver="latest") as file:
+        for index in range(40):
+            file.create_dataset(f"{index}/x", data=np.zeros((3, 4)), chunks=(1, 4), maxshape=(None, 4))
+    code = (
+        "import gc, sys\nfrom gatewise.containers import _format_of\nfrom gatewise.source import Source\n"
+        "_format_of(Source(sys.argv[1]))\nassert 'h5py' in sys.modules\ngc.freeze()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "many.h5")], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

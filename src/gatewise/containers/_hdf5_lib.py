@@ -9,6 +9,7 @@ Source: h5py's low-level reference (h5l, h5a, h5d).  Not known here: what is ref
 from __future__ import annotations
 
 import io
+import weakref
 
 from ..cursor import Limits
 from ._hdf5_header import Ground, Header
@@ -62,11 +63,14 @@ class Library:
         self.limits, self.name = limits, name
         self.ground = Ground(data, len(data))
         self.texts = Texts(self.ground, limits, name)
-        self._file = h5py.File(View(data), "r")
-        self.root = LibNode(self, h5py.h5g.open(self._file.id, b"/"))
+        file = h5py.File(View(data), "r")
+        # What is still open when Python ends (a format only looked whether it is its own) libhdf5 would close after that,
+        # and call a Python that is no more.
+        self._closed = weakref.finalize(self, file.close)
+        self.root = LibNode(self, h5py.h5g.open(file.id, b"/"))
 
     def close(self) -> None:
-        self._file.close()
+        self._closed()
 
 
 class LibNode:
