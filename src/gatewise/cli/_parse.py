@@ -64,6 +64,11 @@ def add_file(parser: Arguments, name: str, help: str, **options: Any) -> None:
     parser.set_defaults(pipeable=(*(parser.get_default("pipeable") or ()), name))
 
 
+def add_files(parser: Arguments, help: str) -> None:
+    """Files to read, one or several, and folders of them (see ``_many``)."""
+    add_file(parser, "file", f"{help}; several, and folders, whose models are looked for, give a block each", nargs="+")
+
+
 def add_dialect(parser: Arguments) -> None:
     """What a file does not say and the user knows."""
     group = parser.add_argument_group("what the file does not say")

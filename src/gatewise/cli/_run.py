@@ -71,9 +71,14 @@ def _interrupted(interrupts: Sequence[int]) -> int:
 
 
 def _told(error: Exception, as_json: bool) -> int:
-    if isinstance(error, GatewiseError):
-        return _refuse(error.on_the_command_line(), error.as_dict(), as_json)
-    return _refuse_os(error, as_json) if isinstance(error, OSError) else _surprise(error, as_json)
+    from ._refusal import refusal
+    from ._screen import Screen, visible
+
+    text, document = refusal(error)
+    print(Screen.of(sys.stderr).encodable(visible(f"gatewise: {text}", keep="\n")), file=sys.stderr)
+    if as_json:
+        _write(_json({"error": document}))
+    return REFUSED
 
 
 def _run(words: list[str]) -> int:
@@ -117,47 +122,16 @@ def _write(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at Python's exit
 
 
-# Refusals.
-
-
-def _refuse(text: str, document: Mapping[str, Any], as_json: bool) -> int:
-    from ._screen import Screen, visible
-
-    print(Screen.of(sys.stderr).encodable(visible(f"gatewise: {text}", keep="\n")), file=sys.stderr)
-    if as_json:
-        _write(_json({"error": document}))
-    return REFUSED
-
-
-def _refuse_os(error: OSError, as_json: bool) -> int:
-    """The system said no: a disk is full, a folder may not be written."""
-    message = f"{(error.strerror or str(error)).rstrip('.').lower()}."
-    path = None if error.filename is None else os.fsdecode(error.filename)
-    told = GatewiseError(f"the system refused: {message}", path=path)
-    return _refuse(str(told), {**told.as_dict(), "type": type(error).__name__}, as_json)
-
-
-def _surprise(error: Exception, as_json: bool) -> int:
-    """Nobody foresaw this: a fault of ours, told in one sentence."""
-    if os.environ.get("GATEWISE_DEBUG") == "1":
-        import traceback
-
-        traceback.print_exc()
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    told = GatewiseError(
-        f"this should not have happened ({what}).",
-        next="Please report it with the command line and what GATEWISE_DEBUG=1 prints, and with the file if you can.",
-    )
-    return _refuse(str(told), {**told.as_dict(), "type": type(error).__name__}, as_json)
-
-
 # What is piped in.
 
 
 @contextmanager
 def _piped(arguments: Namespace) -> Iterator[str | None]:
     """Replace ``-`` by a temporary file with what is piped in; its path, or None when nothing is."""
-    dashes = [name for name in getattr(arguments, "pipeable", ()) if getattr(arguments, name) == "-"]
+    said = {name: getattr(arguments, name) for name in getattr(arguments, "pipeable", ())}
+    dashes = [
+        name for name, value in said.items() for each in (value if isinstance(value, list) else [value]) if each == "-"
+    ]
     if not dashes:
         yield None
         return
@@ -170,7 +144,10 @@ def _piped(arguments: Namespace) -> Iterator[str | None]:
         path = f"{folder}{os.sep}piped"
         with open(path, "wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        setattr(arguments, dashes[0], path)
+        value = said[dashes[0]]
+        setattr(
+            arguments, dashes[0], [path if each == "-" else each for each in value] if isinstance(value, list) else path
+        )
         try:
             yield path
         except GatewiseError as error:

@@ -38,7 +38,7 @@ class _Argument:
         self.group = group
         for told_to_people in ("help", "metavar"):
             said.pop(told_to_people, None)
-        if said or self.nargs not in (None, "?", "*") or (self.option and self.nargs):
+        if said or self.nargs not in (None, "?", "*", "+") or (self.option and self.nargs):
             raise NotPlain
 
     def value(self, text: str) -> Any:
@@ -117,8 +117,8 @@ class Noted:
         """The words without an option, by the arguments whose places they take."""
         values: dict[str, Any] = {}
         for index, place in enumerate(self._places):
-            if place.nargs == "*":
-                if index + 1 < len(self._places):
+            if place.nargs in ("*", "+"):
+                if index + 1 < len(self._places) or (place.nargs == "+" and not given):
                     raise NotPlain
                 values[place.dest] = [place.value(word) for word in given]
                 given = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ._command import DIFFERS, DONE, Answer, Command
-from ._parse import add_file
+from ._command import DIFFERS, DONE, REFUSED, Answer, Command
+from ._parse import add_files
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -16,16 +16,23 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: Arguments) -> None:
-    add_file(parser, "file", "the checkpoint to examine; nothing in it is run")
+    add_files(parser, "the checkpoint to examine; nothing in it is run")
     parser.add_argument(
         "--for", dest="target", metavar="TARGET", help="what happens in this version: torch==2.13, keras==3"
     )
 
 
 def run(arguments: Namespace) -> Answer:
+    from ._many import answered
+
+    words = {DONE: "healthy", DIFFERS: "with findings", REFUSED: "refused"}
+    return answered(arguments.file, lambda path: _examined(path, arguments.target), words)
+
+
+def _examined(path: str, target: str | None) -> Answer:
     from ..doctor import examination
 
-    found = examination(arguments.file, arguments.target)
+    found = examination(path, target)
     document: dict[str, Any] = found.as_dict()
     return Answer(document, lambda screen: _lines(screen, document), DONE if found.healthy else DIFFERS)
 

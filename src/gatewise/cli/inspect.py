@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ._command import Answer, Command
-from ._parse import add_dialect, add_file, assumption, dialect
+from ._command import DONE, REFUSED, Answer, Command
+from ._parse import add_dialect, add_files, assumption, dialect
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ OTHERS = 3  # so many of the other tensors are named
 
 
 def add_arguments(parser: Arguments) -> None:
-    add_file(parser, "file", "the checkpoint")
+    add_files(parser, "the checkpoint")
     parser.add_argument("--tensors", action="store_true", help="list every tensor, with its role and its gates")
     parser.add_argument("--gates", action="store_true", help="show each gate's matrix: shape, mean, spread, extremes")
     parser.add_argument("--layer", metavar="NAME", help="only this recurrent layer")
@@ -29,9 +29,15 @@ def add_arguments(parser: Arguments) -> None:
 
 
 def run(arguments: Namespace) -> Answer:
+    from ._many import answered
+
+    return answered(arguments.file, lambda path: _inspected(path, arguments), {DONE: "read", REFUSED: "refused"})
+
+
+def _inspected(path: str, arguments: Namespace) -> Answer:
     from ..checkpoint import open
 
-    checkpoint = open(arguments.file, **dialect(arguments))
+    checkpoint = open(path, **dialect(arguments))
     document: dict[str, Any] = dict(checkpoint.inspect(arguments.layer))
     if arguments.gates:
         document["gates"] = list(checkpoint.gates(arguments.layer))

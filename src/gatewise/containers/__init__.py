@@ -242,13 +242,17 @@ def _claimed(
             Source(path, limits)  # says what is wrong with the path
         return _claimed(other or path, limits, files)
     source = Source(path, limits, files)
-    for known in _asked(source):
-        if known.claims(source):
-            return known, source
+    known = _format_of(source)
+    if known is not None:
+        return known, source
     other = _stands_for(path)
     if other is not None and other != source.path:
         return _claimed(other, limits, files)
     raise _unknown(source)
+
+
+def _format_of(source: Source) -> Container | None:
+    return next((known for known in _asked(source) if known.claims(source)), None)
 
 
 def _stands_for(path: str | os.PathLike[str]) -> Path | None:
@@ -302,6 +306,11 @@ _FOREIGN: tuple[tuple[Callable[[bytes], Any], str, str], ...] = (
 )
 
 
+def foreign(head: bytes) -> tuple[str, str] | None:
+    """What a file is that often lies where a model should, and what to do about it."""
+    return next(((message, advice) for looks, message, advice in _FOREIGN if looks(head)), None)
+
+
 def _unknown(source: Source) -> UnknownContainer:
     if source.whole:
         return UnknownContainer(
@@ -309,9 +318,9 @@ def _unknown(source: Source) -> UnknownContainer:
             path=source.name, next="Name the file inside it (for example model.pt or model.keras).",
         )  # fmt: skip
     head = bytes(source.data[:HEAD])
-    for looks, message, advice in _FOREIGN:
-        if looks(head):
-            return UnknownContainer(message, path=source.name, next=advice)
+    told = foreign(head)
+    if told:
+        return UnknownContainer(told[0], path=source.name, next=told[1])
     known = "`gatewise formats` lists what is read."
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return UnknownContainer(
