@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from random_layers import Sizes, every_case
+from random_layers import Case, Sizes, every_case
 
 from gatewise.containers import _asked, containers
 from gatewise.cursor import DEFAULT_LIMITS
@@ -24,13 +24,24 @@ def test_both_indexes_are_what_the_tables_say() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+UNASKED = [case for case in every_case(namings=True) if case.layout.unasked != "never"]
+
+
+def offered(case: Case, own: bool) -> Tensors:
+    """Its tensors, in a file of its framework's own, where that matters, or in one that does not tell whose it is."""
+    size, told = Sizes(5, 4, 3), own and case.layout.unasked == "own files"
+    return case.offer(case.arrays(size, prefix="a/b."), size, "a/b.", told)
+
+
 def test_a_layout_is_imported_for_every_file_that_may_hold_it() -> None:
-    missed = [
-        str(case)
-        for case in every_case(namings=True)
-        if case.layout not in layouts_for(case.tensors(Sizes(5, 4, 3), prefix="a/b."))
-    ]
+    missed = [str(case) for case in UNASKED if case.layout not in layouts_for(offered(case, True))]
     assert missed == []
+
+
+def test_a_layout_of_its_own_files_alone_is_imported_for_no_other() -> None:
+    own = [case for case in UNASKED if case.layout.framework in ("jittor", "mindspore", "tinygrad")]
+    assert len(own) > 10
+    assert [str(case) for case in own if case.layout in layouts_for(offered(case, False))] == []
 
 
 def test_a_file_of_other_things_imports_no_table() -> None:

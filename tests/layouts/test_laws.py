@@ -28,7 +28,7 @@ from random_layers import (
 from together import Law, in_turn, together
 
 from gatewise import pieces
-from gatewise.layouts import Layout, Match, Part, Recognised, _encoded, layouts_for, recognise
+from gatewise.layouts import Layout, Match, Part, Recognised, _encoded, built_in, layouts, layouts_for, recognise
 from gatewise.layouts._code import decode, encode
 from gatewise.layouts._layout import RESEMBLING, is_stream
 from gatewise.tensors import Declared, Tensors
@@ -320,6 +320,22 @@ def alike(one: Layout, other: Layout) -> bool:
         )
 
     return said(one) == said(other) or other.like == one.name
+
+
+def test_a_layout_that_is_like_another_and_not_looked_for_beside_it_says_what_that_one_says() -> None:
+    """Otherwise a file of its tensors, which does not tell whose it is, would be read as another function."""
+
+    def said(layout: Layout) -> tuple:
+        return layout.cell, layout.gates, layout.meaning
+
+    def parts(layout: Layout) -> set[tuple]:
+        return {(part.texts(""), part.roles, part.phrase, part.optional) for part in layout.parts}
+
+    pairs = [(each, built_in(each.like)) for each in layouts() if each.like and each.unasked == "own files"]
+    assert len(pairs) > 10
+    for layout, other in pairs:
+        assert said(layout) == said(other), layout.name
+        assert parts(layout) <= parts(other), layout.name
 
 
 # (d) A length that does not fit is a misfit, with a sentence.

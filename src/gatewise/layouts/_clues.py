@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 # For each layout and form, texts of which one stands in a name, for each part that must be there; kinds of declared
-# objects with inputs; naming schemes of streams.
+# objects with inputs; naming schemes of streams; and who writes such a file, where a layout is looked for in no other's.
 Needed = tuple[tuple[str, ...], ...]
-Clues = tuple[tuple[Needed, ...], tuple[str, ...], tuple[str, ...]]
+Own = tuple[tuple[str, ...], Needed]
+Clues = tuple[tuple[Needed, ...], tuple[str, ...], tuple[str, ...], tuple[Own, ...]]
 
 
 @record
@@ -36,18 +37,24 @@ def clues(layouts: Iterable[Layout]) -> Clues:
     from ._layout import INPUTS, is_stream
 
     texts: set[Needed] = set()
+    own: set[Own] = set()
     kinds: set[str] = set()
     streams: set[str] = set()
     for layout in layouts:
-        for form in layout.forms:
-            needed = [_texts(layout, part) for part in layout.parts_given(form) if not part.optional]
-            if all(needed):  # a part without any name is found by an operator's word or a place in a stream alone
-                texts.add(tuple(sorted({tuple(sorted(choice)) for choice in needed})))
+        for form in layout.forms if layout.unasked != "never" else ():
+            choices = [_texts(layout, part) for part in layout.parts_given(form) if not part.optional]
+            needed = tuple(sorted({tuple(sorted(choice)) for choice in choices}))
+            if not all(choices):  # a part without any name is found by an operator's word or a place in a stream alone
+                continue
+            if layout.unasked == "everywhere":
+                texts.add(needed)
+            else:
+                own.add((layout.writers or (layout.framework,), needed))
         schemes = {scheme for part in layout.parts for scheme in part.namings}
         streams |= {scheme for scheme in schemes if is_stream(scheme)}
         if INPUTS in schemes:
             kinds |= set(layout.kinds)
-    return tuple(sorted(texts)), tuple(sorted(kinds)), tuple(sorted(streams))
+    return tuple(sorted(texts)), tuple(sorted(kinds)), tuple(sorted(streams)), tuple(sorted(own))
 
 
 def _texts(layout: Layout, part: Part) -> set[str]:
@@ -66,7 +73,8 @@ class Texts:
     """Every text that some row's clues ask for."""
 
     def __init__(self, rows: Iterable[Row]):
-        texts = {text for row in rows for needed in row.clues[0] for choice in needed for text in choice}
+        wanted = {needed for row in rows for needed in (*row.clues[0], *(needed for _, needed in row.clues[3]))}
+        texts = {text for needed in wanted for choice in needed for text in choice}
         self._plain = [text for text in texts if not text.startswith("~")]
         self._loose = {text[1:]: text for text in texts if text.startswith("~")}
 
@@ -80,9 +88,10 @@ class Texts:
 
 def may_hold(clues: Clues, tensors: Tensors, held: Set[str]) -> bool:
     """Could one of a module's layouts be in the file?"""
-    texts, kinds, streams = clues
+    texts, kinds, streams, own = clues
+    theirs = [needed for writers, needed in own if any(each.framework in writers for each in tensors.written_by)]
     return (
-        any(not any(map(held.isdisjoint, needed)) for needed in texts)
+        any(not any(map(held.isdisjoint, needed)) for needed in (*texts, *theirs))
         or tensors.naming in streams
         or any(declared.inputs and declared.kind in kinds for declared in tensors.declared)
     )

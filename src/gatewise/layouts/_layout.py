@@ -133,7 +133,8 @@ class Layout:
     ``note``     what whoever runs such a layer should know beside its equations; told with the evidence
     ``also``     forms that only the absence of parts shows: ``({"coupled": "i"},)``
     ``unasked``  where it is found without the user naming it: "everywhere"; "own files", those of its writers, where
-                 its names are common words; "never", where nothing but the user tells it from another layout
+                 its names are common words, or it says what the layout says that it is ``like`` and no more; "never",
+                 where nothing but the user tells it from another layout
     ``paths``    a pattern that a layer's path must match (``[^/]*``: names with dots, not with slashes)
     ``doubt``    why even what fits is not sure to be this; conversion then wants the layout named
     """

@@ -28,13 +28,14 @@ _NONLINEARITY = Setting(
     "activation", ("nonlinearity", "mode"), {"tanh": "tanh", "relu": "relu"}, default="tanh",
     because="Jittor's default; a state dict does not hold the nonlinearity",
 )  # fmt: skip
+_OWN = "own files"  # in anybody else's the same tensors are read as torch's, whose names and shapes these are
 
 LAYOUTS = (
-    Layout("jittor.LSTM", "lstm", "ifgo", _WITH_PROJECTION, _SOURCE, like="torch.LSTM", proven="Jittor 1.3.11: 3e-07"),
-    Layout("jittor.GRU", "gru", "rzn", _STACK, _SOURCE, like="torch.GRU"),
-    Layout("jittor.RNN", "rnn", "h", _STACK, _SOURCE, like="torch.RNN", settings=(_NONLINEARITY,),
+    Layout("jittor.LSTM", "lstm", "ifgo", _WITH_PROJECTION, _SOURCE, like="torch.LSTM", unasked=_OWN, proven="Jittor 1.3.11: 3e-07"),
+    Layout("jittor.GRU", "gru", "rzn", _STACK, _SOURCE, like="torch.GRU", unasked=_OWN),
+    Layout("jittor.RNN", "rnn", "h", _STACK, _SOURCE, like="torch.RNN", unasked=_OWN, settings=(_NONLINEARITY,),
            proven="Jittor 1.3.11: 3e-07"),
-    Layout("jittor.LSTMCell", "lstm", "ifgo", _CELL, _SOURCE, like="torch.LSTMCell"),
-    Layout("jittor.GRUCell", "gru", "rzn", _CELL, _SOURCE, like="torch.GRUCell"),
-    Layout("jittor.RNNCell", "rnn", "h", _CELL, _SOURCE, like="torch.RNNCell", settings=(_NONLINEARITY,)),
+    Layout("jittor.LSTMCell", "lstm", "ifgo", _CELL, _SOURCE, like="torch.LSTMCell", unasked=_OWN),
+    Layout("jittor.GRUCell", "gru", "rzn", _CELL, _SOURCE, like="torch.GRUCell", unasked=_OWN),
+    Layout("jittor.RNNCell", "rnn", "h", _CELL, _SOURCE, like="torch.RNNCell", unasked=_OWN, settings=(_NONLINEARITY,)),
 )  # fmt: skip

@@ -26,14 +26,15 @@ _NONLINEARITY = Setting(
     "activation", ("nonlinearity",), {"tanh": "tanh", "relu": "relu"}, default="tanh",
     because="MindSpore's default; a checkpoint does not hold the nonlinearity",
 )  # fmt: skip
+_OWN = "own files"  # in anybody else's the same tensors are read as torch's, whose names and shapes these are
 
 LAYOUTS = (
-    Layout("mindspore.LSTM", "lstm", "ifgo", _STACK, _LAYERS, like="torch.LSTM", proven="MindSpore 2.10.0: 2e-07"),
-    Layout("mindspore.GRU", "gru", "rzn", _STACK, _LAYERS, like="torch.GRU", proven="MindSpore 2.10.0: 2e-06"),
-    Layout("mindspore.RNN", "rnn", "h", _STACK, _LAYERS, like="torch.RNN", settings=(_NONLINEARITY,),
+    Layout("mindspore.LSTM", "lstm", "ifgo", _STACK, _LAYERS, like="torch.LSTM", unasked=_OWN, proven="MindSpore 2.10.0: 2e-07"),
+    Layout("mindspore.GRU", "gru", "rzn", _STACK, _LAYERS, like="torch.GRU", unasked=_OWN, proven="MindSpore 2.10.0: 2e-06"),
+    Layout("mindspore.RNN", "rnn", "h", _STACK, _LAYERS, like="torch.RNN", unasked=_OWN, settings=(_NONLINEARITY,),
            proven="MindSpore 2.10.0: 8e-06"),
-    Layout("mindspore.LSTMCell", "lstm", "ifgo", _CELL, _CELLS, like="torch.LSTMCell", proven="MindSpore 2.10.0: 5e-07"),
-    Layout("mindspore.GRUCell", "gru", "rzn", _CELL, _CELLS, like="torch.GRUCell", proven="MindSpore 2.10.0: 5e-06"),
-    Layout("mindspore.RNNCell", "rnn", "h", _CELL, _CELLS, like="torch.RNNCell", settings=(_NONLINEARITY,),
+    Layout("mindspore.LSTMCell", "lstm", "ifgo", _CELL, _CELLS, like="torch.LSTMCell", unasked=_OWN, proven="MindSpore 2.10.0: 5e-07"),
+    Layout("mindspore.GRUCell", "gru", "rzn", _CELL, _CELLS, like="torch.GRUCell", unasked=_OWN, proven="MindSpore 2.10.0: 5e-06"),
+    Layout("mindspore.RNNCell", "rnn", "h", _CELL, _CELLS, like="torch.RNNCell", unasked=_OWN, settings=(_NONLINEARITY,),
            proven="MindSpore 2.10.0: 2e-07"),
 )  # fmt: skip
