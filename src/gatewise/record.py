@@ -94,7 +94,9 @@ def _made(cls: Any, eq: bool) -> Any:
     for name in special:  # what is left on the class would be found where a field was not given
         delattr(cls, name)
     cls._record_checked = hasattr(cls, "__post_init__")
-    cls.__init__, cls.__setattr__, cls.__delattr__ = _initialiser(cls), _frozen, _frozen
+    cls.__setattr__, cls.__delattr__ = _frozen, _frozen
+    if "__init__" not in cls.__dict__:  # a class of which there are thousands may write its own
+        cls.__init__ = _initialiser(cls)
     if "__repr__" not in cls.__dict__:
         cls.__repr__ = _repr
     if eq:

@@ -75,6 +75,12 @@ class Strided:
     big_endian: bool = False
     storage: str | None = None
 
+    def __init__(  # as record would make it; one for each tensor of a file, so it is written out
+        self, buffer: memoryview | Callable[[], memoryview], offset: int = 0, strides: tuple[int, ...] | None = None,
+        big_endian: bool = False, storage: str | None = None,
+    ):  # fmt: skip
+        vars(self).update(buffer=buffer, offset=offset, strides=strides, big_endian=big_endian, storage=storage)
+
     @property
     def ground(self) -> object | None:
         """The object whose memory the elements lie in, a mapped file or an array; None: they are opened anew when asked."""
@@ -143,6 +149,14 @@ class StoredTensor:
     where: str = ""
     made_from: str = ""
     sources: tuple[str, ...] = ()
+
+    def __init__(  # as record would make it; see Strided
+        self, name: str, dtype: str, shape: tuple[int, ...], data: Strided | Callable[[], Array], where: str = "",
+        made_from: str = "", sources: tuple[str, ...] = (),
+    ):  # fmt: skip
+        vars(self).update(
+            name=name, dtype=dtype, shape=shape, data=data, where=where, made_from=made_from, sources=sources
+        )
 
     @property
     def size(self) -> int:

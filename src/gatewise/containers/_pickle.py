@@ -10,9 +10,9 @@ Refused: extension codes (EXT1, EXT2, EXT4: their meaning lies in the program th
 from __future__ import annotations
 
 from ..cursor import Cursor, Limits
-from ..errors import BrokenFile
+from ..errors import ContainerError, GatewiseError
 from ._pickle_machine import Machine, Record
-from ._pickle_opcodes import OPCODES
+from ._pickle_opcodes import OPCODES, name_of
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -27,30 +27,35 @@ def load(cursor: Cursor, limits: Limits, record: Record | None = None) -> Any:
     Persistent ids, calls and names are added to ``record``, in the pickle's order.
     """
     machine = Machine(cursor, limits, record)
+    data, end, at = machine.data, machine.end, machine.next
     try:
-        return _run(machine)
-    except BrokenFile as error:
-        if error.where is not None and "opcode" not in error.where:  # the cursor met the end of the file
-            error.where = f"{error.where}, opcode {machine.opcode}"
-        raise
+        # A checkpoint is ten thousand opcodes and more: what only a refusal needs, their names and places, waits for one.
+        for _ in range(limits.objects):
+            if machine.next >= end:
+                machine.advance(1)
+            at = machine.next
+            size, operand, act = OPCODES[data[at]]
+            machine.next = at + 1
+            if act is None:
+                cursor.at = at + 1
+                return machine.result()
+            if operand is None:
+                act(machine)
+            else:
+                if at + size >= end:
+                    machine.advance(size)
+                machine.next = at + 1 + size
+                act(machine, operand(data, at + 1)[0])
+        limits.check("objects", limits.objects + 1)
+    except ContainerError as error:
+        raise _placed(error, cursor, at) from error.__cause__
 
 
-def _run(machine: Machine) -> Any:
-    data, end, limit = machine.data, machine.end, machine.limits.objects
-    while True:
-        machine.at = at = machine.next
-        if at >= end:
-            machine.advance(1)
-        machine.next = at + 1
-        known = OPCODES.get(data[at])
-        if known is None:
-            machine.opcode = f"0x{data[at]:02x}"
-            raise machine.broken("no protocol has such an opcode")
-        machine.opcode, act = known
-        if act is None:
-            machine.cursor.at = machine.next
-            return machine.result()
-        machine.objects += 1  # as count_objects, without a call for each opcode
-        if machine.objects > limit:
-            machine.count_objects(0)
-        act(machine)
+def _placed(error: ContainerError, cursor: Cursor, at: int) -> GatewiseError:
+    """The error with the opcode that met it.  Where the bytes ended, the cursor said which."""
+    opcode = f"opcode {name_of(cursor.data[at])}" if at < len(cursor.data) else "before any opcode"
+    if error.where is None:
+        error.where = f"{cursor.where or 'pickle'}, {opcode} at byte {cursor.base + at}"
+    else:
+        error.where = f"{error.where}, {opcode}"
+    return error if cursor.path is None else error.at(cursor.path)

@@ -46,8 +46,6 @@ def key_parts(value: object) -> int:
 
 def cost(args: tuple[Any, ...]) -> tuple[int, int]:
     """How many objects a builder copies, 64 bytes counted as one; and how many objects and bytes."""
-    if not args:  # as every OrderedDict begins
-        return 0, 0
     sizes = [(len(arg), isinstance(arg, str | bytes | memoryview)) for arg in args if hasattr(arg, "__len__")]
     return sum(size // 64 if flat else size for size, flat in sizes), sum(size for size, _ in sizes)
 
@@ -69,7 +67,7 @@ def _pairs(args: tuple[Any, ...]) -> list[tuple[Any, Any]] | None:
 
 def _mapping(kind: type[dict[Any, Any]]) -> Callable[[tuple[Any, ...]], object]:
     def build(args: tuple[Any, ...]) -> object:
-        pairs = _pairs(args)
+        pairs = _pairs(args) if args else ()  # as every OrderedDict begins
         return NOT_PLAIN if pairs is None else kind(pairs)
 
     return build
@@ -151,7 +149,7 @@ BUILDERS: dict[tuple[str, str], Callable[[tuple[Any, ...]], object]] = {
     ("collections", "defaultdict"): _default_dict,
     ("_codecs", "encode"): _encode,
 }
-_COPYREG = ("copyreg", "copy_reg")
+COPYREG = ("copyreg", "copy_reg")
 _BASE_OBJECT = [Global("builtins", "object"), Global("__builtin__", "object")]
 
 
@@ -160,7 +158,7 @@ def new_object(cls: Any, args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]] |
 
     ``copyreg.__newobj__(cls, *args)``, and ``copyreg._reconstructor(cls, object, None)`` for a plain object.
     """
-    if not isinstance(cls, Global) or cls.module not in _COPYREG or not args:
+    if not isinstance(cls, Global) or cls.module not in COPYREG or not args:
         return None
     if cls.name == "__newobj__":
         return args[0], args[1:]

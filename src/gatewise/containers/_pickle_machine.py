@@ -5,14 +5,13 @@ An object of a class is never made: :meth:`Machine.call` makes a Stub of it, or 
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ..cursor import Cursor, Limits
 from ..errors import BrokenFile, LimitExceeded
 from ..record import field, record
-from ._pickle_build import BUILDERS, NOT_PLAIN, cost, key_parts, new_object
+from ._pickle_build import BUILDERS, COPYREG, NOT_PLAIN, cost, key_parts, new_object
 from ._pickled import MISSING, Global, LegacyStr, Persistent, Stub
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -23,8 +22,8 @@ LONGEST_INTEGER = 4096  # bytes, or digits in the text form; honest ones have a 
 SEEN_AS_VIEW = 4096  # bytes
 _COPIES, _FEW = 4, 1 << 16
 _LONGEST_NAME = 4096  # characters of a class's full name
-_U16, _U32, _U64, _I32 = (struct.Struct(code).unpack_from for code in ("<H", "<I", "<Q", "<i"))
 _CALLED = (Global, Stub, Persistent)
+_TEXTS = {str}
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
@@ -52,8 +51,7 @@ class Machine:
     def __init__(self, cursor: Cursor, limits: Limits, record: Record | None = None):
         self.cursor = cursor  # left where it is until the end; what reads past the end asks it, and it says so
         self.data = cursor.data
-        self.next, self.end = cursor.at, len(cursor.data)
-        self.at = self.next  # the place of the present opcode; ``next`` is where to read on
+        self.next, self.end = cursor.at, len(cursor.data)  # where to read on, and up to where
         self.limits, self.nesting = limits, limits.nesting
         self.record = record or Record()
         self.stack: list[Any] = []
@@ -62,23 +60,20 @@ class Machine:
         self.floor = 0  # the last mark: nothing below it is taken but by an opcode that takes the mark
         self.memo: dict[int, Any] = {}
         self.objects = self.copied = 0
-        self.opcode = ""
 
     def count_objects(self, count: int) -> None:
-        """Every opcode counts as one, and so does every part of a key: work is bounded with them."""
+        """What is done beside the opcodes, which are counted as they are read: every part of a key, every object that a
+        builder copies.  Work is bounded with them."""
         self.objects += count
         if self.objects > self.limits.objects:
-            self.limits.check("objects", self.objects, path=self.cursor.path, where=self.where)
+            self.limits.check("objects", self.objects)
 
     def count_copies(self, objects: int, size: int) -> None:
         """What an honest pickle has copied stands in it once: copies of many times its size are a bomb."""
         self.count_objects(objects)
         self.copied += size
         if self.copied > _COPIES * self.end + _FEW:
-            raise LimitExceeded(
-                f"a pickle of {self.end:,} bytes has more than {self.copied:,} of them copied.",
-                path=self.cursor.path, where=self.where,
-            )  # fmt: skip
+            raise LimitExceeded(f"a pickle of {self.end:,} bytes has more than {self.copied:,} of them copied.")
 
     def result(self) -> Any:
         """What STOP leaves."""
@@ -86,12 +81,8 @@ class Machine:
             raise self.broken(f"{len(self.stack)} objects are left where one should be")
         return self.stack.pop()
 
-    @property
-    def where(self) -> str:
-        return f"{self.cursor.where or 'pickle'}, opcode {self.opcode} at byte {self.cursor.base + self.at}"
-
     def broken(self, message: str) -> BrokenFile:
-        return BrokenFile(f"{message}.", path=self.cursor.path, where=self.where, next=_FETCH_AGAIN)
+        return BrokenFile(f"{message}.", next=_FETCH_AGAIN)  # whoever reads the opcodes says where
 
     # The stack.
 
@@ -107,7 +98,7 @@ class Machine:
 
     def mark(self) -> None:
         if len(self.marks) >= self.nesting:
-            self.limits.check("nesting", len(self.marks) + 1, path=self.cursor.path, where=self.where)
+            self.limits.check("nesting", len(self.marks) + 1)
         self.floor = len(self.stack)
         self.marks.append(self.floor)
 
@@ -120,6 +111,7 @@ class Machine:
         return start
 
     def pop_mark(self) -> list[Any]:
+        """Take what was pushed since the last mark, and the mark."""
         start = self.drop_mark()
         found = self.stack[start:]
         del self.stack[start:]
@@ -136,42 +128,12 @@ class Machine:
         self.next = at + size
         return at
 
-    # As advance and a look at the bytes; these four are most of a checkpoint, and each saves a call.
-
-    def byte(self) -> int:
-        at = self.next
-        if at >= self.end:
-            self.advance(1)
-        self.next = at + 1
-        return self.data[at]
-
-    def u16(self) -> int:
-        at = self.next
-        if at + 2 > self.end:
-            self.advance(2)
-        self.next = at + 2
-        found: int = _U16(self.data, at)[0]
-        return found
-
-    def u32(self) -> int:
-        at = self.next
-        if at + 4 > self.end:
-            self.advance(4)
-        self.next = at + 4
-        found: int = _U32(self.data, at)[0]
-        return found
-
-    def u64(self) -> int:
-        found: int = _U64(self.data, self.advance(8))[0]
-        return found
-
-    def i32(self) -> int:
-        found: int = _I32(self.data, self.advance(4))[0]
-        return found
-
     def view(self, size: int) -> memoryview:
-        at = self.advance(size)
-        return self.data[at : at + size]
+        at, after = self.next, self.next + size
+        if after > self.end:
+            self.advance(size)
+        self.next = after
+        return self.data[at:after]
 
     def view_or_bytes(self, size: int) -> bytes | memoryview:
         """Bytes; many of them stay where they lie in the file, since an array's elements are such."""
@@ -198,11 +160,10 @@ class Machine:
             window *= 8
 
     def number(self, text: bytes) -> int:
-        digits = text.rstrip(b"L") if self.opcode == "LONG" else text
-        if len(digits) > LONGEST_INTEGER or not digits.strip().lstrip(b"+-").isdigit():
+        if len(text) > LONGEST_INTEGER or not text.strip().lstrip(b"+-").isdigit():
             raise self.broken("its integer is not one")
         try:
-            return int(digits)
+            return int(text)
         except ValueError:
             raise self.broken("its integer is not one") from None
 
@@ -223,25 +184,26 @@ class Machine:
     def call(self, cls: Any, args: Any, kwargs: Any = None, how: str = "reduce") -> None:
         if not isinstance(args, tuple):
             raise self.broken("its arguments are not a tuple")
-        spelt = new_object(cls, args) if how == "reduce" else None
-        if spelt:
+        if how == "reduce" and isinstance(cls, Global) and cls.module in COPYREG and (spelt := new_object(cls, args)):
             (cls, args), how = spelt, "newobj"
         if not isinstance(cls, _CALLED):
             raise self.broken(f"calls a {type(cls).__name__}, which is no class")
         build = BUILDERS.get((cls.module, cls.name)) if isinstance(cls, Global) and not kwargs else None
         if build:
-            self.count_copies(*cost(args))
-        built = build(args) if build else NOT_PLAIN
-        if built is NOT_PLAIN:
-            built = Stub(cls, args, kwargs, how)
-            self.record.calls.append(built)
-        self.push(built)
+            if args:
+                self.count_copies(*cost(args))
+            built = build(args)
+            if built is not NOT_PLAIN:
+                self.push(built)
+                return
+        stub = Stub(cls, args, kwargs, how)
+        self.record.calls.append(stub)
+        self.push(stub)
 
-    def set_items(self, pairs: list[Any]) -> None:
+    def set_items(self, keys: list[Any], values: list[Any]) -> None:
         target = self.top()
-        if len(pairs) % 2:
+        if len(keys) != len(values):
             raise self.broken("a key has no value")
-        keys, values = pairs[::2], pairs[1::2]
         self.check_keys(keys)
         if isinstance(target, dict):
             target.update(zip(keys, values, strict=True))
@@ -250,9 +212,12 @@ class Machine:
         else:
             raise self.broken(f"sets an item of a {type(target).__name__}")
 
-    def check_keys(self, keys: Iterable[Any]) -> None:
+    def check_keys(self, keys: Sequence[Any]) -> None:
+        if set(map(type, keys)) <= _TEXTS:  # as most keys are
+            self.count_objects(len(keys))
+            return
         for key in keys:
-            parts = 1 if type(key) is str else key_parts(key)  # as most keys are
+            parts = key_parts(key)
             if not parts:
                 raise self.broken(f"a {type(key).__name__} like this cannot be a key")
             self.count_objects(parts)
@@ -294,11 +259,10 @@ class Machine:
             raise self.broken(f"memo {index} was never written") from None
 
     def put(self, index: int) -> None:
-        if index < 0:
-            raise self.broken("its memo number is negative")
-        if len(self.stack) <= self.floor:
+        stack = self.stack
+        if len(stack) <= self.floor:
             self.top()  # which says that there is none
-        self.memo[index] = self.stack[-1]
+        self.memo[index] = stack[-1]
 
     def keep(self, id: Any) -> None:
         found = Persistent(id)

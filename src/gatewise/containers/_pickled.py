@@ -27,11 +27,13 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-@record(eq=False)
 class Persistent:
     """An object that the pickle keeps outside itself, by the id that it gave."""
 
-    id: Any
+    __slots__ = ("id",)
+
+    def __init__(self, id: Any):
+        self.id = id
 
 
 class _Missing:
@@ -62,7 +64,7 @@ class Stub:
     ):
         self.cls = cls
         self.args = args
-        self.kwargs = dict(kwargs or {})
+        self.kwargs = dict(kwargs) if kwargs else {}
         self.how = how
         self.state: Any = MISSING
         self.items: list[Any] = []

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import NotRepresentable, few
 from ..pieces import in_pieces
-from ..tensors import StoredTensor, Tensors, numpy_dtype
+from ..tensors import StoredTensor, Tensors, contiguous_strides, numpy_dtype
 from ._pickle_write import dumps
 from ._pickled import Global, Persistent, Stub
 from ._torch_objects import Found, is_tensor, modules, objects, state_of, tops
-from ._torch_tensor import Dense, Odd, Outside, Storage, describe
+from ._torch_tensor import Odd, Outside, Storage, describe
 from ._torch_tree import Walk, is_module, join
 from ._zip import ZipWriter
 
@@ -116,7 +116,7 @@ class TorchDraft:
             if found is None or isinstance(found, Odd):
                 kind = found.kind if found else type(value).__name__
                 raise NotRepresentable(f"{name} is a {kind}, which no plain state dict can hold.", path=self.path)
-            yield found.tensor(name) if isinstance(found, Dense) else found
+            yield found
 
     def losses(self, form: str) -> list[tuple[str, str]]:
         if form == STATE_DICT:
@@ -212,9 +212,9 @@ class _Rewriting:
             said = value.id if isinstance(value.id, tuple) and len(value.id) >= 5 else (None, None, None, "cpu")
             name = said[1].name if isinstance(said[1], Global) else _storage_name(storage)
             return self._reference(storage, name, said[3])
-        dense = self.outside.tensor(value)
-        if dense is not None:
-            return self._tensor(value, dense)
+        kept = self.outside.tensor(value)
+        if kept is not None:
+            return self._tensor(value, *kept)
         cls = (
             next((part for part in value.id if isinstance(part, Global)), None) if isinstance(value.id, tuple) else None
         )
@@ -231,12 +231,14 @@ class _Rewriting:
         self._final[id(made)] = made
         return made
 
-    def _tensor(self, value: Persistent, dense: Dense) -> Stub:
+    def _tensor(self, value: Persistent, storage: Storage, tensor: StoredTensor) -> Stub:
         """A tensor that 0.1's tar kept beside the pickle: the call that makes it, the same for the same key."""
         if value.id not in self._tensors:
             hooks: OrderedDict[Any, Any] = OrderedDict()
-            reference = self._reference(dense.storage, _storage_name(dense.storage), "cpu")
-            view = (dense.offset, dense.shape, dense.strides, False, hooks)
+            reference = self._reference(storage, _storage_name(storage), "cpu")
+            lies: Any = tensor.data
+            strides = contiguous_strides(tensor.shape) if lies.strides is None else lies.strides
+            view = (lies.offset, tensor.shape, strides, False, hooks)
             self._tensors[value.id] = Stub(Global("torch._utils", "_rebuild_tensor_v2"), (reference, *view))
         return self._tensors[value.id]
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from ..cursor import Limits
 from ..errors import BrokenFile
 from ..record import field, record
-from ..tensors import ITEM_BYTES, StoredTensor, Strided, contiguous_strides
+from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._pickled import Global, Persistent, Stub
 from ._pickled_numpy import array_of
 
@@ -43,41 +43,17 @@ LONGEST_KEY = 256  # characters of a storage's key: a number, or the address whe
 _WRAPPED = 8  # how many rebuild calls may wrap one tensor: a Parameter of a subclass of a tensor is three
 
 
-@record
 class Storage:
     """One storage of a file.  ``dtype`` is None for a quantised one; ``first`` is where a view of it begins."""
 
-    key: str
-    dtype: str | None
-    count: int
-    item_bytes: int
-    buffer: memoryview | Callable[[], memoryview] = field(repr=False)
-    where: str = ""
-    big_endian: bool = False
-    first: int = 0
+    __slots__ = ("big_endian", "buffer", "count", "dtype", "first", "item_bytes", "key", "where")
 
-
-@record
-class Dense:
-    """Plain numbers: a strided view of a storage (offset and strides in elements)."""
-
-    storage: Storage
-    dtype: str
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]
-    offset: int
-
-    def tensor(self, name: str) -> StoredTensor:
-        # Row-major strides are what None means, so that equal views are equal whatever torch wrote for axes of 1.
-        strides = None if 0 in self.shape or self._row_major() else self.strides
-        data = Strided(self.storage.buffer, self.offset, strides, self.storage.big_endian, self.storage.key)
-        return StoredTensor(name, self.dtype, self.shape, data, self.storage.where)
-
-    def _row_major(self) -> bool:
-        row_major = contiguous_strides(self.shape)
-        return self.strides == row_major or all(
-            size == 1 or a == b for size, a, b in zip(self.shape, self.strides, row_major, strict=True)
-        )
+    def __init__(
+        self, key: str, dtype: str | None, count: int, item_bytes: int, buffer: memoryview | Callable[[], memoryview],
+        where: str = "", big_endian: bool = False, first: int = 0,
+    ):  # fmt: skip
+        self.key, self.dtype, self.count, self.item_bytes, self.buffer = key, dtype, count, item_bytes, buffer
+        self.where, self.big_endian, self.first = where, big_endian, first
 
 
 @record
@@ -94,7 +70,7 @@ class Outside(Protocol):
     limits: Limits
 
     def storage(self, reference: Persistent) -> Storage | None: ...
-    def tensor(self, reference: Persistent) -> Dense | None: ...
+    def tensor(self, reference: Persistent) -> tuple[Storage, StoredTensor] | None: ...
 
 
 def storage_type(cls: object) -> tuple[str | None, int] | None:
@@ -110,17 +86,17 @@ def storage_type(cls: object) -> tuple[str | None, int] | None:
     return (None, QUANTISED_STORAGES[cls.name]) if cls.name in QUANTISED_STORAGES else None
 
 
-def describe(value: object, name: str, outside: Outside, wraps: int = 0) -> Dense | Odd | StoredTensor | None:
+def describe(value: object, name: str, outside: Outside, wraps: int = 0) -> Odd | StoredTensor | None:
     """What tensor a pickled object is, or None if it is none.  Raises BrokenFile for a view that cannot be."""
     if isinstance(value, Persistent):
-        return outside.tensor(value)
+        kept = outside.tensor(value)
+        return kept and kept[1].renamed(name)
     if not isinstance(value, Stub) or not isinstance(value.cls, Global):
         return None
-    if value.cls.module.partition(".")[0] == "numpy":
+    package = value.cls.module.partition(".")[0]
+    if package == "numpy":
         return array_of(value, name, "inside the pickle")
-    if value.cls.module.partition(".")[0] != "torch" or wraps > _WRAPPED:
-        return None
-    rebuild = _REBUILD.get(value.cls.name)
+    rebuild = _REBUILD.get(value.cls.name) if package == "torch" and wraps <= _WRAPPED else None
     try:
         return rebuild(value.args, name, outside, wraps + 1) if rebuild else None
     except (IndexError, ValueError):
@@ -131,7 +107,7 @@ def _broken(name: str, message: str) -> BrokenFile:
     return BrokenFile(message, where=f"tensor {name}", next="The file is cut or damaged; fetch it again.")
 
 
-_Found = Dense | Odd | StoredTensor | None
+_Found = Odd | StoredTensor | None
 
 
 def _inner(args: _Args, name: str, outside: Outside, wraps: int) -> _Found:
@@ -185,15 +161,11 @@ def _view(args: _Args, dtype: str | None, name: str, outside: Outside) -> _Found
 
 
 def dense(
-    storage: Storage,
-    dtype: str,
-    shape: tuple[int, ...],
-    strides: tuple[int, ...],
-    offset: object,
-    name: str,
+    storage: Storage, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: object, name: str,
     limits: Limits,
-) -> Dense:
-    """A view, held against its storage.  Raises BrokenFile, LimitExceeded."""
+) -> StoredTensor:  # fmt: skip
+    """Plain numbers: a strided view of a storage (offset and strides in elements), held against it.  Raises BrokenFile,
+    LimitExceeded."""
     if len(strides) != len(shape) or type(offset) is not int:
         raise _broken(name, f"its shape {shape}, strides {strides} and offset {offset!r} do not fit together.")
     if min(offset, *shape, *strides, 0) < 0:
@@ -207,7 +179,21 @@ def dense(
         )
     if math.prod(shape) > have:  # an expanded axis: honest, but its size is bounded by nothing in the file
         limits.check("plain_bytes", math.prod(shape) * item, where=f"tensor {name}")
-    return Dense(storage, dtype, shape, strides, storage.first * storage.item_bytes // item + offset)
+    # Row-major strides are what None means, so that equal views are equal whatever torch wrote for axes of 1.
+    told = None if 0 in shape or _row_major(shape, strides) else strides
+    first = storage.first * storage.item_bytes // item + offset
+    return StoredTensor(
+        name, dtype, shape, Strided(storage.buffer, first, told, storage.big_endian, storage.key), storage.where
+    )
+
+
+def _row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    step = 1
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        if stride != step and size != 1:
+            return False
+        step *= size
+    return True
 
 
 _INTEGERS = {int}

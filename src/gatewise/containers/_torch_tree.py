@@ -16,7 +16,7 @@ from ..record import record
 from ..tensors import Declared, StoredTensor
 from ._pickled import Global, Persistent, Stub
 from ._pickled_numpy import scalar_of
-from ._torch_tensor import Dense, Odd, Outside, describe
+from ._torch_tensor import Odd, Outside, describe
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -32,10 +32,9 @@ _BASE = (
 _MANGLED = r"\.?___torch_mangle_\d+"
 _OPAQUE = ("torch._C.ScriptObject", "torch.ScriptObject")  # C++ objects: packed (quantised) weights are such
 # torch/jit/_pickle.py: calls around a list or dict that tell its type; their first argument is the object.
-_TYPED = tuple(
-    f"torch.jit._pickle.{name}"
-    for name in ("build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag")
-)
+_TYPES, _TYPED = "torch.jit._pickle", (
+    "build_intlist", "build_tensorlist", "build_doublelist", "build_boollist", "restore_type_tag",
+)  # fmt: skip
 _NOT_PLAIN = object()
 _LONGEST_NAME = 10_000
 _PLAIN_DEPTH = 8
@@ -67,10 +66,11 @@ def class_name(cls: object) -> str:
 
 def untyped(value: object) -> Any:
     """The list or dict inside TorchScript's type tags; anything else as it is."""
-    for _ in range(_PLAIN_DEPTH):
-        if not (isinstance(value, Stub) and value.is_a(*_TYPED) and value.args):
+    depth = 0
+    while isinstance(value, Stub) and isinstance(value.cls, Global) and value.cls.module == _TYPES:
+        if value.cls.name not in _TYPED or not value.args or depth == _PLAIN_DEPTH:
             break
-        value = value.args[0]
+        value, depth = value.args[0], depth + 1
     return value
 
 
@@ -188,6 +188,7 @@ class Walk:
         self.declared: list[Declared] = []
         self.modules: list[Module] = []
         self._visits = self._repeats = 0
+        self._deepest, self._most = outside.limits.nesting, outside.limits.tensors
         self._seen: set[int] = set()  # plain containers and objects: the first path to each is its path
         self._inside: set[int] = set()  # modules on the way from the root: one may have two paths, but no cycle
         self._named: set[object] = set()  # identities of the tensors listed so far
@@ -199,8 +200,9 @@ class Walk:
 
     def visit(self, value: object, path: str, depth: int, new_only: bool = False) -> None:
         """List what is in ``value``; with ``new_only`` without the tensors that have a name already."""
-        limits, value = self.outside.limits, untyped(value)
-        limits.check("nesting", depth, path=self.path, where=path)
+        value = untyped(value)
+        if depth > self._deepest:
+            self.outside.limits.check("nesting", depth, path=self.path, where=path)
         self._spend(1, path)
         if self._tensor(value, path, new_only):
             return
@@ -228,13 +230,13 @@ class Walk:
         if isinstance(found, Odd):
             self.declared.append(Declared(path, found.kind, found.settings))
             return True
-        self.outside.limits.check("tensors", len(self.tensors) + 1, path=self.path)
+        if len(self.tensors) >= self._most:
+            self.outside.limits.check("tensors", len(self.tensors) + 1, path=self.path)
         if path in self.tensors:
             raise BrokenFile(f"two tensors are called {path!r}.", path=self.path)
-        tensor = found.tensor(path) if isinstance(found, Dense) else found
-        identity = tensor.identity
+        identity = found.identity
         if identity is None or not (new_only and identity in self._named):
-            self.tensors[path] = tensor
+            self.tensors[path] = found
             self._named.add(identity)
         return True
 

@@ -11,7 +11,7 @@ from ..errors import BrokenFile
 from ..source import Source
 from ._pickle import Record, load
 from ._pickled import Persistent
-from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
+from ._torch_tensor import LONGEST_KEY, Storage, storage_type
 from ._zip import ZipFile, looks_like_zip, zip_of
 
 # 1.4.0's opt-in zip is said to call the folder otherwise (1.5 and later do not find its data); none was measured.
@@ -74,13 +74,10 @@ class Archive:
             self._constants = set(map(id, met.persistent))
         return root
 
-    def member(self, *candidates: str) -> tuple[str, int] | None:
-        """(member name, bytes) of the first of these records that is there."""
-        for record in candidates:
-            if record in self.records:
-                name = self.records[record]
-                return name, self.zip.members[name].size
-        return None
+    def member(self, record: str) -> tuple[str, int] | None:
+        """(member name, bytes) of a record, if it is there."""
+        name = self.records.get(record)
+        return None if name is None else (name, self.zip.members[name].size)
 
     def storage(self, reference: Persistent) -> Storage | None:
         """("storage", class, key, location, count): torch 1.3's TorchScript adds a None."""
@@ -94,12 +91,13 @@ class Archive:
         if known is None or type(count) is not int or count < 0:
             raise BrokenFile(f"storage {key} has the type {kind} and {count} elements.", where="pickle")
         folders = ("constants",) if id(reference) in self._constants else _DATA
-        return self.stored(key, *known, count, *(f"{folder}/{key}" for folder in folders))
+        folder = next((each for each in folders if f"{each}/{key}" in self.records), folders[0])
+        return self.stored(f"{folder}/{key}", *known, count)
 
-    def stored(self, key: str, dtype: str | None, item_bytes: int, count: int, *candidates: str) -> Storage:
-        found = self.member(*candidates)
+    def stored(self, record: str, dtype: str | None, item_bytes: int, count: int) -> Storage:
+        found = self.member(record)
         if found is None:
-            raise BrokenFile(f"the archive has no member {candidates[0]!r}.", where=f"storage {key}")
+            raise BrokenFile(f"the archive has no member {record!r}.", where=f"storage {record.rpartition('/')[2]}")
         name, size = found
         if size < count * item_bytes:
             raise BrokenFile(
@@ -108,5 +106,5 @@ class Archive:
             )
         return Storage(name, dtype, count, item_bytes, self.zip.later(name), f"member {name}", self.big_endian)
 
-    def tensor(self, reference: Persistent) -> Dense | None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
+    def tensor(self, reference: Persistent) -> None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
         return None

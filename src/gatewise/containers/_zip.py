@@ -235,12 +235,13 @@ class ZipFile:
             self._ends[members[-1].at] = directory_at
 
 
-@record
 class Stored:
     """The bytes of a stored member: a view of the mapped file, found when it is asked for."""
 
-    archive: ZipFile
-    name: str
+    __slots__ = ("archive", "name")
+
+    def __init__(self, archive: ZipFile, name: str):
+        self.archive, self.name = archive, name
 
     def __call__(self) -> memoryview:
         return self.archive.read(self.name)

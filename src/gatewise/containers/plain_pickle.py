@@ -158,7 +158,9 @@ class _Inline:
         raw = raw_bytes(stub.args[0]) if len(stub.args) == 1 else None
         inside = Source.of(memoryview(raw or b""), self._source.path, self._source.folder, self.limits)
         found = torch_legacy.only_storage(inside)
-        return replace(found, key=str(number), where=f"storage {number} of the pickle") if found else None
+        if found is not None:
+            found.key, found.where = str(number), f"storage {number} of the pickle"
+        return found
 
     def tensor(self, reference: Any) -> None:  # noqa: ARG002  # torch 0.1's tar alone keeps tensors so
         return None

@@ -24,7 +24,7 @@ from . import Container
 from ._pickle import Record, load
 from ._pickled import Persistent
 from ._torch_history import written_by
-from ._torch_tensor import LONGEST_KEY, Dense, Storage, storage_type
+from ._torch_tensor import LONGEST_KEY, Storage, storage_type
 from ._torch_tree import Walk
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -140,7 +140,7 @@ class _Stream:
             raise BrokenFile(f"a view of {length:,} elements from {first:,} leaves its storage.", where=place)
         return Storage(found.key, found.dtype, length, found.item_bytes, data, place, False, first)
 
-    def tensor(self, reference: Persistent) -> Dense | None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
+    def tensor(self, reference: Persistent) -> None:  # noqa: ARG002  # only torch 0.1's tar keeps tensors so
         return None
 
 

@@ -18,12 +18,12 @@ from ..cursor import Cursor
 from ..errors import BrokenFile
 from ..source import Source
 from ..tar import looks_like_tar, members, walk
-from ..tensors import Tensors
+from ..tensors import StoredTensor, Tensors
 from . import Container
 from ._pickle import Record, load
 from ._pickled import Persistent
 from ._torch_history import older_than, written_by
-from ._torch_tensor import Dense, Storage, dense, storage_type
+from ._torch_tensor import Storage, dense, storage_type
 from ._torch_tree import Walk
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -47,7 +47,7 @@ class _Tar:
         if missing:
             raise BrokenFile(f"the tar archive has no member {missing[0]!r}.", path=source.name)
         self.storages: dict[int, Storage] = {}
-        self.tensors: dict[int, Dense] = {}
+        self.tensors: dict[int, tuple[Storage, StoredTensor]] = {}
         self._read_storages(self._cursor("storages"))
         self._read_tensors(self._cursor("tensors"))
         self.root = load(self._cursor("pickle"), self.limits, self.met)
@@ -109,7 +109,8 @@ class _Tar:
             storage = self.storages.get(storage_key) if isinstance(storage_key, int) else None
             if storage is None or storage.dtype is None or axes < 0:
                 raise cursor.fail(f"tensor {key} has {axes} axes over storage {storage_key!r}.")
-            self.tensors[key] = dense(storage, storage.dtype, shape, strides, offset, str(key), self.limits)
+            tensor = dense(storage, storage.dtype, shape, strides, offset, str(key), self.limits)
+            self.tensors[key] = storage, tensor
 
     def _key(self, reference: Persistent) -> int:
         """torch gives the keys as texts or as numbers."""
@@ -119,7 +120,7 @@ class _Tar:
     def storage(self, reference: Persistent) -> Storage | None:
         return self.storages.get(self._key(reference))
 
-    def tensor(self, reference: Persistent) -> Dense | None:
+    def tensor(self, reference: Persistent) -> tuple[Storage, StoredTensor] | None:
         return self.tensors.get(self._key(reference))
 
 

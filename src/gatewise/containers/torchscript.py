@@ -134,9 +134,9 @@ def _json_tensor(archive: Archive, name: str, described: Any) -> StoredTensor:
     record = str(described["data"]["key"])
     size = archive.member(record)
     count = (size[1] if size else 0) // ITEM_BYTES[dtype]
-    storage: Storage = archive.stored(record, dtype, ITEM_BYTES[dtype], count, record)
+    storage: Storage = archive.stored(record, dtype, ITEM_BYTES[dtype], count)
     offset = int(described.get("offset", 0))
-    return dense(storage, dtype, shape, strides, offset, name, archive.limits).tensor(name)
+    return dense(storage, dtype, shape, strides, offset, name, archive.limits)
 
 
 CONTAINERS = (
