@@ -283,6 +283,40 @@ def test_what_could_say_a_layer_is_told_by_the_likeliest_few(run: Any, tmp_path:
     assert told.endswith(" more (`gatewise layouts` lists them all).\n")
 
 
+FOLDERS = ["newdir/", "olddir", "olddir/", "folder.keras", "folder.keras/", ".", "./"]
+WRITERS = {
+    "convert": ["convert", "model.pt"],
+    "convert to a named format": ["convert", "model.pt", "--container", "torch-zip"],
+    "convert without a proof": ["convert", "model.pt", "--no-verify", "--force"],
+    "repair": ["repair", "model.pt"],
+    "repair as a state dict": ["repair", "model.pt", "--as", "state-dict", "--force"],
+}
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("out", FOLDERS)
+@pytest.mark.parametrize("words", WRITERS.values(), ids=WRITERS)
+def test_an_output_that_is_a_folder_is_refused_in_one_sentence(
+    run: Any, tmp_path: Path, words: list[str], out: str
+) -> None:
+    """``-o newdir/`` made a file called newdir."""
+    for name in ("olddir", "folder.keras"):
+        (tmp_path / name).mkdir()
+    ran = run(*words, "-o", out)
+    assert_refused(ran, out)
+    assert "is a folder, and what is written is a file. Name a file in it, such as " in ran.err
+    assert names(tmp_path) == ["folder.keras", "model.pt", "olddir"]
+    assert names(tmp_path / "olddir") == names(tmp_path / "folder.keras") == []
+
+
+@pytest.mark.usefixtures("model")
+def test_a_vector_that_would_be_a_folder_is_refused(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "v.npy").mkdir()
+    for out in ("v.npy", "v.npy/", "new/"):
+        assert_refused(run("flat", "model.pt", "-o", out), out)
+    assert names(tmp_path) == ["model.pt", "v.npy"]
+
+
 @pytest.mark.usefixtures("model")
 @pytest.mark.parametrize("out", ["model.pt", "./model.pt", "link.pt"])
 def test_the_source_is_never_overwritten_not_even_when_forced(run: Any, tmp_path: Path, out: str) -> None:

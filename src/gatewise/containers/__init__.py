@@ -195,6 +195,9 @@ def container_for_writing(path: str | os.PathLike[str], name: str | None = None,
                 next=f"What can: {', '.join(_SUCH)} …; {LISTER} lists them all.",
             )  # fmt: skip
         return chosen
+    from ._write import refuse_folder  # for who writes
+
+    refuse_folder(path)
     lower = os.fspath(path).lower()
     fits = [(len(suffix), _of_row(row)) for row in _rows() for suffix in _suffixes(row) if lower.endswith(suffix)]
     if not fits:

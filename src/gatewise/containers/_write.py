@@ -52,6 +52,7 @@ def atomic(
     """
     files: list[_File] = []
     try:
+        refuse_folder(path)
         target = _checked(Path(path), force, beside, inputs)
         _remove_abandoned(target.parent)
         # The names are chosen before the files are made, so that an interrupt finds them whenever it comes.
@@ -232,6 +233,17 @@ def _checked(path: Path, force: bool, beside: tuple[str, ...], inputs: Collectio
             next="Remove them first, or choose another name.",
         )  # fmt: skip
     return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def refuse_folder(path: Place) -> None:
+    """What is written is a file.  A name that ends with a slash means a folder, which a Path would forget.  Raises
+    WriteRefused."""
+    text = os.fspath(path)
+    if text.endswith((os.sep, os.altsep or os.sep)) or Path(text).is_dir():
+        raise WriteRefused(
+            "is a folder, and what is written is a file.", path=text,
+            next=f"Name a file in it, such as {Path(text) / 'model.keras'}.",
+        )  # fmt: skip
 
 
 def _refuse_name(path: Path) -> None:
