@@ -224,13 +224,13 @@ def _checked(path: Path, force: bool, beside: tuple[str, ...], inputs: Collectio
     companions = [path.with_suffix(suffix) for suffix in beside]
     _refuse_inputs((path, *companions), inputs)
     for each in (path, *companions):
-        _refuse_target(each, force)
+        _refuse_target(each, force or bool(companions))
     taken = [each for each in (path, *companions) if companions and each.exists()]
     if taken:
         others = " and ".join(each.name for each in (path, *companions) if each != taken[0])
         raise WriteRefused(
-            f"belongs together with {others}, and no two files can be replaced in one step.", path=taken[0],
-            next="Remove them first, or choose another name.",
+            f"exists already, and is one model together with {others}: no two files can be replaced in one step, so --force "
+            "does not replace them.", path=taken[0], next="Remove what is there first, or choose another name.",
         )  # fmt: skip
     return Path(os.path.realpath(path)) if path.is_symlink() else path
 
