@@ -9,6 +9,7 @@ gatewise gives it bytes and no path is what keeps it from those.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
@@ -21,14 +22,6 @@ import gatewise
 
 GATEWISE = str(Path(gatewise.__file__).resolve().parent) + os.sep
 _MAY_BE_IMPORTED = frozenset((*sys.stdlib_module_names, "gatewise", "numpy", "h5py", "ml_dtypes", "tomli", "zstandard"))
-_LIBRARIES = frozenset((
-    GATEWISE.rstrip(os.sep),
-    *(
-        os.path.realpath(place)
-        for place in (*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix, sys.pycache_prefix)
-        if place and place != os.sep
-    ),
-))  # fmt: skip
 _PACKAGES = tuple(sysconfig.get_path(key) + os.sep for key in ("purelib", "platlib"))  # below the standard library's
 _CODE = ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__")
 _NEVER = frozenset((
@@ -50,6 +43,13 @@ _READERS = {
     "layouts/_user.py": ("read_layout",),
 }
 _READING_NAMES = ("read", "claims", "stands_for")  # a container's own functions begin so
+
+
+@functools.cache
+def _libraries() -> Set[str]:
+    """Asked when it is needed: where Python keeps what it compiled may be settled after this is imported."""
+    places = (*sysconfig.get_paths().values(), sys.base_prefix, sys.prefix, sys.pycache_prefix)
+    return {GATEWISE.rstrip(os.sep), *(os.path.realpath(place) for place in places if place and place != os.sep)}
 
 
 class Breach(AssertionError):
@@ -148,7 +148,7 @@ def _named(frame: FrameType) -> str:
 
 def _ours_or_python(file: str) -> bool:
     """Code of the standard library and of the libraries that gatewise stands on, not gatewise's own."""
-    return file.startswith("<frozen") or (not file.startswith(GATEWISE) and _in(file, _LIBRARIES))
+    return file.startswith("<frozen") or (not file.startswith(GATEWISE) and _in(file, _libraries()))
 
 
 def _in(path: str, *folders: Set[str]) -> bool:
@@ -165,15 +165,15 @@ def _fits(event: str, arguments: tuple[Any, ...], caller: str, homes: Set[str]) 
         return str(arguments[0]).partition(".")[0] in _MAY_BE_IMPORTED
     if event in ("exec", "compile", "code.__new__", "marshal.loads", "marshal.load", "function.__new__"):
         code = arguments[0]
-        if isinstance(code, CodeType) and _in(code.co_filename, _LIBRARIES):
+        if isinstance(code, CodeType) and _in(code.co_filename, _libraries()):
             return _may_be_run(code.co_filename)  # the body of a module that is being imported
         return _ours_or_python(caller)  # dataclasses and named tuples are made so; gatewise itself never does it
     if event in ("os.rename", "os.mkdir") and caller.startswith("<frozen importlib"):
-        return _in(os.fspath(arguments[0]), _LIBRARIES)  # Python keeps what it compiled
+        return _in(os.fspath(arguments[0]), _libraries())  # Python keeps what it compiled
     if event == "open":
         return _may_be_opened(*arguments[:3], homes)
     if event in ("os.listdir", "os.scandir"):
-        return caller.startswith("<frozen") or _in(os.fspath(arguments[0] or "."), homes, _LIBRARIES)
+        return caller.startswith("<frozen") or _in(os.fspath(arguments[0] or "."), homes, _libraries())
     if event.startswith("ctypes."):
         return _ours_or_python(caller)  # numpy.ctypeslib and the standard library's uuid look for libc
     return False
@@ -195,5 +195,5 @@ def _may_be_opened(path: Any, mode: Any, flags: Any, homes: Set[str]) -> bool:
         (flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
     )
     if writes:
-        return ".pyc" in text and _in(text, _LIBRARIES)  # Python keeps what it compiled
-    return _in(text, homes, _LIBRARIES)
+        return ".pyc" in text and _in(text, _libraries())  # Python keeps what it compiled
+    return _in(text, homes, _libraries())

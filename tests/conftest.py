@@ -54,11 +54,12 @@ def why_absent(framework: str) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where the environment keeps Python from writing down what it compiled, each of the hundreds of processes that
-    tests start would compile gatewise anew: they write it into pytest's own folder."""
+    """Where the environment keeps Python from writing down what it compiled, every run and each of the hundreds of processes
+    that tests start would compile all tests and gatewise anew: they write it into pytest's own folder."""
     starts_tests = hasattr(config, "workerinput") or not config.getoption("numprocesses", None)
     if starts_tests and os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
-        os.environ["PYTHONPYCACHEPREFIX"] = str(config.rootpath / ".pytest_cache" / "compiled")
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(config.rootpath / ".pytest_cache" / "compiled")
+        sys.dont_write_bytecode = False
 
 
 def pytest_collection_finish() -> None:

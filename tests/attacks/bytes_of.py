@@ -105,6 +105,13 @@ def zipped(members: Mapping[str, bytes], deflated: bool = False) -> bytes:
     return out.getvalue()
 
 
+def packed_zeros(size: int) -> bytes:
+    """Whole megabytes of zeros as deflate packs them: one megabyte's blocks, which know of none before, again and again."""
+    engine = zlib.compressobj(9, zlib.DEFLATED, -15)
+    megabyte = engine.compress(bytes(1 << 20)) + engine.flush(zlib.Z_FULL_FLUSH)
+    return megabyte * (size >> 20) + engine.flush()
+
+
 class Entry:
     """One member of an archive that is written by hand, each field as a liar wants it."""
 

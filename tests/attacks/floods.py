@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bytes_of import FlatTable, field, files, flatbuffer
-from museum import Attack
+from museum import Attack, Made
 
 from gatewise.errors import ContainerError, GatewiseError
 
@@ -358,46 +358,46 @@ def _weight_norms(count: int = 4_000) -> bytes:
     })  # fmt: skip
 
 
-FLOODS: dict[str, tuple[str, bytes | Callable[[Path], Path], object]] = {
-    "TFLite tensors that are all one, of a long shape": ("m.tflite", _shared_shapes(), ContainerError),
-    "TFLite graphs that are all one": ("m.tflite", _shared_graphs(), ContainerError),
-    "TFLite layers at the end of a chain": ("m.tflite", _chain_of_transposes(), EITHER),
-    "TFLite layers whose inputs are turned round": ("m.tflite", _turned_round(), EITHER),
-    "MXNet arrays of which the last two have one name": ("m.params", _mxnet(TWICE), ContainerError),
+FLOODS: dict[str, tuple[str, Made, object]] = {
+    "TFLite tensors that are all one, of a long shape": ("m.tflite", lambda _: _shared_shapes(), ContainerError),
+    "TFLite graphs that are all one": ("m.tflite", lambda _: _shared_graphs(), ContainerError),
+    "TFLite layers at the end of a chain": ("m.tflite", lambda _: _chain_of_transposes(), EITHER),
+    "TFLite layers whose inputs are turned round": ("m.tflite", lambda _: _turned_round(), EITHER),
+    "MXNet arrays of which the last two have one name": ("m.params", lambda _: _mxnet(TWICE), ContainerError),
     "MXNet operators that are given all variables": ("", _fused(LSTM, 2_000, 2_000), EITHER),
     "an MXNet operator of a trillion layers": ("", _fused(LSTM | {"num_layers": "1000000000000"}), EITHER),
     "an MXNet operator of a trillion units": ("", _fused(LSTM | {"state_size": "1000000000000"}), EITHER),
     "an MXNet operator of digits": ("", _fused(LSTM | {"state_size": "9" * 100_000, "num_layers": "9" * 5_000}), EITHER),
-    "CNTK blocks that all hold all functions": ("m.cntk", _blocks(), EITHER),
-    "CNTK blocks behind a chain": ("m.cntk", _combined(), EITHER),
-    "Caffe layers of one name": ("m.caffemodel", _caffe(), EITHER),
-    "Core ML layers of one name": ("m.mlmodel", _coreml(), EITHER),
-    "MindSpore parameters of which the last two have one name": ("m.ckpt", _mindspore([*TWICE[:-1], "x", TWICE[-1]]), ContainerError),
+    "CNTK blocks that all hold all functions": ("m.cntk", lambda _: _blocks(), EITHER),
+    "CNTK blocks behind a chain": ("m.cntk", lambda _: _combined(), EITHER),
+    "Caffe layers of one name": ("m.caffemodel", lambda _: _caffe(), EITHER),
+    "Core ML layers of one name": ("m.mlmodel", lambda _: _coreml(), EITHER),
+    "MindSpore parameters of which the last two have one name": ("m.ckpt", lambda _: _mindspore([*TWICE[:-1], "x", TWICE[-1]]), ContainerError),
     "Paddle operators of one name": ("", _paddle_rnn(4_000, num_layers=1, mode="LSTM", struct_name="/a/"), EITHER),
     "a Paddle operator of a trillion layers": ("", _paddle_rnn(1, num_layers=10**12, mode="LSTM"), EITHER),
     "a Paddle program of a trillion layers": ("", _paddle(message=_paddle_message(10**12)), EITHER),
     "ncnn layers of one unit": ("", _ncnn_layers(), EITHER),
     "ncnn layers at the end of a chain": ("", _ncnn_chain(), EITHER),
     "ncnn parameters of digits": ("", _ncnn([f"LSTM l 1 1 a b 0={'9' * 4000} 1={'9' * 100000} 3=1"], b""), EITHER),
-    "DyNet builders": ("m.data", _dynet([f"/vanilla-lstm-builder_{at}/_0" for at in range(5_000)]), EITHER),
-    "DyNet builders within a pair": ("m.data", _dynet([f"/birnn/vanilla-lstm-builder_{at}/_0" for at in range(10_000)]), EITHER),
-    "DyNet parameters of one name": ("m.data", _dynet(["/a"] * 20_000), EITHER),
-    "C layers and arrays": ("m.h", _c_header(4_000, 4_000), EITHER),
+    "DyNet builders": ("m.data", lambda _: _dynet([f"/vanilla-lstm-builder_{at}/_0" for at in range(5_000)]), EITHER),
+    "DyNet builders within a pair": ("m.data", lambda _: _dynet([f"/birnn/vanilla-lstm-builder_{at}/_0" for at in range(10_000)]), EITHER),
+    "DyNet parameters of one name": ("m.data", lambda _: _dynet(["/a"] * 20_000), EITHER),
+    "C layers and arrays": ("m.h", lambda _: _c_header(4_000, 4_000), EITHER),
     "OpenVINO constants of one name": ("", _openvino("".join(map(CONSTANT.format, range(4_000)))), EITHER),
     "OpenVINO loops, and edges between them": ("", _openvino("".join(map(BODY.format, range(5_000))), "".join(map(EDGE.format, range(5_000)))), EITHER),
     "an OpenVINO size that is half a million lines": ("", _openvino('<layer id="0" name="a" type="Const" version="opset1"><output><port id="0"><dim>' + "1\n" * 500_000 + "</dim></port></output></layer>"), EITHER),
     "OpenVINO outputs": ("", _wide(), EITHER),
-    "Tesseract networks of one name": ("m.lstm", _tesseract("Softmax", MATRIX, 10_000), EITHER),
-    "Tesseract layers of one name": ("m.lstm", _tesseract("LSTM", struct.pack("<i", 2) + MATRIX * 4, 2_500), EITHER),
-    "ggml rows that begin everywhere": ("m.bin", _rows(), ContainerError),
-    "Thinc nodes": ("m.thinc", _thinc([b"n%06d" % at for at in range(30_000)]), EITHER),
-    "Thinc nodes of one name": ("m.thinc", _thinc([b"name"] * 30_000), EITHER),
+    "Tesseract networks of one name": ("m.lstm", lambda _: _tesseract("Softmax", MATRIX, 10_000), EITHER),
+    "Tesseract layers of one name": ("m.lstm", lambda _: _tesseract("LSTM", struct.pack("<i", 2) + MATRIX * 4, 2_500), EITHER),
+    "ggml rows that begin everywhere": ("m.bin", lambda _: _rows(), ContainerError),
+    "Thinc nodes": ("m.thinc", lambda _: _thinc([b"n%06d" % at for at in range(30_000)]), EITHER),
+    "Thinc nodes of one name": ("m.thinc", lambda _: _thinc([b"name"] * 30_000), EITHER),
     "Orbax items": ("", _orbax(1_500), EITHER),
-    "ONNX outputs of one node": ("m.onnx", _onnx_wide(), EITHER),
-    "ONNX layers at the end of a chain": ("m.onnx", _onnx_chain(), EITHER),
-    "matrices under weight norm": ("m.safetensors", _weight_norms(), EITHER),
-    "matrices under weight drop": ("m.safetensors", _safetensors({f"m{at}.weight_hh_l0_raw": [8, 2] for at in range(4_000)}), EITHER),
-    "ONNX functions that call each other": ("m.onnx", _onnx_functions(), EITHER),
+    "ONNX outputs of one node": ("m.onnx", lambda _: _onnx_wide(), EITHER),
+    "ONNX layers at the end of a chain": ("m.onnx", lambda _: _onnx_chain(), EITHER),
+    "matrices under weight norm": ("m.safetensors", lambda _: _weight_norms(), EITHER),
+    "matrices under weight drop": ("m.safetensors", lambda _: _safetensors({f"m{at}.weight_hh_l0_raw": [8, 2] for at in range(4_000)}), EITHER),
+    "ONNX functions that call each other": ("m.onnx", lambda _: _onnx_functions(), EITHER),
 }  # fmt: skip
 
 ATTACKS = tuple(

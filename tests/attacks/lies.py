@@ -26,13 +26,12 @@ from floods import (
     _tflite,
     _words,
 )
-from museum import Attack
+from museum import Attack, Made
 
 from gatewise.errors import ContainerError, GatewiseError
 
 EITHER = (None, GatewiseError)
 HUGE = (1 << 64) - 1
-Made = bytes | Callable[[Path], Path]
 
 
 # TFLite.
@@ -451,8 +450,10 @@ NNABLA: dict[str, Made] = {
         {"nnp_version.txt": b"0.1", "network.nntxt": b"", "parameter.h5": b"\x89HDF\r\n\x1a\n" + b"\xff" * 4_000}
     ),
     "parameters of nothing": zipped({"nnp_version.txt": b"0.1", "parameter.h5": b""}),
-    "parameters that are a bomb": zipped({"nnp_version.txt": b"0.1", "parameter.h5": bytes(90 << 20)}, deflated=True),
-    "a network that is a bomb": zipped(
+    "parameters that are a bomb": lambda _: zipped(
+        {"nnp_version.txt": b"0.1", "parameter.h5": bytes(90 << 20)}, deflated=True
+    ),
+    "a network that is a bomb": lambda _: zipped(
         {"nnp_version.txt": b"0.1", "parameter.h5": b"", "network.nntxt": bytes(90 << 20)}, deflated=True
     ),
     "parameters whose name climbs": zipped({"nnp_version.txt": b"0.1", "../../parameter.h5": b"evil"}),

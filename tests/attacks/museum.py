@@ -15,18 +15,22 @@ SECONDS, MEGABYTES = 1.0, 100  # what opening any of them may cost
 _NO_FAMILIES = {"museum", "guard", "mutate", "reading", "bytes_of"}
 
 
+Made = bytes | Callable[[Path], bytes | Path]
+
+
 class Attack(NamedTuple):
     """One exhibit.
 
     ``title``     a sentence: the id of its test
-    ``make``      bytes, or a function that makes the thing in an empty folder and returns the path to open
+    ``make``      bytes, or a function of an empty folder: it gives bytes, or makes the thing there and gives the path to open;
+                  what takes long to make is a function, since every run lists all exhibits and the quick part opens few
     ``expected``  the class of the refusal; None: it opens, and lies there like a stone
     ``says``      words that the refusal has to hold
     ``deed``      what is done with the path; a name of ``guard.DEEDS``
     """
 
     title: str
-    make: bytes | Callable[[Path], Path]
+    make: Made
     expected: type[GatewiseError] | tuple[type[GatewiseError], ...] | None
     says: str = ""
     deed: str = "read"
@@ -35,11 +39,12 @@ class Attack(NamedTuple):
     def place(self, folder: Path) -> Path:
         """Made, in that folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        if isinstance(self.make, bytes):
-            path = folder / self.name
-            path.write_bytes(self.make)
-            return path
-        return self.make(folder)
+        made = self.make if isinstance(self.make, bytes) else self.make(folder)
+        if isinstance(made, Path):
+            return made
+        path = folder / self.name
+        path.write_bytes(made)
+        return path
 
 
 @cache

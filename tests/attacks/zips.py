@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from bytes_of import FOUR_FLOATS, PROTO, Entry, called, state, tensor, text, torch_entries, zip_of, zipped
+from bytes_of import FOUR_FLOATS, PROTO, Entry, called, packed_zeros, state, tensor, text, torch_entries, zip_of, zipped
 from museum import Attack
 
 from gatewise.errors import BrokenFile, ContainerError, LimitExceeded
@@ -26,7 +26,7 @@ def _deflated(data: bytes) -> bytes:
 
 def _bomb(claimed: int, real: int = 256 << 20) -> list[Entry]:
     """A storage of a quarter of a gigabyte in a quarter of a megabyte."""
-    packed = _deflated(bytes(real))
+    packed = packed_zeros(real)
     pickled = PROTO + state(weight=tensor(1024, (1024,), (1,))) + b"."
     return [
         Entry("a/data.pkl", pickled), Entry("a/version", b"3\n"),
