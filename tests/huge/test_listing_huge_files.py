@@ -133,7 +133,7 @@ MANY: dict[str, Callable[[Path, Shapes], None]] = {"torch zip": torch_zip, "safe
 
 
 @pytest.mark.parametrize("most", [10_000, pytest.param(100_000, marks=pytest.mark.long)])
-@pytest.mark.parametrize("kind", MANY)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "HDF5")) for kind in MANY])
 def test_ten_times_as_many_tensors_take_ten_times_as_long(kind: str, most: int, tmp_path: Path) -> None:
     costs = {}
     for count in (most // 10, most):
