@@ -7,6 +7,7 @@ Children are forked after everything was imported, so that imports are nobody's 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import json
@@ -166,6 +167,7 @@ def _warm() -> None:
 
 def main() -> None:
     _warm()
+    gc.freeze()  # else every child's collector writes to all that was imported, and has it copied
     watch = Watch()
     sys.addaudithook(watch)
     print("{}", flush=True)  # ready

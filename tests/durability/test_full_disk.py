@@ -13,7 +13,6 @@ from deeds import DEEDS, Deed
 from points_server import Server
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="limits are set in a child")
-ALL = pytest.mark.parametrize("deed", DEEDS, ids=str)
 SOME = pytest.mark.parametrize(
     "deed",
     [each if at % 5 == 3 else pytest.param(each, marks=pytest.mark.slow) for at, each in enumerate(DEEDS)],
@@ -44,7 +43,7 @@ def refused(server: Server, deed: Deed, folder: Path, what: str = "nothing", at:
     return text
 
 
-@ALL
+@SOME
 def test_a_file_that_may_not_grow_is_told_and_leaves_nothing(server: Server, tmp_path: Path, deed: Deed) -> None:
     deed.prepare(tmp_path)
     assert server(tmp_path, deed.words)["code"] == 0
