@@ -89,13 +89,19 @@ def _import_nodes(node: ast.AST, late: bool) -> Iterator[tuple[ast.Import | ast.
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, late
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        elif isinstance(child, ast.If) and _asks_for_the_type_checker(child.test):
             for other in child.orelse:  # what is imported for the type checker alone is never imported
                 yield from _import_nodes(ast.Module([other], []), late)
         else:
             yield from _import_nodes(
                 child, late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             )
+
+
+def _asks_for_the_type_checker(test: ast.expr) -> bool:
+    return (
+        test.id if isinstance(test, ast.Name) else test.attr if isinstance(test, ast.Attribute) else ""
+    ) == "TYPE_CHECKING"
 
 
 def _unknown_rooms(modules: dict[str, ast.Module]) -> Iterator[str]:

@@ -230,7 +230,7 @@ def test_inspect_imports_nothing_of_the_standard_library_that_costs_as_much_as_o
     assert set(cost_of("inspect", path)["imported"]) & COSTLY - set(bare.stdout.split()) - own == set()
 
 
-def test_a_hundred_times_the_tensors_take_a_hundred_times_as_long(tmp_path: Path) -> None:
+def test_ten_times_the_tensors_take_ten_times_as_long(tmp_path: Path) -> None:
     """In calls of functions, which are as many on a busy machine as on an idle one."""
     import gatewise as gw
 
@@ -240,9 +240,9 @@ def test_a_hundred_times_the_tensors_take_a_hundred_times_as_long(tmp_path: Path
         return calls_of(lambda: gw.open(path).inspect())
 
     calls(10)
-    few, more = calls(100), calls(1_000)
+    few, more = calls(50), calls(500)
     assert more < 12 * few, (few, more)
-    assert more / 2_000 < 750, f"{more / 2_000:.0f} calls for each tensor"
+    assert more / 1_000 < 750, f"{more / 1_000:.0f} calls for each tensor"
 
 
 def test_the_doctor_does_little_for_each_of_many_small_files(tmp_path: Path) -> None:

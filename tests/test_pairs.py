@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from random_layers import contents, same_bits
+from together import together
 
 from gatewise.conventions import EXACT, ONE_ROUNDING
 from gatewise.conventions._terms import GIVEN_STATE
@@ -95,10 +96,15 @@ def test_there_and_back_is_where_one_was_wherever_both_ways_change_no_number(sou
             assert all(same_bits(np.ascontiguousarray(mine[key]), np.ascontiguousarray(theirs[key])) for key in mine)
 
 
-def test_every_layout_says_itself_exactly() -> None:
-    for layout in KNOWN:
-        told = pair(layout, layout)
-        assert (told.outcome, told.error, told.changes) == ("exact", 0.0, ()), told
+@together(
+    "layout",
+    KNOWN,
+    of=lambda layout: layout.cell,
+    slow=lambda layout: layout.framework not in ("torch", "keras", "tf1"),
+)
+def test_every_layout_says_itself_exactly(layout: Layout) -> None:
+    told = pair(layout, layout)
+    assert (told.outcome, told.error, told.changes) == ("exact", 0.0, ()), told
 
 
 def test_no_pair_is_silently_left_out_of_the_matrix() -> None:

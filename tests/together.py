@@ -60,6 +60,14 @@ in_thirds = pytest.mark.parametrize(
 )  # of hundreds of damages that are all alike: the quick part does every third, ``make test`` the others too
 
 
+def rarely(cases: Iterable[Any], every: int) -> list[Any]:
+    """Of values that are all alike, as ``parametrize`` takes them, every so many; the others wait for ``make test``."""
+    return [
+        pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=[pytest.mark.slow] * bool(number % every))
+        for number, case in enumerate(cases)
+    ]
+
+
 def groups_of(cases: Iterable[Any], of: Callable[[Any], str], slow: Callable[[Any], bool]) -> list[Any]:
     """The tests: what pytest calls each, its cases, its marks."""
     groups: dict[tuple[str, bool], Group] = {}

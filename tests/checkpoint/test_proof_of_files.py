@@ -69,7 +69,7 @@ def test_a_full_proof_of_a_large_file_can_be_asked_for_and_a_sample_of_any(tmp_p
 
 
 @pytest.mark.parametrize("way", [True, "full", "sample"])
-@pytest.mark.parametrize("dtype", [None, "float16"])
+@pytest.mark.parametrize("dtype", [None, pytest.param("float16", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("large")
 def test_a_bit_that_changes_in_the_written_file_is_found(
     way: bool | str, dtype: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

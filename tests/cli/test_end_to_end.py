@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from filemakers import keras_arrays, keras_h5, npz, safetensors, torch_arrays, torch_legacy, torch_zip
 from real_command import Ran, gatewise
+from together import rarely
 
 import gatewise as gw
 
@@ -134,8 +135,16 @@ ANSWERS: dict[str, tuple[list[str], int, Any]] = {
 
 
 @pytest.mark.parametrize(("words", "code", "shape"), ANSWERS.values(), ids=ANSWERS)
-def test_json_keeps_the_contract(files: Path, words: list[str], code: int, shape: Any) -> None:
-    ran = gatewise(*words, "--json", at=files)
+def test_json_keeps_the_contract(run: Run, files: Path, words: list[str], code: int, shape: Any) -> None:
+    assert_keeps_the_contract(run(*words, "--json", at=files), code, shape)
+
+
+@pytest.mark.parametrize(("words", "code", "shape"), rarely(ANSWERS.values(), 6), ids=ANSWERS)
+def test_json_keeps_the_contract_in_a_process_of_its_own(files: Path, words: list[str], code: int, shape: Any) -> None:
+    assert_keeps_the_contract(gatewise(*words, "--json", at=files), code, shape)
+
+
+def assert_keeps_the_contract(ran: Ran, code: int, shape: Any) -> None:
     assert ran.code == code, ran.err
     assert misfits(ran.json, shape) == []
     assert bool(ran.err) == (code == 2), ran.err

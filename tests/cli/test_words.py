@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from together import in_thirds
 
 from gatewise.cli._argparse import read
 from gatewise.cli._command import command, command_names
@@ -48,17 +49,18 @@ def lines(name: str) -> Iterator[list[str]]:
             yield [one, "1", *files, other, "1"]
 
 
+@in_thirds
 @pytest.mark.parametrize("name", command_names())
-def test_what_is_read_without_argparse_is_what_argparse_reads(name: str) -> None:
+def test_what_is_read_without_argparse_is_what_argparse_reads(name: str, third: int) -> None:
     plain = 0
-    for line in lines(name):
+    for line in itertools.islice(lines(name), third, None, 3):
         try:
             ours = noted(name).read(line)
         except NotPlain:
             continue
         plain += 1
         assert ours == vars(read(command(name), line)), line
-    assert plain > 3
+    assert plain > 1
 
 
 @pytest.mark.parametrize("name", [name for name in command_names() if name not in ("layouts", "formats")])

@@ -47,7 +47,7 @@ def written(path: Path, root: Folder) -> Path:
 
 
 # 8 names fill a symbol node, 256 a B-tree node: 300 need two levels, 9,000 three.
-@pytest.mark.parametrize("count", [0, 1, 8, 9, 256, 257, 300, 9_000])
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 256, 257, 300, pytest.param(9_000, marks=pytest.mark.slow)])
 def test_libhdf5_finds_every_group_every_text_and_every_element(count: int, tmp_path: Path) -> None:
     root, arrays = tree(count)
     with h5py.File(written(tmp_path / "x.h5", root)) as file:

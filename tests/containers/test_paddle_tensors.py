@@ -9,6 +9,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from together import in_thirds
 
 from gatewise.containers import open_tensors
 from gatewise.cursor import Limits
@@ -107,10 +108,11 @@ def test_zeros_are_no_tensor(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["exported_old.pdiparams", "exported_old.pdmodel", "exported_pir.json"])
-def test_a_damaged_file_or_graph_is_refused_or_read_and_nothing_else(tmp_path, name):
+@in_thirds
+def test_a_damaged_file_or_graph_is_refused_or_read_and_nothing_else(tmp_path, name, third):
     stem = name.partition(".")[0]
     for path in FIXTURES.glob(f"{stem}.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    for broken in helpers.damaged((FIXTURES / name).read_bytes(), seed=5, count=150):
+    for broken in list(helpers.damaged((FIXTURES / name).read_bytes(), seed=5, count=150))[third::3]:
         (tmp_path / name).write_bytes(broken)
         helpers.read_or_refuse(tmp_path / f"{stem}.pdiparams")

@@ -55,7 +55,7 @@ _TREES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(tree=_TREES, protocol=st.integers(0, 5))
 def test_any_plain_tree_survives_both_ways(tree, protocol):
     read = loads(pickle.dumps(tree, protocol))
@@ -292,8 +292,8 @@ def test_a_key_of_doubling_tuples_is_refused_at_once():
 
 
 def test_a_deep_tree_is_read_written_and_dropped_without_recursion():
-    deep = loads(b")" + b"\x85" * 100_000 + b".")
-    assert len(dumps(deep)) > 100_000
+    deep = loads(b")" + b"\x85" * 20_000 + b".")
+    assert len(dumps(deep)) > 20_000
 
 
 def test_every_opcode_of_pythons_own_table_is_known():

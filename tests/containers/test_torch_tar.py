@@ -12,6 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from together import in_thirds
 from torch_help import loads
 
 from gatewise.containers import open_tensors
@@ -137,7 +138,8 @@ def test_a_contradiction_is_refused(what, tmp_path):
         torch_tar.read(source)
 
 
-def test_a_tar_cut_or_flipped_anywhere_is_refused_or_read(tmp_path):
+@in_thirds
+def test_a_tar_cut_or_flipped_anywhere_is_refused_or_read(tmp_path, third):
     from gatewise.containers import torch_tar
     from gatewise.source import Source
 
@@ -145,7 +147,7 @@ def test_a_tar_cut_or_flipped_anywhere_is_refused_or_read(tmp_path):
     broken = [data[:length] for length in range(1, len(data), 97)]
     broken += [data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1 :] for at in range(0, len(data), 11)]
     refused = 0
-    for changed in broken:
+    for changed in broken[third::3]:
         path.write_bytes(changed)
         source = Source(path)
         try:
@@ -153,4 +155,4 @@ def test_a_tar_cut_or_flipped_anywhere_is_refused_or_read(tmp_path):
                 [tensor.array() for tensor in torch_tar.read(source).values()]
         except GatewiseError:
             refused += 1
-    assert refused > 100
+    assert refused > 33

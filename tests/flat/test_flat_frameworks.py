@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -139,9 +138,17 @@ def test_an_mlx_layers_own_order_is_that_of_tree_flatten(kind: str) -> None:
         np.testing.assert_array_equal(np.array(array), np.array(layer[name]))
 
 
-@pytest.mark.parametrize("name", ["torch", "jax", "mlx", "numpy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy",
+        *(
+            pytest.param(name, marks=pytest.mark.framework(who))
+            for name, who in (("torch", "torch"), ("jax", "flax"), ("mlx", "mlx"))
+        ),
+    ],
+)
 def test_indices_and_masks_of_each_kind_by_its_name(name: str) -> None:
-    importlib.import_module("numpy") if name == "numpy" else pytest.importorskip({"mlx": "mlx.core"}.get(name, name))
     flat = gw.flat(stack_of("torch.GRU"))
     where, mask = flat.where(gate="z", like=name), flat.mask(gate="z", like=name)
     np.testing.assert_array_equal(np.array(where), flat.where(gate="z"))

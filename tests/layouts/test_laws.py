@@ -34,8 +34,11 @@ from gatewise.layouts._layout import RESEMBLING, is_stream
 from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, PROJECTION, RECURRENT_KERNEL
 
-QUICK = ("torch", "keras", "tf1", "onnx")
-FEW = ("torch.LSTM", "keras.GRU", "onnx.GRU", "tf1.BasicLSTMCell")
+QUICK = {
+    "torch.LSTM", "torch.GRU", "torch.LSTMCell", "keras.LSTM", "keras.GRU", "keras.CuDNNGRU", "tf1.BasicLSTMCell", "tf1.LSTMBlockCell-0.12",
+    "tf1.CudnnLSTM", "tf1.CoupledInputForgetGateLSTMCell", "onnx.LSTM", "onnx.GRU", "onnx.RNN",
+}  # fmt: skip
+FEW = ("torch.GRU", "keras.LSTM", "onnx.GRU", "tf1.BasicLSTMCell")
 CASES = every_case()
 NAMED = every_case(namings=True)
 # Layouts that are looked for in any file, and in any file or their own; the others only where the user names them.
@@ -48,10 +51,10 @@ few = settings(max_examples=2, deadline=None)
 
 def each(cases: Iterable[Case], costly: bool = False) -> Callable[[Law], Law]:
     """One test for each layout, over all its cases.  ``make test`` runs all of them; the quick part those of the
-    frameworks that most people have, and where a case costs many recognitions, a few layouts of one layer."""
+    best known, and where a case costs many recognitions, a few layouts of one layer."""
 
     def slow(case: Case) -> bool:
-        return case.layers > 1 or case.layout.name not in FEW if costly else case.layout.framework not in QUICK
+        return case.layers > 1 or case.layout.name not in FEW if costly else case.layout.name not in QUICK
 
     return together("case", cases, of=lambda case: case.layout.name, slow=slow)
 

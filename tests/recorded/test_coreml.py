@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from together import in_thirds
 
 import gatewise as gw
 from gatewise.errors import GatewiseError
@@ -88,14 +89,15 @@ def test_a_coupled_gate_computes_and_a_run_time_bias_counts():
         assert np.isfinite(y).all()
 
 
-def test_a_model_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
+@in_thirds
+def test_a_model_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path, third):
     data = bytearray((HERE / "bilstm.mlmodel").read_bytes())
     path = tmp_path / "x.mlmodel"
-    for cut in range(3, len(data), 53):
+    for cut in range(3, len(data), 53)[third::3]:
         path.write_bytes(data[:cut])
         with pytest.raises(GatewiseError):
             gw.open(path).only()
-    for at in range(0, len(data), 9):
+    for at in range(0, len(data), 9)[third::3]:
         data[at] ^= 0x55
         path.write_bytes(data)
         with contextlib.suppress(GatewiseError):

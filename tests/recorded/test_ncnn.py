@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from together import in_thirds
 
 import gatewise as gw
 from gatewise.errors import GatewiseError
@@ -174,9 +175,10 @@ def test_weights_cut_anywhere_are_refused(copy):
         gw.open(copy)
 
 
-def test_a_flipped_byte_is_refused_or_harmless(copy):
+@in_thirds
+def test_a_flipped_byte_is_refused_or_harmless(copy, third):
     text = copy.read_bytes()
-    for at in range(8, len(text)):
+    for at in range(8, len(text))[third::3]:
         copy.write_bytes(text[:at] + bytes([text[at] ^ 0x15]) + text[at + 1 :])
         try:
             gw.open(copy).gates()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from clock import seconds
+from together import in_thirds, rarely
 
 from gatewise.symptoms import digest_lines, explain
 
@@ -45,15 +46,16 @@ def test_a_line_without_an_end_is_bounded() -> None:
     assert len(digest_lines(["#" * 10_000_000, ERROR])) < 200_000
 
 
-def test_noise_is_never_explained_and_never_breaks() -> None:
-    dice = random.Random(0)
+@in_thirds
+def test_noise_is_never_explained_and_never_breaks(third: int) -> None:
+    dice = random.Random(third)
     letters = "abc '\"`’<>&;\\nu0041x1b[]{}()|:.\x1b\x00\r\n\t…LSTM weight key Error: ^$*+?"
-    for _ in range(300):
+    for _ in range(100):
         text = "".join(dice.choice(letters) for _ in range(dice.randrange(400)))
         assert not explain(text).sure
 
 
-@pytest.mark.parametrize("text", ["(" * 20_000, "'" * 20_000, "[2," * 20_000, "a." * 50_000 + ":", "Error:" * 20_000, "\\u00" * 20_000, "1" * 100_000,
-                                  "Missing key(s) in state_dict: " + '"a.b", ' * 20_000], ids=range(8))  # fmt: skip
+@pytest.mark.parametrize("text", rarely(["(" * 20_000, "'" * 20_000, "[2," * 20_000, "a." * 50_000 + ":", "Error:" * 20_000, "\\u00" * 20_000, "1" * 100_000,
+                                  "Missing key(s) in state_dict: " + '"a.b", ' * 20_000], 2), ids=range(8))  # fmt: skip
 def test_hostile_text_takes_no_time(text: str) -> None:
     assert seconds(lambda: (explain(text), explain(text + ERROR))) < 5
