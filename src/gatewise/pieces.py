@@ -38,6 +38,7 @@ class InPieces(abc.ABC):
 
 
 _FREE: list[Array] = []  # memory that pieces were made in and nobody reads any more
+_MOST = 4  # of them
 
 
 @contextlib.contextmanager
@@ -54,7 +55,7 @@ def room(nbytes: int) -> Iterator[Array]:
     try:
         yield found[:nbytes]
     finally:
-        if len(found) <= 2 * PIECE and not _FREE:
+        if len(found) <= 2 * PIECE and len(_FREE) < _MOST:
             _FREE.append(found)
 
 
@@ -108,19 +109,18 @@ def copy_into(view: Any, value: Any) -> None:
         place[...] = held
 
 
-def tiles(rows: Any, columns: Any) -> Iterator[tuple[Any, Any]]:
+def tiles(rows: Any, columns: Any, tall: int = _TALL, wide: int = _WIDE) -> Iterator[tuple[Any, Any]]:
     """Tiles of two matrices of one shape, the one with its rows together, the other with its columns.  The first one's are
     laid aside, in the same memory each time; the other's are views."""
-    import numpy as np
-
-    aside = np.empty((_TALL, _WIDE + _ASIDE), rows.dtype)
-    for top in range(0, len(rows), _TALL):
-        for left in range(0, rows.shape[1], _WIDE):
-            place = slice(top, top + _TALL), slice(left, left + _WIDE)
-            tile = rows[place]
-            held = aside[: len(tile), : tile.shape[1]]
-            held[...] = tile
-            yield held, columns[place]
+    with room(tall * (wide + _ASIDE) * rows.dtype.itemsize) as memory:
+        aside = memory.view(rows.dtype).reshape(tall, wide + _ASIDE)
+        for top in range(0, len(rows), tall):
+            for left in range(0, rows.shape[1], wide):
+                place = slice(top, top + tall), slice(left, left + wide)
+                tile = rows[place]
+                held = aside[: len(tile), : tile.shape[1]]
+                held[...] = tile
+                yield held, columns[place]
 
 
 def _across(value: Any, view: Any) -> int | None:

@@ -18,6 +18,8 @@ from ._numbers import same_bits
 if TYPE_CHECKING:
     from ..tensors import Array
 
+    Biases = dict[str, dict[str, Array]]  # role → gate → its bias
+
 _BIASES = ("bias", "recurrent_bias")
 
 
@@ -26,41 +28,49 @@ def explained(one: Stack, other: Stack, found: Numbers, tolerance: float) -> boo
     if not found.changed or one.dialect != other.dialect:
         return True
     pairs = [(one.cells[place], weights) for place, weights in other if place in one.cells]
-    if not all(_biases_agree(mine, theirs, tolerance) for mine, theirs in pairs):
-        return False
+    biases = 0
+    for mine, theirs in pairs:
+        own, stored = _biases(mine), _biases(theirs)
+        if not _agree(own, stored, theirs.unit, tolerance):
+            return False
+        biases += _changed(own, stored)
+        for array in (array for side in (own, stored) for gates in side.values() for array in gates.values()):
+            give_back(array)
     # Matrices are large and were compared already: they are looked at again only where some of them changed.
-    biases = sum(_changed_biases(mine, theirs) for mine, theirs in pairs)
     return found.changed == biases or all(_stored_alike(mine, theirs) for mine, theirs in pairs)
 
 
-def _biases_agree(mine: Weights, theirs: Weights, tolerance: float) -> bool:
+def _biases(weights: Weights) -> Biases:
+    return {role: dict(weights.role(role)) for role in _BIASES}
+
+
+def _agree(mine: Biases, theirs: Biases, units: int, tolerance: float) -> bool:
     """Have each gate's biases the same sum?"""
     import numpy as np
 
-    gates = {gate for weights in (mine, theirs) for role in _BIASES for gate in weights.role(role)}
-    return all(
-        np.allclose(_sum(theirs, gate), _sum(mine, gate), rtol=tolerance, atol=tolerance) for gate in sorted(gates)
-    )
+    gates = sorted({gate for side in (mine, theirs) for role in side.values() for gate in role})
+    if not gates:
+        return True
+    one, other = (np.stack([_sum(side, gate, units) for gate in gates]) for side in (mine, theirs))
+    return bool(np.allclose(other, one, rtol=tolerance, atol=tolerance))
 
 
-def _sum(weights: Weights, gate: str) -> Array:
+def _sum(biases: Biases, gate: str, units: int) -> Array:
     import numpy as np
 
-    total: Array = np.zeros(weights.unit)
-    for role in _BIASES:
-        if gate in weights.role(role):
-            stored = weights.role(role)[gate]
-            total = total + np.asarray(stored, np.float64)
-            give_back(stored)
+    total: Array = np.zeros(units)
+    for gates in biases.values():
+        if gate in gates:
+            total = total + np.asarray(gates[gate], np.float64)
     return total
 
 
-def _changed_biases(mine: Weights, theirs: Weights) -> int:
+def _changed(mine: Biases, theirs: Biases) -> int:
     return sum(
         array.size
-        for role in _BIASES
-        for gate, array in theirs.role(role).items()
-        if gate not in mine.role(role) or not same_bits(mine.role(role)[gate], array)
+        for role, gates in theirs.items()
+        for gate, array in gates.items()
+        if gate not in mine[role] or not same_bits(mine[role][gate], array)
     )
 
 

@@ -62,9 +62,9 @@ def _some(count: int, seed: int) -> Array:
     if count <= _RUN * _RUNS:
         return np.arange(count)
     between = [_RUN + int(number) % (count - 2 * _RUN) for number in _mixed(_RUNS - 2, seed)]
-    starts = np.array([0, count - _RUN, *between])
-    found: Array = np.unique(starts[:, None] + np.arange(_RUN))
-    return found
+    starts = (0, count - _RUN, *between)
+    # Not np.unique, which imports numpy.ma.
+    return np.array(sorted({start + step for start in starts for step in range(_RUN)}))
 
 
 def _spread(shape: tuple[int, ...], seed: int) -> Array:
