@@ -107,8 +107,16 @@ def test_an_activation_that_nobody_knows_is_named_and_not_guessed() -> None:
 
 def test_a_residual_cell_is_no_plain_one() -> None:
     for subject in (makers.linen_cell("SimpleCell", residual=True), makers.nnx_cell("SimpleCell", residual=True)):
-        with pytest.raises(UsageError, match="holds no recurrent layer"):
+        with pytest.raises(
+            UsageError, match="holds no recurrent layer that gatewise can read: it is a SimpleCell, and no layout"
+        ):
             gw.of(subject)
+
+
+def test_a_residual_cell_beside_a_plain_one_is_not_left_out_unsaid() -> None:
+    plain, residual = (makers.nnx_cell("SimpleCell", residual=each) for each in (False, True))
+    with pytest.warns(UserWarning, match="left out: residual is a SimpleCell, and no layout"):
+        assert gw.of({"plain": plain, "residual": residual}).name == "plain"
 
 
 def test_a_linen_module_alone_has_no_weights_and_is_told_so() -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,78 @@ def test_two_directions_of_different_meaning_are_two_layers() -> None:
 
 
 # What is told.
+
+
+def _own_direction() -> Any:
+    """A recurrent layer of the user's own that goes backwards."""
+
+    class Sums(keras().layers.Layer):
+        go_backwards, return_sequences, return_state, stateful, supports_masking = True, True, False, False, False
+
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(shape=(shape[-1], UNITS), name="w")
+            self.built = True
+
+        def call(self, x: Any, **_said: Any) -> Any:
+            return x @ self.w
+
+        def compute_output_shape(self, shape: Any) -> Any:
+            return (*shape[:-1], UNITS)
+
+        def get_config(self) -> dict[str, Any]:
+            return {**super().get_config(), "go_backwards": True, "return_sequences": True}
+
+    return Sums()
+
+
+def test_a_direction_that_no_layout_describes_is_not_left_out_unsaid() -> None:
+    """The forward layer alone was given, as if it were all there is."""
+    layers = keras().layers
+    if is_old():
+        pytest.skip("tf.keras 2 asks more of a layer of one's own before it takes it for a direction")
+    both = layers.Bidirectional(layers.LSTM(UNITS, return_sequences=True), backward_layer=_own_direction(), name="both")
+    built(both)
+    with pytest.warns(
+        UserWarning, match="is left out: backward_layer is a Sums, and no layout says how it computes.*layout="
+    ):
+        live = gw.of(both)
+    assert live.name == "forward_layer"
+    with pytest.warns(UserWarning, match="left out: backward_layer"):
+        gw.set_forget_bias(both, 1.0)
+    with pytest.raises(UsageError, match="backward_layer cannot be read: backward_layer is a Sums"):
+        gw.of(both, "backward_layer")
+
+
+def test_cells_and_layers_that_no_layout_describes_are_named_beside_those_that_one_does() -> None:
+    layers = keras().layers
+
+    class Cell(layers.Layer):
+        units = state_size = output_size = UNITS
+
+        def build(self, shape: Any) -> None:
+            self.w = self.add_weight(shape=(shape[-1], UNITS), name="w")
+            self.built = True
+
+        def call(self, x: Any, states: Any, training: bool = False) -> Any:  # noqa: ARG002
+            return keras().activations.tanh(x @ self.w + states[0]), [states[0]]
+
+    model = keras().Sequential([
+        layers.Input((7, FEATURES)), layers.LSTM(UNITS, return_sequences=True, name="plain"),
+        layers.RNN(Cell(), return_sequences=True, name="own"), layers.RNN([layers.GRUCell(UNITS), Cell()], return_sequences=True, name="deep"),
+        layers.Reshape((7, 1, UNITS, 1)), layers.ConvLSTM2D(2, (1, 1), name="images"),
+    ])  # fmt: skip
+    with pytest.warns(UserWarning, match="what gatewise cannot read is left out") as told:
+        found = gw.of(model)
+    assert [live.name for live in found] == ["plain", "deep/cells/0"]
+    assert [re.findall(r"([\w/]+) is a (\w+),", str(each.message)) for each in told] == [
+        [("own", "RNN"), ("deep/cells/1", "Cell"), ("images", "ConvLSTM2D")]
+    ]
+    assert told[0].filename == __file__, "the warning points at the caller"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert gw.of(model, "plain").name == "plain"
+    with pytest.raises(UsageError, match="can read: it is a ConvLSTM2D, and no layout says"):
+        gw.of(model.get_layer("images"))
 
 
 def test_a_layer_that_is_not_built_is_told_with_what_builds_it() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from .. import folders
 from ..checkpoint import Checkpoint
 from ..checkpoint._open import told
-from ..errors import AmbiguousLayout, GatewiseError, UsageError, few
+from ..errors import FEW, AmbiguousLayout, GatewiseError, UsageError, few
 from ..layouts import Layout, layouts_for, recognise
 from ..layouts import layout as layout_called
 from ..layouts._words import check_said
@@ -26,7 +26,7 @@ from ._arrays import is_array
 from ._custom import Run, described_by, layout_of
 from ._live import Live, LiveModel
 from ._said import check_applies, meant
-from ._weight import Holder, described
+from ._weight import Holder, Unread, described
 
 __all__ = ["Live", "LiveModel", "described_by", "duplicate", "of", "of_several"]
 
@@ -62,23 +62,41 @@ def of(
     with ``module.load_state_dict(live.result)``.
     Raises UsageError for what holds no recurrent layer, ProofFailed where the layout is not what the layer computes.
     """
-    found = of_several(subject, layout=layout, run=run, check=check, **said)
-    model = LiveModel(subject, found)
+    found, unread = _read(subject, layout, run, check, said)
     if name is not None:
-        return model[name]
-    return found[0] if len(found) == 1 else model
+        return LiveModel(subject, found, unread)[name]
+    _tell(unread, above=1)
+    return found[0] if len(found) == 1 else LiveModel(subject, found, unread)
 
 
-def of_several(
-    subject: Any, *, layout: str | Layout | None = None, run: Run | None = None, check: bool = True, **said: Any
-) -> list[Live]:  # fmt: skip
+def of_several(subject: Any) -> list[Live]:
     """Every recurrent layer of an object in memory.  As :func:`of`."""
+    found, unread = _read(subject, None, None, True, {})
+    _tell(unread, above=3)
+    return found
+
+
+def _tell(unread: Sequence[Unread], above: int) -> None:
+    """What is recurrent and cannot be read is not left out unsaid.  ``above``: calls between this and the user's."""
+    if unread:
+        import warnings
+
+        left = "; ".join(map(str, unread[:FEW])) + (" …" if len(unread) > FEW else "")
+        text = f"what gatewise cannot read is left out: {left}. Name the layer that is meant, or: {unread[0].instead}"
+        warnings.warn(text, stacklevel=2 + above)
+
+
+def _read(
+    subject: Any, layout: str | Layout | None, run: Run | None, check: bool, said: dict[str, Any]
+) -> tuple[list[Live], list[Unread]]:
+    """The recurrent layers, and those of which no weights are read."""
     if isinstance(subject, Live | LiveModel):
-        return subject.layers
+        return subject.layers, []
     check_said(said, names(Dialect), "gw.of")
     chosen = None if layout is None else layout_called(layout)
     holders = list(_holders(subject, chosen, run))
-    found = [live for holder in holders for live in _lives(holder, said, chosen)]
+    unread = [holder for holder in holders if isinstance(holder, Unread)]
+    found = [live for holder in holders if holder not in unread for live in _lives(holder, said, chosen)]
     if not found:
         raise _nothing(subject, chosen, holders)
     check_applies(found, said)
@@ -87,7 +105,7 @@ def of_several(
             if live.holder.unproved:
                 live.prove()
                 live.holder.unproved = False
-    return found
+    return found, unread
 
 
 def _holders(subject: Any, layout: Layout | None, run: Run | None) -> Iterator[Holder]:
@@ -139,6 +157,9 @@ def _nothing(subject: Any, layout: Layout | None, holders: Sequence[Holder]) -> 
     if whole is not None:
         return whole
     what = described(subject)
+    for left in holders:
+        if isinstance(left, Unread):
+            return UsageError(f"{what} holds no recurrent layer that gatewise can read: {left}.", next=left.instead)
     for holder in holders:
         for each in holder.layouts or ():
             return _misfit(holder, each)

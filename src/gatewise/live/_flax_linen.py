@@ -18,7 +18,7 @@ from ._flax_cells import kind_of, layout_for, meaning_of, of_both, of_rnn, run
 from ._own import Caller, carry_first
 from ._tree_own import owned
 from ._trees import Path, Tree, TreeHolder, part_of
-from ._weight import Holder
+from ._weight import NO_LAYOUT, Holder, Unread
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -51,20 +51,17 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
         claimed |= {path for path in given.tree.arrays if path[: len(at)] == at}
         if found.kind:
             yield LinenHolder(given, found)
+        else:
+            yield Unread("/".join(found.path), found.module, *NO_LAYOUT)
     rest = TreeHolder(given.tree, framework="flax", without=frozenset(claimed))
     if rest.weights:
         yield rest
-    elif not any(found.kind for found in recurrent):
-        raise _none(given.module, recurrent)
-
-
-def _none(module: Any, recurrent: list[_Found]) -> UsageError:
-    odd = ", ".join(f"{type(each.module).__name__} at {'/'.join(each.path) or 'the top'}" for each in recurrent)
-    return UsageError(
-        f"the linen module {type(module).__name__} holds no recurrent layer that gatewise knows{f' ({odd})' if odd else ''}.",
-        next="It knows LSTMCell, OptimizedLSTMCell, GRUCell, MGUCell and SimpleCell (not residual), in RNN and Bidirectional; "
-        "describe a layer of your own with layout=.",
-    )
+    elif not recurrent:
+        raise UsageError(
+            f"the linen module {type(given.module).__name__} holds no recurrent layer that gatewise knows.",
+            next="It knows LSTMCell, OptimizedLSTMCell, GRUCell, MGUCell and SimpleCell (not residual), in RNN and Bidirectional; "
+            "describe a layer of your own with layout=.",
+        )
 
 
 def _own(given: _Given, layout: Layout) -> Iterator[Holder]:

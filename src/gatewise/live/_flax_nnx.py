@@ -18,7 +18,7 @@ from ._custom import layout_of
 from ._flax_cells import kind_of, layout_for, meaning_of, of_both, of_rnn, run
 from ._own import Caller, around, carry_first, matches_of, only, said, ways_of
 from ._trees import Path, mask_of, no_switch, walk
-from ._weight import Holder, Weight
+from ._weight import NO_LAYOUT, Holder, Unread, Weight
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -38,7 +38,9 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
         if isinstance(module, nnx.Module):
             for found in _found(nnx, module):
                 described = layout_of(found.module)
-                if described is None:
+                if described is None and not found.kind:
+                    yield Unread("/".join((*path, *found.path)), found.module, *NO_LAYOUT)
+                elif described is None:
                     yield NnxHolder(subject, path, found)
                 else:
                     yield from _own(subject, found.module, described, (*path, *found.path))
@@ -67,7 +69,6 @@ def _found(nnx: Any, module: Any) -> Iterator[_Found]:
             found = _Found(path, each, "own", (), "own")
         if found is not None:
             inside.append(path)
-        if found is not None and found.kind:
             yield found
 
 

@@ -19,8 +19,8 @@ from ._keras_layer import KerasLayer
 from ._keras_own import owned, unbuilt
 from ._keras_run import run_cell, run_layer
 from ._keras_variables import KerasWeight, weight_of
-from ._weight import Holder
-from .keras import CELLS, cell_of, kind_of, known_classes, recurrent
+from ._weight import NO_LAYOUT, Holder, Unread
+from .keras import CELLS, cell_of, is_known, kind_of, known_classes, recurrent
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -113,6 +113,9 @@ def holders(subject: Any, layout: Layout | None) -> Iterator[Holder]:
         yield from owned("", subject, layout)
         return
     for path, layer in recurrent(subject):
+        if not is_known(layer):
+            yield Unread(path, layer, *NO_LAYOUT)
+            continue
         described = layout_of(layer) or layout_of(cell_of(layer))
         if described is None:
             yield KerasHolder(path, layer)

@@ -22,7 +22,7 @@ from ..weights import ROLE_AXES, Gates, Stack, Weights
 from ._calls import Way
 from ._custom import believed, stacked
 from ._watched import watched
-from ._weight import Holder, Weight
+from ._weight import Holder, Unread, Weight
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -343,9 +343,10 @@ class LiveModel:
     ``model.layers``, ``model["encoder.lstm"]``, iteration.  ``result`` is as :attr:`Live.result`.
     """
 
-    def __init__(self, subject: Any, layers: list[Live]):
+    def __init__(self, subject: Any, layers: list[Live], unread: Sequence[Unread] = ()):
         self.subject = subject
         self.layers = layers
+        self._unread = unread
 
     def __iter__(self) -> Iterator[Live]:
         return iter(self.layers)
@@ -363,6 +364,9 @@ class LiveModel:
         for found in (exact, ending):
             if len(found) == 1:
                 return found[0]
+        for left in self._unread:
+            if left.path == name:
+                raise UsageError(f"{name} cannot be read: {left}.", next=left.instead)
         raise UsageError(
             f"no recurrent layer is called {name!r}.",
             next=f"{nearest(name, names)} They are {few(map(repr, names))}.".strip(),

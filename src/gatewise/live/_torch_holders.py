@@ -6,6 +6,7 @@ here: how a weight is read and written (``_torch_weight``), and layers of the us
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from ._torch_computed import parameters_of, undropped, weight_drop
 from ._torch_own import calls, every, owned, states_as, version
 from ._torch_quantised import SUPPOSED, PackedWeight, kind_of_numbers, unpacked
 from ._torch_weight import TorchWeight, as_numpy, as_tensor
-from ._weight import Holder, Weight
+from ._weight import Holder, Unread, Weight
 
 if TYPE_CHECKING:
     from ..tensors import Array
@@ -31,6 +32,10 @@ _SETTINGS = (
     "mode", "nonlinearity", "input_size", "hidden_size", "proj_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional",
 )  # fmt: skip
 _CELLS = ("LSTMCell", "GRUCell", "RNNCell")
+_PACKED = (
+    "it is quantised with its activations (its weights are packed in quantised Linear layers)",
+    "Use the float model that it was converted from.",
+)
 _PLAIN = ("LSTM", "GRU", "RNN", *_CELLS)
 # Where torch keeps a recurrent class → its names there, and the layouts that it may be.
 _QUANTIZABLE = {name: (f"torch_ao.{name}", f"torch_ao.{name}-split") for name in ("LSTM", "LSTMCell")}
@@ -183,6 +188,9 @@ def _found(subject: Any) -> Iterator[Holder]:
                 inside.append(path)
             around = modules.get(path.rpartition(".")[0]) if path else None
             yield _holder_class(module, home)(path, module, home, kind, around)
+        elif re.fullmatch(r"torch\.(ao\.)?nn\.quantized\.modules\.rnn", type(module).__module__):
+            inside.append(path)
+            yield Unread(path, module, *_PACKED)
 
 
 def _holder_class(module: Any, home: str) -> type[TorchHolder]:

@@ -227,6 +227,29 @@ class Holder:
         return as_numpy(value) if is_array(value) else np.asarray(value)
 
 
+class Unread(Holder):
+    """A recurrent object in what the user gave whose weights are not read, and why: it is not left out unsaid."""
+
+    layouts = ()
+
+    def __init__(self, path: str, subject: Any, why: str, instead: str, kind: str = ""):
+        self.path, self.subject, self.why, self.instead = path, subject, why, instead
+        self.kind = kind or type(subject).__name__
+
+    @property
+    def weights(self) -> Mapping[str, Weight]:
+        return {}
+
+    def __str__(self) -> str:
+        return f"{self.path or 'it'} is a {self.kind}, and {self.why}"
+
+
+NO_LAYOUT = (
+    "no layout says how it computes",
+    "Describe it with layout=, where its cell is one of those that gatewise knows.",
+)
+
+
 def described(subject: Any) -> str:
     """What an object is, for people: its class and module."""
     kind = type(subject)

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["cell_of", "holders", "is_layer", "kind_of", "package", "recurrent"]
 
-_HOME = re.compile(r"(keras|tf_keras|tensorflow\.python\.keras)\b(?!.*(legacy_cells|rnn_cell))")
+_HOME = re.compile(r"(keras|tf_keras|tensorflow\.python\.keras)\b(?!.*(legacy_cells|\brnn_cell))")
 LAYERS = ("LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU")
 CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell")
+_OF_PARTS = ("Bidirectional", "StackedRNNCells")  # each part of which is recurrent
 _OTHERS = ("Bidirectional", "RNN", "StackedRNNCells", "Wrapper", "Sequential", "Functional")
 
 
@@ -73,7 +74,8 @@ def is_plain(layer: Any) -> bool:
 
 
 def recurrent(subject: Any) -> Iterator[tuple[str, Any]]:
-    """Every recurrent layer of a model with its path, each layer and each path once; "" is the path of the object itself."""
+    """Every recurrent layer of a model with its path, each layer and each path once; "" is the path of the object itself.
+    Also those that are not known (:func:`is_known`): Keras's RNN of any cell, a direction, a cell among others."""
     taken: set[str] = set()
     for path, layer in _walk("", subject, set()):
         name, number = path, 0
@@ -84,15 +86,26 @@ def recurrent(subject: Any) -> Iterator[tuple[str, Any]]:
         yield name, layer
 
 
-def _walk(path: str, layer: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+def _walk(path: str, layer: Any, seen: set[int], by_place: bool = False) -> Iterator[tuple[str, Any]]:
+    """``by_place``: what is there is recurrent, whatever its class."""
     if id(layer) in seen:
         return
     seen.add(id(layer))
-    if layout_of(layer) is not None or is_plain(layer) or kind_of(layer) in CELLS or _goes_both_ways(layer):
+    if is_known(layer):
         yield path, layer
         return
+    kind, found = kind_of(layer), False
     for name, child in children(layer):
-        yield from _walk("/".join(filter(None, (path, name))), child, seen)
+        for each in _walk("/".join(filter(None, (path, name))), child, seen, kind in _OF_PARTS):
+            found = True
+            yield each
+    if not found and (by_place or kind == "RNN"):
+        yield path, layer
+
+
+def is_known(layer: Any) -> bool:
+    """Is it one recurrent layer whose weights a table, or its user, describes?"""
+    return layout_of(layer) is not None or is_plain(layer) or kind_of(layer) in CELLS or _goes_both_ways(layer)
 
 
 def every(path: str, layer: Any) -> Iterator[tuple[str, Any]]:

@@ -7,7 +7,6 @@ TorchScript and quantized ones, which keep their weights elsewhere.
 from __future__ import annotations
 
 import copy
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,21 +20,14 @@ if TYPE_CHECKING:
 
 __all__ = ["complete", "duplicate", "holders", "is_module", "layers", "legacy_torch", "missing", "modules", "why_none"]
 
-_NO_WEIGHTS = (
-    (r"torch\.(ao\.)?nn\.quantized\.modules\.rnn", "it is quantised with its activations (its weights are packed in quantised Linear layers)",
-     "Use the float model that it was converted from."),
-    (r"torch\.jit\..*", "it is TorchScript without parameters: freezing makes them constants of its code", "Use the model before torch.jit.freeze."),
-)  # fmt: skip
-
 
 def why_none(subject: Any) -> tuple[str, str] | None:
     """Why a module in which no layer was found may hold one all the same, and what to do."""
     for path, module in modules(subject):
-        for pattern, why, instead in _NO_WEIGHTS:
-            named = re.fullmatch(pattern, type(module).__module__)
-            if named and not any(inside(each, "_parameters") for _path, each in modules(module)):
-                kind = getattr(module, "original_name", type(module).__name__)
-                return f"{path or 'it'} is a {kind}, and {why}.", instead
+        if is_scripted(module) and not any(inside(each, "_parameters") for _path, each in modules(module)):
+            kind = getattr(module, "original_name", type(module).__name__)
+            why = "it is TorchScript without parameters: freezing makes them constants of its code"
+            return f"{path or 'it'} is a {kind}, and {why}.", "Use the model before torch.jit.freeze."
     return None
 
 
