@@ -235,7 +235,7 @@ def _beside_pipes(folder: Path) -> Path:
 
 def _many_files(folder: Path) -> Path:
     (folder / "model").mkdir()
-    for at in range(3_000):
+    for at in range(1_000):
         (folder / "model" / f"{at}.bin").touch()
     return folder / "model"
 

@@ -15,11 +15,10 @@ from filemakers import torch_zip
 
 pytestmark = linux
 UNITS = 256  # a matrix of an LSTM is then 1 MiB
-SMALL, LARGE = 4, 40  # layers: 8.4 and 84 MB
-SPARE = (
-    24 * MEGABYTE
-)  # what many layers take besides their numbers, large pages around what is looked at among it; a writer
-# that held the file would take 76 more
+SMALL, LARGE = 2, 24  # layers: 4.2 and 50 MB
+# What many layers take besides their numbers, large pages around what is looked at among it; a writer that held the file
+# would take 46 more.
+SPARE = 24 * MEGABYTE
 
 
 def lstm(layers: int, prefix: str = "", units: int = UNITS) -> dict[str, np.ndarray]:
@@ -53,20 +52,20 @@ def test_no_writer_holds_the_file(suffix: str, stacks: dict[int, Path], tmp_path
     outputs = {layers: tmp_path / f"{layers}{suffix}" for layers in stacks}
     small, large = peaks(["convert", path, "-o", outputs[layers], "--no-verify"] for layers, path in stacks.items())
     written = sum(each.stat().st_size for each in tmp_path.iterdir() if each.stem.startswith(str(LARGE)))
-    assert written >= 75 * MEGABYTE
+    assert written >= 45 * MEGABYTE
     assert large <= small + SPARE, f"{small:,} for {SMALL} layers, {large:,} for {LARGE}"
     assert large <= 2 * MEGABYTE + 60 * MEGABYTE
 
 
 def test_the_measure_sees_a_file_that_is_held(stacks: dict[int, Path]) -> None:
     small, large = map(held, stacks.values())
-    assert large > small + 2.5 * SPARE
+    assert large > small + 1.5 * SPARE
 
 
 def test_a_repair_holds_no_more_than_pieces_of_the_file_nor_does_the_proof(tmp_path: Path) -> None:
     paths = {layers: torch_zip(tmp_path / f"{layers}.pt", lstm(layers, "module.rnn.")) for layers in (SMALL, LARGE)}
     small, large = peaks(["repair", path, "-o", path.with_name(f"out-{path.name}")] for path in paths.values())
-    assert (tmp_path / f"out-{LARGE}.pt").stat().st_size > 75 * MEGABYTE
+    assert (tmp_path / f"out-{LARGE}.pt").stat().st_size > 45 * MEGABYTE
     assert large <= small + SPARE
 
 
@@ -96,7 +95,7 @@ def test_a_flat_vector_is_written_without_being_held(order: str, stacks: dict[in
     small, large = peaks(
         ["flat", path, "--order", order, "-o", tmp_path / f"{layers}.npy"] for layers, path in stacks.items()
     )
-    assert np.load(tmp_path / f"{LARGE}.npy", mmap_mode="r").nbytes > 75 * MEGABYTE
+    assert np.load(tmp_path / f"{LARGE}.npy", mmap_mode="r").nbytes > 45 * MEGABYTE
     assert large <= small + SPARE
 
 
@@ -111,7 +110,7 @@ def test_a_conversion_imports_the_tables_of_its_two_frameworks_and_the_formats_o
 
 
 @pytest.mark.long
-def test_two_gigabytes_take_no_more_memory_than_eighty_megabytes(stacks: dict[int, Path], tmp_path: Path) -> None:
+def test_two_gigabytes_take_no_more_memory_than_fifty_megabytes(stacks: dict[int, Path], tmp_path: Path) -> None:
     """Real pages: 60 layers of 1,024 units are 2.0 GB, their matrices 16.8 MB each."""
     path = torch_zip(tmp_path / "large.pt", lstm(60, units=1_024))
     for suffix in (".safetensors", ".weights.h5", ".keras"):
@@ -121,4 +120,4 @@ def test_two_gigabytes_take_no_more_memory_than_eighty_megabytes(stacks: dict[in
         assert out.stat().st_size > 2_000_000_000
         out.unlink()
         assert large["peak"] <= 2 * 16 * MEGABYTE + 60 * MEGABYTE  # proof and all
-        assert large["seconds"] <= 40 * small["seconds"]
+        assert large["seconds"] <= 64 * small["seconds"]

@@ -48,13 +48,11 @@ def test_the_same_names_outside_torchs_files_are_keras(tmp_path):
     assert gw.open(tmp_path / "keras.npz").only().layout == "keras.LSTM"
 
 
+@pytest.mark.framework("torch")
 def test_keras_names_in_a_torch_file_stay_keras(tmp_path):
     """Keras 3 on torch gives its variables' paths, with slashes, as names of a state dict."""
-    import importlib
+    import torch
 
-    if not importlib.util.find_spec("torch"):
-        pytest.skip("framework not installed: torch")
-    torch = importlib.import_module("torch")
     state = {f"_torch_params.model/enc/lstm_cell/{name}": tensor for name, tensor in
              torch.load(FOLDER / "lstm.pt").items()}  # fmt: skip
     torch.save(state, tmp_path / "keras.pt")
