@@ -49,6 +49,13 @@ def keras_arrays(features: int = 3, units: int = 4, seed: int = 0) -> dict[str, 
     return {name: random.uniform(-0.5, 0.5, shape).astype("float32") for name, shape in shapes.items()}
 
 
+def afresh(path: Path, data: bytes) -> Path:
+    """A file in the place of an old one.  To write over that would take longer: Linux puts such a file onto the disk at once."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
+    return path
+
+
 def safetensors(path: Path, arrays: Arrays) -> Path:
     header, body = {}, b""
     for name, array in arrays.items():

@@ -86,16 +86,20 @@ def _imports(package: str, module: str, tree: ast.Module) -> Iterator[Import]:
 
 
 def _import_nodes(node: ast.AST, late: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
-    for child in ast.iter_child_nodes(node):
+    for child in _statements(node):
         if isinstance(child, ast.Import | ast.ImportFrom):
             yield child, late
         elif isinstance(child, ast.If) and _asks_for_the_type_checker(child.test):
             for other in child.orelse:  # what is imported for the type checker alone is never imported
                 yield from _import_nodes(ast.Module([other], []), late)
         else:
-            yield from _import_nodes(
-                child, late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            )
+            yield from _import_nodes(child, late or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """What is in it, but for expressions, in which nothing is imported and which are nearly all of a tree."""
+    for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+        yield from getattr(node, field, ())
 
 
 def _asks_for_the_type_checker(test: ast.expr) -> bool:

@@ -19,6 +19,7 @@ from clock import calls_of, seconds_of_children
 from costs import ENVIRONMENT, PROBE, cost_of, linux, ran
 from filemakers import npz, safetensors, state_dict_pickle, torch_arrays, torch_legacy, torch_zip
 from test_architecture import FRAMEWORKS
+from together import rarely
 
 HEAVY = FRAMEWORKS | {"numpy", "h5py", "ml_dtypes"}
 GIGABYTE = 1 << 30
@@ -31,7 +32,9 @@ MAKERS = {"a torch zip": torch_zip, "a torch stream": torch_legacy, "safetensors
 
 @linux
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-@pytest.mark.parametrize("options", [[], ["--json"], ["--tensors"]], ids=["as text", "as JSON", "with tensors"])
+@pytest.mark.parametrize(
+    "options", rarely([[], ["--json"], ["--tensors"]], 3), ids=["as text", "as JSON", "with tensors"]
+)
 def test_inspect_imports_no_numpy_and_no_framework(tmp_path: Path, make: Any, options: list[str]) -> None:
     path = make(tmp_path / "model", torch_arrays("lstm", 3, 4, 2, 2, prefix="encoder.lstm."))
     modules = {name.partition(".")[0] for name in cost_of("inspect", path, *options)["modules"]}

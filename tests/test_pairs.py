@@ -52,8 +52,8 @@ def specimens(source: Layout, target: Layout, seed: str) -> list[Specimen]:
 
 
 def each_source(words: str) -> pytest.MarkDecorator:
-    """A test for each layout as the source.  All pairs take minutes; those from the best known come with the quick part."""
-    usual = ("torch.GRU", "tf1.BasicLSTMCell")
+    """A test for each layout as the source.  All pairs take minutes; those from one come with the quick part."""
+    usual = ("torch.GRU",)
     marked = [pytest.param(layout, marks=[pytest.mark.slow] * (layout.name not in usual)) for layout in KNOWN]
     return pytest.mark.parametrize("source", marked, ids=[f"{layout.name} {words}" for layout in KNOWN])
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clock import calls_of, seconds_of_children
-from filemakers import keras_arrays, keras_h5, npz, safetensors, torch_arrays, torch_legacy, torch_zip
+from filemakers import afresh, keras_arrays, keras_h5, npz, safetensors, torch_arrays, torch_legacy, torch_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from real_command import Ran, environment, gatewise, interruptible
@@ -203,7 +203,7 @@ def test_a_cut_file_is_refused_wherever_it_is_cut(run: Any, tmp_path: Path, whol
         *range(len(content) - 40, len(content)),
     }
     for cut in sorted(cuts):
-        (tmp_path / "cut.pt").write_bytes(content[:cut])
+        afresh(tmp_path / "cut.pt", content[:cut])
         ran = run("convert", "cut.pt", "-o", "out.safetensors")
         assert ran.code == 2, f"cut at {cut} of {len(content)}: {ran.out}"
         assert_refused(ran, "cut.pt")

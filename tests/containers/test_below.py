@@ -38,7 +38,7 @@ def test_every_fixture_is_found_once_and_opens():
     """The whole folder, whose formats look for models further down too: one of them claims it all."""
     found = below(FIXTURES)
     assert len(set(found.models)) == len(found.models) > 1000
-    for path in found.models[::7]:
+    for path in found.models[::20]:
         with suppress(UnknownContainer):  # a pickle without arrays
             open_tensors(path)
     parts = [path for path in found.models if path.endswith((".meta", ".data-00000-of-00001", ".zarray"))]

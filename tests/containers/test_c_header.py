@@ -8,6 +8,7 @@ from pathlib import Path
 import c_program
 import numpy as np
 import pytest
+from filemakers import afresh
 from random_layers import Recipe
 from together import rarely
 
@@ -169,14 +170,14 @@ def test_a_header_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
     path = written(tmp_path, Recipe("rnn", feature=2, unit=2).stack)
     data = bytearray(path.read_bytes())
     for cut in range(30, len(data), 17):
-        path.write_bytes(data[:cut])
+        afresh(path, data[:cut])
         try:
             gw.open(path).gates()
         except GatewiseError:
             continue
     for at in range(len(data)):
         data[at] ^= 0x15
-        path.write_bytes(data)
+        afresh(path, data)
         try:
             gw.open(path).gates()
         except GatewiseError:

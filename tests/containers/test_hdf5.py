@@ -11,6 +11,7 @@ import h5py
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import folder, in_thirds, together
 
 from gatewise import containers
@@ -452,7 +453,7 @@ def test_an_hdf5_file_that_is_not_keras_is_a_plain_tree(tmp_path):
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, path, third):
     for index, data in enumerate(list(helpers.damaged(path.read_bytes(), seed=7, count=150))[third::3]):
         broken = tmp_path / f"{index}.h5"
-        broken.write_bytes(data)
+        afresh(broken, data)
         helpers.read_or_refuse(broken)
         broken.unlink()
 
@@ -460,7 +461,7 @@ def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, path, thir
 def test_every_cut_of_a_small_file_is_refused(tmp_path):
     data = (helpers.KERAS / K3 / "lstm.weights.h5").read_bytes()
     for end in range(8, len(data), 97):
-        (tmp_path / "x.h5").write_bytes(data[:end])
+        afresh(tmp_path / "x.h5", data[:end])
         with pytest.raises(GatewiseError):
             open_tensors(tmp_path / "x.h5")
 

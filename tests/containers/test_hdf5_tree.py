@@ -7,6 +7,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 
 from gatewise.containers import open_tensors
 from gatewise.cursor import Limits
@@ -75,5 +76,5 @@ def test_a_damaged_file_is_refused_or_read_and_nothing_else(path, tmp_path):
         file["lstm/w"] = ARRAY
         file.create_dataset("packed", data=ARRAY, compression="gzip")
     for data in helpers.damaged(path.read_bytes(), seed=5, count=120):
-        (tmp_path / "y").write_bytes(data)
+        afresh(tmp_path / "y", data)
         helpers.read_or_refuse(tmp_path / "y")

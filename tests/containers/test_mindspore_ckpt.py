@@ -7,6 +7,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 
 from gatewise.containers import mindspore_ckpt, open_tensors
 from gatewise.cursor import Limits
@@ -96,7 +97,7 @@ def test_other_protocol_buffers_are_not_claimed(tmp_path):
 def test_a_file_cut_anywhere_or_damaged_is_refused_or_read_and_nothing_else(tmp_path):
     data = (FIXTURES / "GRUCell.ckpt").read_bytes()
     for broken in helpers.damaged(data, seed=5, count=400):
-        (tmp_path / "y").write_bytes(broken)
+        afresh(tmp_path / "y", broken)
         helpers.read_or_refuse(tmp_path / "y")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 
 from gatewise.containers import container, mxnet_params, open_tensors
 from gatewise.cursor import Limits
@@ -161,7 +162,7 @@ def test_a_file_cut_anywhere_or_damaged_is_refused_or_read_and_nothing_else(tmp_
         with pytest.raises(BrokenFile):
             opened(tmp_path, data[:end])
     for broken in helpers.damaged(data, seed=5, count=400):
-        (tmp_path / "y").write_bytes(broken)
+        afresh(tmp_path / "y", broken)
         helpers.read_or_refuse(tmp_path / "y")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import in_thirds
 
 from gatewise.containers import open_tensors
@@ -40,5 +41,5 @@ def test_a_weight_without_a_first_layer_beside_it_is_left_as_it_is(tmp_path):
 @in_thirds
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, name, third):
     for data in list(helpers.damaged((FIXTURES / name).read_bytes(), seed=5, count=120))[third::3]:
-        (tmp_path / "y").write_bytes(data)
+        afresh(tmp_path / "y", data)
         helpers.read_or_refuse(tmp_path / "y")

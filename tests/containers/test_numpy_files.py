@@ -10,6 +10,7 @@ import zipfile
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import folder, together
 
 from gatewise.containers import numpy_files, open_tensors
@@ -178,7 +179,7 @@ def test_a_member_of_another_size_than_its_header_says_is_refused(tmp_path, comp
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, save):
     save(tmp_path / "x.npz", **ARRAYS)
     for data in helpers.damaged((tmp_path / "x.npz").read_bytes(), seed=11, count=300):
-        (tmp_path / "y.npz").write_bytes(data)
+        afresh(tmp_path / "y.npz", data)
         helpers.read_or_refuse(tmp_path / "y.npz")
 
 

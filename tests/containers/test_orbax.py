@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 
 import gatewise as gw
 from gatewise.containers import _zstd, open_tensors
@@ -195,10 +196,10 @@ def test_a_store_with_a_bit_flipped_or_cut_is_refused_in_words_or_harmless(tmp_p
         for _ in range(40):
             changed = bytearray(whole)
             changed[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
-            path.write_bytes(changed if dice.random() < 0.7 else whole[: dice.randrange(len(whole))])
+            afresh(path, changed if dice.random() < 0.7 else whole[: dice.randrange(len(whole))])
             text = refusal(tmp_path / "x")
             assert text is None or len(text) > 20
-        path.write_bytes(whole)
+        afresh(path, whole)
     assert refusal(tmp_path / "x") is None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 
 from gatewise.containers import open_tensors, paddle_params
 from gatewise.errors import BrokenFile, NotRepresentable
@@ -121,7 +122,7 @@ def test_a_pickle_that_is_not_paddles_is_another_formats(tmp_path):
 def test_a_file_cut_anywhere_or_damaged_is_refused_or_read_and_nothing_else(tmp_path):
     data = (FIXTURES / "GRUCell.pdparams").read_bytes()
     for broken in helpers.damaged(data, seed=5, count=400):
-        (tmp_path / "y").write_bytes(broken)
+        afresh(tmp_path / "y", broken)
         helpers.read_or_refuse(tmp_path / "y")
 
 

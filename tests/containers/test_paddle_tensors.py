@@ -9,6 +9,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import in_thirds
 
 from gatewise.containers import open_tensors
@@ -112,7 +113,7 @@ def test_zeros_are_no_tensor(tmp_path):
 def test_a_damaged_file_or_graph_is_refused_or_read_and_nothing_else(tmp_path, name, third):
     stem = name.partition(".")[0]
     for path in FIXTURES.glob(f"{stem}.*"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
+        afresh(tmp_path / path.name, path.read_bytes())
     for broken in list(helpers.damaged((FIXTURES / name).read_bytes(), seed=5, count=150))[third::3]:
-        (tmp_path / name).write_bytes(broken)
+        afresh(tmp_path / name, broken)
         helpers.read_or_refuse(tmp_path / f"{stem}.pdiparams")

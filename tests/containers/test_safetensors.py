@@ -9,6 +9,7 @@ import sys
 import keras_helpers as helpers
 import numpy as np
 import pytest
+from filemakers import afresh
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -170,7 +171,7 @@ def test_a_file_of_no_tensors_is_sound(tmp_path):
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path):
     safetensors.write(tmp_path / "x", tensors_of(some_arrays()))
     for data in helpers.damaged((tmp_path / "x").read_bytes(), seed=5, count=400):
-        (tmp_path / "y").write_bytes(data)
+        afresh(tmp_path / "y", data)
         helpers.read_or_refuse(tmp_path / "y")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tf_help as tf
+from filemakers import afresh
 from hypothesis import given
 from hypothesis import strategies as st
 from together import in_thirds
@@ -317,7 +318,7 @@ def test_cut_anywhere_it_is_refused(kind, third, tmp_path):
     path = tf.v1_checkpoint(tmp_path / "x", arrays) if kind == "v1" else tf.checkpoint(tmp_path / "x", arrays)
     whole = path.read_bytes()
     for size in range(len(whole))[third::3]:
-        path.write_bytes(whole[:size])
+        afresh(path, whole[:size])
         with pytest.raises(ContainerError):
             open_tensors(path)
 
@@ -330,7 +331,7 @@ def test_one_flipped_bit_is_refused_or_harmless(kind, tmp_path):
     for at in range(len(whole)):
         raw = bytearray(whole)
         raw[at] ^= 1 << at % 8
-        path.write_bytes(raw)
+        afresh(path, raw)
         try:
             tensors = open_tensors(path)
         except GatewiseError:

@@ -6,6 +6,7 @@ import struct
 import zipfile
 
 import pytest
+from filemakers import afresh
 from together import in_thirds
 from torch_help import FIXTURES, ONE_OF_EACH, named, torch_stream, torch_zip, zip_file
 
@@ -31,7 +32,7 @@ def attempt(path):
 def test_a_file_cut_anywhere_is_refused_or_read(path, tmp_path):
     data, cut = path.read_bytes(), tmp_path / "cut.pt"
     for length in range(1, len(data), 97):
-        cut.write_bytes(data[:length])
+        afresh(cut, data[:length])
         with contextlib.suppress(GatewiseError):
             attempt(cut)
 
@@ -42,7 +43,7 @@ def test_a_file_with_one_byte_flipped_is_refused_or_read(path, third, tmp_path):
     data, flipped = bytearray(path.read_bytes()), tmp_path / "flipped.pt"
     for at in range(0, len(data), max(1, len(data) // 250))[third::3]:
         data[at] ^= 0x41
-        flipped.write_bytes(data)
+        afresh(flipped, data)
         with contextlib.suppress(GatewiseError):
             attempt(flipped)
         data[at] ^= 0x41
@@ -67,7 +68,7 @@ def test_a_flipped_pickle_under_a_fitting_checksum_is_refused_or_read(path, thir
 def test_a_cut_stream_and_a_cut_archive_say_that_the_file_is_cut(tmp_path):
     for name in ("1.0.1/rnn_tanh.state.pt", "2.13.0/rnn_tanh.state.pt"):
         cut = tmp_path / "cut.pt"
-        cut.write_bytes((FIXTURES / name).read_bytes()[:-30])
+        afresh(cut, (FIXTURES / name).read_bytes()[:-30])
         with pytest.raises(BrokenFile, match="fetch it again"):
             open_tensors(cut)
 

@@ -12,6 +12,7 @@ from collections import OrderedDict
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import in_thirds
 from torch_help import loads
 
@@ -148,7 +149,7 @@ def test_a_tar_cut_or_flipped_anywhere_is_refused_or_read(tmp_path, third):
     broken += [data[:at] + bytes([data[at] ^ 0x41]) + data[at + 1 :] for at in range(0, len(data), 11)]
     refused = 0
     for changed in broken[third::3]:
-        path.write_bytes(changed)
+        afresh(path, changed)
         source = Source(path)
         try:
             if torch_tar.claims(source):

@@ -11,7 +11,7 @@ from filemakers import torch_zip
 
 pytestmark = linux
 UNITS = 512  # the largest tensor is then 4 MiB
-SMALL, LARGE = 4, 20  # layers: 34 and 168 MB
+SMALL, LARGE = 2, 12  # layers: 17 and 101 MB
 TENSOR = 4 * UNITS * UNITS * 4
 SPARE = 24 * MEGABYTE  # large pages around what is looked at among it
 

@@ -43,8 +43,8 @@ def peaks(commands: Iterator[list[str | Path]]) -> tuple[int, int]:
     return small, large
 
 
-SOON = (".pt", ".safetensors", ".keras", ".onnx")  # of each way to write one: a zip, bytes end to end, HDF5, protobuf
-LATER = (".npz", ".weights.h5", ".h5", ".xml", ".pdparams", ".params", ".pkl", ".msgpack", ".eqx")
+SOON = (".pt", ".safetensors", ".keras")  # of each way to write one: a zip, bytes end to end, HDF5
+LATER = (".onnx", ".npz", ".weights.h5", ".h5", ".xml", ".pdparams", ".params", ".pkl", ".msgpack", ".eqx")
 
 
 @pytest.mark.parametrize("suffix", [*SOON, *(pytest.param(suffix, marks=pytest.mark.slow) for suffix in LATER)])

@@ -35,8 +35,8 @@ from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, PROJECTION, RECURRENT_KERNEL
 
 QUICK = {
-    "torch.LSTM", "torch.GRU", "torch.LSTMCell", "keras.LSTM", "keras.GRU", "keras.CuDNNGRU", "tf1.BasicLSTMCell", "tf1.LSTMBlockCell-0.12",
-    "tf1.CudnnLSTM", "tf1.CoupledInputForgetGateLSTMCell", "onnx.LSTM", "onnx.GRU", "onnx.RNN",
+    "torch.LSTM", "torch.GRU", "keras.LSTM", "keras.GRU", "keras.CuDNNGRU", "tf1.BasicLSTMCell", "tf1.CudnnLSTM",
+    "tf1.CoupledInputForgetGateLSTMCell", "onnx.GRU", "onnx.RNN",
 }  # fmt: skip
 FEW = ("torch.GRU", "keras.LSTM", "onnx.GRU", "tf1.BasicLSTMCell")
 CASES = every_case()

@@ -6,6 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from recorded_help import FIXTURES, claimed, error, named, record_of, recorded
 from together import in_thirds
 
@@ -135,7 +136,7 @@ def test_a_file_cut_anywhere_is_refused_or_lists_what_is_left(tmp_path, third):
     whole = (FOLDER / "stack_relu.model").read_bytes()
     path = tmp_path / "cut.model"
     for length in range(20, len(whole))[third::3]:
-        path.write_bytes(whole[:length])
+        afresh(path, whole[:length])
         with contextlib.suppress(GatewiseError):
             gw.open(path)
 
@@ -148,7 +149,7 @@ def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
         for bit in (0x01, 0x40):
             changed = bytearray(whole)
             changed[at] ^= bit
-            path.write_bytes(changed)
+            afresh(path, changed)
             try:
                 for tensor in gw.open(path).tensors.values():
                     tensor.array()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import in_thirds
 
 import gatewise as gw
@@ -94,12 +95,12 @@ def test_a_model_cut_or_with_a_byte_flipped_is_refused_or_harmless(tmp_path, thi
     data = bytearray((HERE / "bilstm.mlmodel").read_bytes())
     path = tmp_path / "x.mlmodel"
     for cut in range(3, len(data), 53)[third::3]:
-        path.write_bytes(data[:cut])
+        afresh(path, data[:cut])
         with pytest.raises(GatewiseError):
             gw.open(path).only()
     for at in range(0, len(data), 9)[third::3]:
         data[at] ^= 0x55
-        path.write_bytes(data)
+        afresh(path, data)
         with contextlib.suppress(GatewiseError):
             gw.open(path).gates()
         data[at] ^= 0x55
@@ -140,11 +141,11 @@ def test_a_programs_weights_that_are_cut_or_not_there_are_refused(tmp_path):
     weights = copy / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
     data = weights.read_bytes()
     for cut in range(0, len(data), 71):
-        weights.write_bytes(data[:cut])
+        afresh(weights, data[:cut])
         with pytest.raises(GatewiseError):
             gw.open(copy).gates()
     for at in range(0, len(data), 9):
-        weights.write_bytes(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        afresh(weights, data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
         with contextlib.suppress(GatewiseError):
             gw.open(copy).gates()
     weights.unlink()
@@ -159,7 +160,7 @@ def test_a_program_with_a_byte_flipped_is_refused_or_harmless(tmp_path):
     data = bytearray(model.read_bytes())
     for at in range(0, len(data), 17):
         data[at] ^= 0x55
-        model.write_bytes(data)
+        afresh(model, data)
         with contextlib.suppress(GatewiseError):
             gw.open(copy).gates()
         data[at] ^= 0x55

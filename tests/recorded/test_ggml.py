@@ -7,6 +7,7 @@ import struct
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from recorded_help import FIXTURES, claimed, error, named, record_of, recorded
 from together import in_thirds
 
@@ -72,7 +73,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     end = len(whole) - 64  # what pads the last tensor may be missing
     for length in range(end):
         path = tmp_path / "cut.gguf"
-        path.write_bytes(whole[:length])
+        afresh(path, whole[:length])
         with pytest.raises(GatewiseError):
             gw.open(path)
 
@@ -84,7 +85,7 @@ def test_a_flipped_byte_is_refused_or_harmless(tmp_path, third):
         changed = bytearray(whole)
         changed[at] ^= 0x81
         path = tmp_path / "flipped.gguf"
-        path.write_bytes(changed)
+        afresh(path, changed)
         with contextlib.suppress(GatewiseError):
             for tensor in gw.open(path).tensors.values():
                 tensor.array()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from together import in_thirds
 
 import gatewise as gw
@@ -167,7 +168,7 @@ def test_a_broken_text_is_refused(copy, old, new, says):
 def test_weights_cut_anywhere_are_refused(copy):
     data = copy.with_suffix(".bin").read_bytes()
     for cut in range(0, len(data), 7):
-        copy.with_suffix(".bin").write_bytes(data[:cut])
+        afresh(copy.with_suffix(".bin"), data[:cut])
         with pytest.raises(GatewiseError):
             gw.open(copy)
     copy.with_suffix(".bin").unlink()
@@ -179,7 +180,7 @@ def test_weights_cut_anywhere_are_refused(copy):
 def test_a_flipped_byte_is_refused_or_harmless(copy, third):
     text = copy.read_bytes()
     for at in range(8, len(text))[third::3]:
-        copy.write_bytes(text[:at] + bytes([text[at] ^ 0x15]) + text[at + 1 :])
+        afresh(copy, text[:at] + bytes([text[at] ^ 0x15]) + text[at + 1 :])
         try:
             gw.open(copy).gates()
         except GatewiseError:

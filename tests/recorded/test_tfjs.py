@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 
 import gatewise as gw
 from gatewise.errors import GatewiseError
@@ -148,11 +149,11 @@ def test_a_model_cut_anywhere_or_with_a_byte_flipped_is_refused_or_harmless(tmp_
     shutil.copy(LSTM / "weights.bin", tmp_path)
     path = tmp_path / "model.json"
     for cut in range(0, len(text), 23):
-        path.write_bytes(text[:cut])
+        afresh(path, text[:cut])
         with pytest.raises(GatewiseError):
             gw.open(path)
     for at in range(0, len(text), 11):
-        path.write_bytes(text[:at] + bytes([text[at] ^ 0x15]) + text[at + 1 :])
+        afresh(path, text[:at] + bytes([text[at] ^ 0x15]) + text[at + 1 :])
         try:
             gw.open(path).inspect()
         except GatewiseError:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 
 import gatewise as gw
 from gatewise.containers import open_tensors
@@ -144,7 +145,7 @@ def test_a_cell_that_is_not_plain_is_named_and_not_read(name, kind, why):
 def test_a_model_cut_anywhere_is_refused_or_harmless(tmp_path):
     data = (HERE / "lstm_two_operators.tflite").read_bytes()
     for cut in range(8, len(data), 13):
-        (tmp_path / "x.tflite").write_bytes(data[:cut])
+        afresh(tmp_path / "x.tflite", data[:cut])
         try:
             gw.open(tmp_path / "x.tflite").gates()
         except GatewiseError:
@@ -156,7 +157,7 @@ def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
     for at in range(0, len(data), 29):
         for flip in (0x01, 0x80, 0xFF):
             data[at] ^= flip
-            (tmp_path / "x.tflite").write_bytes(data)
+            afresh(tmp_path / "x.tflite", data)
             try:
                 checkpoint = gw.open(tmp_path / "x.tflite")
                 checkpoint.inspect()

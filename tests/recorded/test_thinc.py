@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from recorded_help import FIXTURES, claimed, error, named, record_of, recorded
 from together import in_thirds
 
@@ -93,7 +94,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path, case, third):
     whole = (FOLDER / f"{case}.thinc").read_bytes()
     path = tmp_path / "cut"
     for length in range(7, len(whole), 1 if len(whole) < 1000 else 13)[third::3]:
-        path.write_bytes(whole[:length])
+        afresh(path, whole[:length])
         with pytest.raises(GatewiseError):
             gw.open(path)
 
@@ -106,7 +107,7 @@ def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
         for bit in (0x01, 0x80):
             changed = bytearray(whole)
             changed[at] ^= bit
-            path.write_bytes(changed)
+            afresh(path, changed)
             try:
                 for tensor in gw.open(path).tensors.values():
                     tensor.array()
