@@ -268,19 +268,26 @@ def test_an_upsample(newer: bool, size: Any, expected: bool | None) -> None:
 
 
 def test_the_repair_of_files_gives_the_same_attributes() -> None:
-    """Two tables say what an old module lacks, one with the versions that fail, one for every torch: they agree."""
-    from gatewise.ailments.torch_nn_attributes import TABLE
-    from gatewise.containers._torch_state import DEFAULTS
+    """Files and modules in memory read one table of defaults: of a row's classes each has the same, and the row a value of
+    its own only where files tell more (which activation a layer has, and so which fast path)."""
+    from gatewise.ailments.torch_nn_attributes import RENAMED, RENAMED_TO, TABLE
+    from gatewise.containers._torch_state import DEFAULTS, GONE
 
-    fast_paths = (
-        "activation_relu_or_gelu",
-        "enable_nested_tensor",
-        "use_nested_tensor",
-        "mask_check",
-    )  # off, or as the layer's own: same numbers
-    for mode in ("circular", "zeros"):
-        state = {"_parameters": {"a": 1}, "padding": (1, 3), "padding_mode": mode, "embed_dim": 4}
-        for row in TABLE:
-            for name in () if row.attribute in fast_paths or row.unless(state) else row.classes:
-                ours = DEFAULTS[name][row.attribute]
-                assert (ours(state) if callable(ours) else ours) == row.value_for(state), (name, row.attribute)
+    assert {row.attribute for row in TABLE if row.value} == {"activation_relu_or_gelu"}
+    for row in TABLE:
+        (_, *others) = (DEFAULTS[name][row.attribute] for name in row.classes)
+        for mode in ("circular", "zeros"):
+            state = {"_parameters": {"a": 1}, "padding": (1, 3), "padding_mode": mode}
+            same = [default(state) if callable(default) else default for default in others]
+            assert row.value or same == [row.value_for(state)] * len(others), row
+    assert {(RENAMED.module, RENAMED.name): (RENAMED_TO.name, "Linear")} == GONE
+
+
+def test_the_padding_of_an_old_convolution() -> None:
+    """Measured in torch 1.4: half of it on each side, the larger half before, and of 1 nothing."""
+    from gatewise.containers._torch_state import reversed_padding
+
+    assert reversed_padding({"padding": (1, 2, 3), "padding_mode": "circular"}) == (2, 1, 1, 1, 0, 0)
+    assert reversed_padding({"padding": (1, 2, 3), "padding_mode": "zeros"}) == (3, 3, 2, 2, 1, 1)
+    assert reversed_padding({"padding": (4,), "padding_mode": "circular", "transposed": True}) == (4, 4)
+    assert reversed_padding({"padding": "same", "kernel_size": (3, 3)}) == (0, 0, 0, 0)

@@ -1,7 +1,8 @@
 """Other classes of torch.nn whose old pickles break: attributes that came later, and a class that was renamed.
 
 One of them beside the LSTM breaks the model just as dead.  A row of TABLE is a class, an attribute, the version whose
-forward asks for it first, and the value with which today's version computes what the old one did.  Left alone is what
+forward asks for it first, and what the value means with which today's version computes what the old one did
+(``_torch_state``'s, which live modules get too).  Left alone is what
 torch itself gives old objects in ``__setstate__``, and what is only asked for by ``repr``'s like.
 Source: the instance dictionaries and the forwards of every class of torch.nn in twenty versions, 1.0.1 to 2.13.0.
 """
@@ -14,26 +15,28 @@ from typing import Any
 
 from ..containers._pickled import Global, Stub
 from ..containers._torch_objects import Found
+from ..containers._torch_state import DEFAULTS, GONE
 from ..containers._torch_tree import class_name
 from . import LOAD, SCRIPT, Ailment, Finding, Outcome, Patient, Remedy
 from ._torch import TORCH_NN, found, missing_attribute, treated
 
 _Attributes = Mapping[Any, Any]
-RENAMED = Global("torch.nn.modules.linear", "_LinearWithBias")
-RENAMED_TO = Global("torch.nn.modules.linear", "NonDynamicallyQuantizableLinear")
+((_MODULE, _OLD), (_NEW, *_)) = next(iter(GONE.items()))
+RENAMED, RENAMED_TO = Global(_MODULE, _OLD), Global(_MODULE, _NEW)
 RENAMED_CODE = "GW115"
 
 
 @dataclass(frozen=True)
 class Row:
-    """``value``: the attribute's, or what makes it from the others; ``unless``: where nothing asks for it."""
+    """``value``: what makes the attribute's from the others, where it is not what DEFAULTS has; ``unless``: where nothing
+    asks for it."""
 
     code: str
     classes: tuple[str, ...]
     attribute: str
     since: str
-    value: Any
     means: str
+    value: Callable[[_Attributes], Any] | None = None
     unless: Callable[[_Attributes], bool] = lambda _attributes: False
     exactness: str = "exact"
     until: str = ""  # the first version that no longer asks
@@ -44,25 +47,8 @@ class Row:
         return f">={self.since}" + (f",<{self.until}" if self.until else "")
 
     def value_for(self, attributes: _Attributes) -> Any:
-        return self.value(attributes) if callable(self.value) else self.value
-
-
-def _old_circular(attributes: _Attributes) -> tuple[int, ...]:
-    """What 1.1 to 1.4 padded, last axis first: half of ``padding`` on each side, the larger half before.
-
-    Where the half behind is 0 they padded nothing before either (their ``_pad_circular`` took ``[-n:-0]``, which is
-    empty): a padding of 1 did nothing.  Today's __init__ would pad all of ``padding`` on both sides, another function.
-    """
-    halves = ((size + 1) // 2 if size // 2 else 0 for size in reversed(attributes["padding"]))
-    behind = (size // 2 for size in reversed(attributes["padding"]))
-    return tuple(size for pair in zip(halves, behind, strict=True) for size in pair)
-
-
-def _todays_padding(attributes: _Attributes) -> tuple[int, ...]:
-    """What __init__ sets: each axis's padding twice, last axis first; zeros where the padding is a name."""
-    padding = attributes.get("padding")
-    sizes = padding if isinstance(padding, tuple) else (0,) * len(attributes.get("kernel_size") or ())
-    return tuple(size for size in reversed(sizes) for _ in range(2))
+        value = self.value or DEFAULTS[self.classes[0]][self.attribute]
+        return value(attributes) if callable(value) else value
 
 
 def _activation(attributes: _Attributes) -> int:
@@ -92,31 +78,31 @@ def _time_first(*path: str) -> Callable[[_Attributes], bool]:
 _ATTENTION = ("MultiheadAttention", "Transformer")
 _LAYERS = ("TransformerEncoderLayer", "TransformerDecoderLayer")
 TABLE = (
-    Row("GW124", ("AvgPool2d", "AvgPool3d"), "divisor_override", "1.2", None, "no override"),
-    Row("GW125", ("Conv1d", "Conv2d", "Conv3d"), "_reversed_padding_repeated_twice", "1.5", _old_circular,
+    Row("GW124", ("AvgPool2d", "AvgPool3d"), "divisor_override", "1.2", "no override"),
+    Row("GW125", ("Conv1d", "Conv2d", "Conv3d"), "_reversed_padding_repeated_twice", "1.5",
         "the padding that the version that wrote it used, which is not what a module made today with padding_mode="
         "'circular' uses", unless=_zero_padded, exactness="exact: what torch 1.1 to 1.4 computed"),
     Row("GW125", ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"),
-        "_reversed_padding_repeated_twice", "1.5", _todays_padding, "which padding_mode='zeros' does not use",
+        "_reversed_padding_repeated_twice", "1.5", "which padding_mode='zeros' does not use",
         unless=lambda attributes: not _zero_padded(attributes), script=True),
-    Row("GW118", ("CrossEntropyLoss",), "label_smoothing", "1.10", 0.0, "no smoothing"),
-    Row("GW119", ("EmbeddingBag",), "include_last_offset", "1.5", False, "the offsets as they were"),
-    Row("GW119", ("EmbeddingBag",), "padding_idx", "1.9", None, "no padding index"),
-    Row("GW120", ("GELU",), "approximate", "1.12", "none", "the exact function"),
-    Row("GW121", ("Hardsigmoid", "Hardswish"), "inplace", "1.7", False, "not in place"),
-    Row("GW122", ("KLDivLoss",), "log_target", "1.6", False, "the target as it was"),
-    Row("GW123", ("SmoothL1Loss",), "beta", "1.7", 1.0, "the transition where it was"),
-    Row("GW116", _ATTENTION, "batch_first", "1.9", False, "time first, as it was"),
-    Row("GW117", _LAYERS, "norm_first", "1.10", False, "the norm after, as it was"),
-    Row("GW117", ("TransformerEncoderLayer",), "activation_relu_or_gelu", "1.12", _activation,
-        "as the layer's activation is", unless=_time_first()),
-    Row("GW117", ("TransformerEncoderLayer",), "activation_relu_or_gelu", "1.12", _activation,
-        "as the layer's activation is", unless=lambda attributes: not _time_first()(attributes), script=True),
-    Row("GW117", ("TransformerEncoder",), "enable_nested_tensor", "1.12", False, "no nested tensors, as it was",
+    Row("GW118", ("CrossEntropyLoss",), "label_smoothing", "1.10", "no smoothing"),
+    Row("GW119", ("EmbeddingBag",), "include_last_offset", "1.5", "the offsets as they were"),
+    Row("GW119", ("EmbeddingBag",), "padding_idx", "1.9", "no padding index"),
+    Row("GW120", ("GELU",), "approximate", "1.12", "the exact function"),
+    Row("GW121", ("Hardsigmoid", "Hardswish"), "inplace", "1.7", "not in place"),
+    Row("GW122", ("KLDivLoss",), "log_target", "1.6", "the target as it was"),
+    Row("GW123", ("SmoothL1Loss",), "beta", "1.7", "the transition where it was"),
+    Row("GW116", _ATTENTION, "batch_first", "1.9", "time first, as it was"),
+    Row("GW117", _LAYERS, "norm_first", "1.10", "the norm after, as it was"),
+    Row("GW117", ("TransformerEncoderLayer",), "activation_relu_or_gelu", "1.12",
+        "as the layer's activation is", _activation, unless=_time_first()),
+    Row("GW117", ("TransformerEncoderLayer",), "activation_relu_or_gelu", "1.12",
+        "as the layer's activation is", _activation, unless=lambda attributes: not _time_first()(attributes), script=True),
+    Row("GW117", ("TransformerEncoder",), "enable_nested_tensor", "1.12", "no nested tensors, as it was",
         unless=_time_first("layers", "0"), until="2.1"),
-    Row("GW126", ("ParameterList",), "_size", "1.12", lambda attributes: len(attributes["_parameters"]),
+    Row("GW126", ("ParameterList",), "_size", "1.12",
         "the number of its parameters"),
-    Row("GW126", ("ParameterDict",), "_keys", "1.12", lambda attributes: dict.fromkeys(attributes["_parameters"]),
+    Row("GW126", ("ParameterDict",), "_keys", "1.12",
         "the names of its parameters"),
 )  # fmt: skip
 

@@ -19,11 +19,14 @@ RECURRENT = ("RNNBase", "LSTM", "GRU", "RNN")
 
 
 def reversed_padding(state: Mapping[Any, Any]) -> tuple[int, ...]:
-    """What F.pad is to add to a convolution's input.  Up to 1.4 "circular" padded half of ``padding`` on each side, the
-    odd one first, and nothing at all for a padding of 1 (its slice was empty): kept, for the same numbers."""
-    pairs = [(size, size) for size in state["padding"]]
+    """What F.pad is to add to a convolution's input, last axis first.  Up to 1.4 "circular" padded half of ``padding`` on each
+    side, the odd one first, and nothing at all for a padding of 1 (their slice ``[-n:-0]`` was empty): kept, for the same
+    numbers.  Zeros where the padding is no list of sizes, but a name."""
+    padding = state.get("padding")
+    sizes = padding if isinstance(padding, tuple) else (0,) * len(state.get("kernel_size") or ())
+    pairs = [(size, size) for size in sizes]
     if state.get("padding_mode") == "circular" and not state.get("transposed"):
-        pairs = [(0, 0) if size == 1 else ((size + 1) // 2, size // 2) for size in state["padding"]]
+        pairs = [(0, 0) if size == 1 else ((size + 1) // 2, size // 2) for size in sizes]
     return tuple(side for pair in reversed(pairs) for side in pair)
 
 
