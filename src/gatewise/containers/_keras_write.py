@@ -98,13 +98,14 @@ def put_zip(file: IO[bytes], config: Mapping[str, Any], weights: Folder) -> None
 
 
 def weights_of(named: Mapping[str, str], tensors: Iterable[StoredTensor]) -> Folder:
-    """A ``.weights.h5``: a group ``vars`` with its user's name for every place, and the tensors by their full names."""
+    """A ``.weights.h5``: a group ``vars`` with its user's name for every place ("" for the model itself, which has one also
+    where it has no name), and the tensors by their full names."""
     root = Folder()
-    root.at("vars")
     for place, name in named.items():
-        root.at(f"{place}/vars").attributes["name"] = name
+        root.at(f"{place}/vars" if place else "vars").attributes["name"] = name
     for tensor in tensors:
         root.put(tensor.name, tensor)
+    root.at("vars")
     return root
 
 
@@ -227,14 +228,11 @@ def _is_one_line(layers: list[_Layer]) -> bool:
 
 
 def _weights(layers: list[_Layer]) -> Folder:
-    root = Folder()
-    for layer in layers:
-        for path, name in _groups(layer):
-            root.at(f"{path}/vars").attributes["name"] = name
-        for tail, tensor in layer.tensors.items():
-            root.put(f"layers/{layer.group}/{tail}", tensor)
-    root.at("vars").attributes["name"] = _model_name(layers)
-    return root
+    named = {path: name for layer in layers for path, name in _groups(layer)}
+    tensors = (
+        tensor.renamed(f"layers/{layer.group}/{tail}") for layer in layers for tail, tensor in layer.tensors.items()
+    )
+    return weights_of({**named, "": _model_name(layers)}, tensors)
 
 
 def _groups(layer: _Layer) -> Iterator[tuple[str, str]]:
