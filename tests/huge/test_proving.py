@@ -50,8 +50,7 @@ def test_a_conversion_and_its_proof_hold_no_more_than_a_layer(
         for layers, path in stacks.items()
     )
     assert large <= small + SPARE
-    if way == "sample":
-        assert large <= 2 * TENSOR + 60 * MEGABYTE
+    assert large <= 2 * TENSOR + 60 * MEGABYTE
 
 
 @pytest.mark.parametrize("way", ["sample", FULL])

@@ -8,10 +8,13 @@ Schmidhuber 2000 (peepholes), Sak et al. 2014 (projection); GRU Cho et al. 2014 
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import NotRepresentable
+from ..pieces import copy_into
 from ..record import record
 from ..source import give_back
 from ..weights import ACTIVATIONS, GATES, Dialect, Weights, hard_sigmoid_slope
@@ -82,7 +85,8 @@ class Cell:
     """One cell as its steps use it: its weights in float64 and its dialect, with the activations looked up.
 
     ``gates``             those that are stored, in the order in which they stand in what is "gate by gate"
-    ``recurrent_kernel``  [gate·unit, hidden], ``recurrent_bias`` [gate·unit] or None
+    ``recurrent``         makes ``recurrent_kernel`` [gate·unit, hidden] when the first step asks for it: by then the kernel
+                          has been read, and the two are not held at once.  ``recurrent_bias`` [gate·unit] or None
     ``part``              None where all units are computed.  Else the rows of these alone are here, and every other unit
                           stays in the state in which it was, so that no other row is needed
     """
@@ -90,7 +94,7 @@ class Cell:
     dialect: Dialect
     gates: str
     units: int  # that are computed
-    recurrent_kernel: Array
+    recurrent: Callable[[], Array]
     recurrent_bias: Array | None
     peephole: Mapping[str, Array]
     peephole_kernel: Mapping[str, Array]
@@ -99,6 +103,10 @@ class Cell:
     act: Callable[[Array], Array]
     out_act: Callable[[Array], Array]
     part: Part | None
+
+    @functools.cached_property
+    def recurrent_kernel(self) -> Array:
+        return self.recurrent()
 
     def each(self, packed: Array, gates: str = "") -> dict[str, Array]:
         """What stands gate by gate, [batch, gate·unit], as gate → [batch, unit]."""
@@ -255,7 +263,7 @@ def cell_of(kind: str, weights: Weights, dialect: Dialect, part: Part | None = N
     gates = "".join(gate for gate in GATES[kind] if gate in weights.kernel)
     return Cell(
         dialect, gates, weights.unit if units is None else len(units),
-        _packed([weights.recurrent_kernel[gate] for gate in gates], units),
+        lambda: _packed([weights.recurrent_kernel[gate] for gate in gates], units),
         _bias(weights, "recurrent_bias", gates, units),
         plain("peephole"), plain("peephole_kernel"), None if projection is None else _wide(projection, hidden),
         activation(dialect.recurrent_activation) if dialect.recurrent_activation else identity,
@@ -269,8 +277,8 @@ def shares(cell: Cell, weights: Weights, x: Array, times: Sequence[int], block: 
     """The input's share of every pre-activation at each of these times in turn: x [batch, time, feature] → (time,
     [batch, gate·unit]).
 
-    Worked out for many times in one product, ``block`` numbers or one time at once, and gate by gate: no more than one
-    gate's kernel is held in float64."""
+    Worked out for many times in one product, ``block`` numbers or one time at once, and some rows after another: no more
+    of the kernel is held in float64."""
     import numpy as np
 
     units = None if cell.part is None else cell.part.units
@@ -282,7 +290,9 @@ def shares(cell: Cell, weights: Weights, x: Array, times: Sequence[int], block: 
         share = np.empty((len(steps), width))
         kernels = {gate: weights.kernel[gate] for gate in cell.gates}
         for gate, found in cell.each(share).items():
-            _product(steps, _wide(kernels[gate], units), found)
+            kernel = _rows(kernels[gate], units)
+            for some in _slices(kernel):
+                _product(steps, _wide(kernel[some], None), found[:, some])
         _give_back(kernels.values())
         if bias is not None:
             share += bias
@@ -322,25 +332,34 @@ def _bias(weights: Weights, role: str, gates: str, units: Array | None) -> Array
 
 
 def _packed(arrays: Sequence[Array], places: Array | None) -> Array:
-    """Matrices end to end, in float64."""
+    """Matrices end to end, in float64: so much of them after another as lies in a stretch of the file, which is then given
+    back.  Where rows are stored as columns, a stretch is some columns of all gates, which lie among one another."""
     import numpy as np
 
     rows = [_rows(array, places) for array in arrays]
-    packed = np.empty((sum(len(array) for array in rows), rows[0].shape[1]))
-    first = 0
-    for array in rows:
-        _widen(array, packed[first : first + len(array)])
-        first += len(array)
+    packed = np.empty((sum(map(len, rows)), rows[0].shape[1]))
+    ends = list(itertools.accumulate(map(len, rows)))
+    gates = [(array, packed[end - len(array) : end]) for array, end in zip(rows, ends, strict=True)]
+    if any(array.strides[0] < array.strides[1] for array in rows):
+        gates = [(array.T, wide.T) for array, wide in gates]
+        blocks = [[(array[some], wide[some]) for array, wide in gates] for some in _slices(packed.T)]
+    else:
+        blocks = [[(array[some], wide[some])] for array, wide in gates for some in _slices(array)]
+    for block in blocks:
+        for array, wide in block:
+            copy_into(wide, array)
+        _give_back(array for array, _ in block)
     _give_back(arrays)
     return packed
 
 
 def _wide(array: Array, places: Array | None) -> Array:
+    """In row-major float64, whatever the order is stored in: equal numbers then give equal results to the last bit."""
     import numpy as np
 
     rows = _rows(array, places)
     wide = np.empty(rows.shape)
-    _widen(rows, wide)
+    copy_into(wide, rows)
     return wide
 
 
@@ -348,17 +367,14 @@ def _rows(array: Array, places: Array | None) -> Array:
     return array if places is None else array[places]
 
 
-_PANEL, _LARGE = 16, 1 << 16  # rows of a large matrix that share a cache line where the other order is stored
+_STRETCH = 1 << 21  # bytes of a large matrix that are widened before they are used or given back
 _WORTH = 1 << 15  # bytes of a gate, of which it is worth while to give the pages back
 
 
-def _widen(array: Array, wide: Array) -> None:
-    """Into row-major float64, whatever the order is stored in: equal numbers then give equal results to the last bit."""
-    if array.size < _LARGE:
-        wide[...] = array
-        return
-    for first in range(0, len(array), _PANEL):
-        wide[first : first + _PANEL] = array[first : first + _PANEL]
+def _slices(matrix: Array) -> Iterator[slice]:
+    """Its rows in stretches."""
+    count = max(1, _STRETCH // max(1, 8 * matrix.shape[1]))
+    return (slice(first, first + count) for first in range(0, len(matrix), count))
 
 
 def _give_back(arrays: Iterable[Array]) -> None:
