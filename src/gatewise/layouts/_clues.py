@@ -42,10 +42,10 @@ def clues(layouts: Iterable[Layout]) -> Clues:
     streams: set[str] = set()
     for layout in layouts:
         for form in layout.forms if layout.unasked != "never" else ():
-            choices = [_texts(layout, part) for part in layout.parts_given(form) if not part.optional]
-            needed = tuple(sorted({tuple(sorted(choice)) for choice in choices}))
-            if not all(choices):  # a part without any name is found by an operator's word or a place in a stream alone
+            wanted = [_texts(layout, part) for part in layout.parts_given(form) if not part.optional]
+            if not all(wanted):  # a part without any name is found by an operator's word or a place in a stream alone
                 continue
+            needed = tuple(sorted({tuple(sorted(choice)) for choices in wanted for choice in choices}))
             if layout.unasked == "everywhere":
                 texts.add(needed)
             else:
@@ -57,16 +57,28 @@ def clues(layouts: Iterable[Layout]) -> Clues:
     return tuple(sorted(texts)), tuple(sorted(kinds)), tuple(sorted(streams)), tuple(sorted(own))
 
 
-def _texts(layout: Layout, part: Part) -> set[str]:
-    """For every name that the part may have, a text that stands in it; where capitals do not count, marked with ~."""
+def _texts(layout: Layout, part: Part) -> list[set[str]]:
+    """Texts of which one stands in the names, for all that the part must show; where capitals do not count, marked with
+    ~.  A part with one name must show all that is certain of it, one with several the most telling text of some of them."""
     from ._layout import INPUTS, RESEMBLING
 
-    return {
-        f"{RESEMBLING}{found.needle.lower()}" if naming == RESEMBLING else found.needle
+    ways = [
+        [f"{RESEMBLING}{text}" for text in found.small_clues] if naming == RESEMBLING else list(found.clues)
         for naming in part.namings
         if naming != INPUTS
         for found in layout.templates(part, naming)
-    }
+    ]
+    if len(ways) == 1:
+        return [{_alike(text)} for text in ways[0]]
+    return [{_alike(max(texts, key=len)) for texts in ways}] if ways else []
+
+
+_DIGITS = str.maketrans("123456789", "000000000")
+
+
+def _alike(text: str) -> str:
+    """With one digit for all: a model has thousands of names that differ in a number, and each clue is looked for in all."""
+    return text.translate(_DIGITS)
 
 
 class Texts:
@@ -80,7 +92,8 @@ class Texts:
 
     def held(self, tensors: Tensors) -> Set[str]:
         """Those that stand in a file's names, each looked for once."""
-        names = "\n".join(tensors)
+        lines = _alike("\n".join(tensors)).split("\n")
+        names = "\n".join((*dict.fromkeys(lines), ""))
         small = names.lower()
         found = {text for text in self._plain if text in names}
         return found.union([marked for text, marked in self._loose.items() if text in small])

@@ -90,8 +90,12 @@ class Template:
             raise PhraseError(f"name template {text!r} says layer or direction twice: {{place}} is both.")
         self._spelled = dict(gates)
         self._canonical = {spelled: gate for gate, spelled in gates.items()}
-        self.needle = max(self._certain_text(), key=len, default="")  # cheap to look for, before the regex
-        self.small_needle = self.needle.lower()
+        certain = self._certain_text()
+        self.needle = max(certain, key=len, default="")  # cheap to look for, before the regex
+        # As one text holds all names, a line each: what stands at a name's end stands before the line's.
+        ends = self._tokens[-1] in certain and self._tokens[-1] not in _MARKS
+        self.clues = (*certain[:-1], f"{certain[-1]}\n") if ends else tuple(certain)
+        self.small_clues = tuple(map(str.lower, self.clues))
 
     @functools.cached_property
     def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
@@ -262,7 +266,7 @@ class NamesOfFile:
         self._skip = functools.cache(skip)  # the tensors of a layer share a path
         self._names = list(names)
         self._dotted = [name.replace("/", ".") for name in self._names]
-        self._all = "\n".join(self._names).lower()
+        self._all = "\n".join((*self._names, "")).lower()
         self._starts: list[list[int]] = []  # for each number of separators: where each name's end with so many starts
         self._ends: list[dict[str, list[int]]] = []  # the same: each end, and the names that have it
         self._small: list[str] = []  # the same: all ends as one text, in small letters
@@ -276,7 +280,7 @@ class NamesOfFile:
         return self._matched[template]
 
     def _match(self, template: Template) -> list[tuple[str, str, Tail]]:
-        if template.small_needle not in self._all:  # as most are in none
+        if not all(text in self._all for text in template.small_clues):  # as most are in none
             return []
         places: dict[int, tuple[str, str, Tail]] = {}
         for count in reversed(template.separators):  # the longest end first, as Template.match
@@ -294,7 +298,7 @@ class NamesOfFile:
         needle, loose = template.needle, template.loose
         key = (count, needle, loose)
         if key not in self._held:
-            ends = self._ends[count] if template.small_needle in self._small[count] else ()
+            ends = self._ends[count] if needle.lower() in self._small[count] else ()
             self._held[key] = [end for end in ends if needle in (end.lower() if loose else end)]
         return self._held[key]
 
