@@ -5,6 +5,8 @@ All of it through the real command line, in processes of their own.
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 import os
 import struct
 import subprocess
@@ -127,6 +129,36 @@ def test_the_measure_sees_a_file_that_is_read(large: Path) -> None:
     assert ran(large, probe=touch)["mapped"] > 90_000_000
 
 
+def brought_in(path: Path) -> int:
+    """Bytes of a file that the system holds in memory: whoever reads it brings them in."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ | mmap.PROT_WRITE, flags=mmap.MAP_PRIVATE) as data,
+    ):
+        pages = -(-len(data) // mmap.PAGESIZE)
+        told = (ctypes.c_ubyte * pages)()
+        start = ctypes.addressof(ctypes.c_char.from_buffer(data))
+        assert libc.mincore(ctypes.c_void_p(start), ctypes.c_size_t(len(data)), told) == 0
+        return sum(page & 1 for page in told) * mmap.PAGESIZE
+
+
+@linux
+def test_a_file_that_is_not_in_memory_is_brought_in_by_its_headers_alone(tmp_path: Path) -> None:
+    """The system reads on from where a mapped file is touched, on some disks for eight megabytes."""
+    path = torch_zip(tmp_path / "model.pt", torch_arrays("lstm", 512, 512, 2, 2))
+    assert path.stat().st_size > 40_000_000
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        if brought_in(path) > 1_000_000:
+            pytest.skip("this file system keeps its files in memory")
+        cost_of("inspect", path, "--tensors")
+        assert brought_in(path) < 1_000_000
+        assert len(os.pread(file.fileno(), 10_000_000, 20_000_000)) == 10_000_000
+    assert brought_in(path) >= 10_000_000  # the measure sees what is read
+
+
 def test_the_large_file_is_read_as_what_it_is(large: Path) -> None:
     import gatewise as gw
 
@@ -192,13 +224,13 @@ def test_inspect_takes_little_more_than_the_bare_standard_library_takes_to_list_
     many: Path, installed: dict[str, str]
 ) -> None:
     """Of runs that take turns the shortest: what else the machine does lengthens a run, and nothing shortens one.  An idle
-    machine measures 1.6 times, a busy one more; before 3.11 Python took longer for its own code than the lister's C does."""
+    machine measures 1.4 times, a busy one more; before 3.11 Python took longer for its own code than the lister's C does."""
     ours, bare = ("-c", INSPECT, "inspect", many), ("-c", LISTER, many)
     for words in (bare, ours):
         _seconds(installed, *words)
     mine, theirs = zip(*((_seconds(installed, *ours), _seconds(installed, *bare)) for _ in range(9)), strict=True)
     ratio = min(mine) / min(theirs)
-    assert ratio <= (2.5 if sys.version_info >= (3, 11) else 3), f"{ratio:.2f} times"
+    assert ratio <= (2 if sys.version_info >= (3, 11) else 2.4), f"{ratio:.2f} times"
 
 
 @linux

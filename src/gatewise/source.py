@@ -19,7 +19,6 @@ from collections.abc import Iterator
 
 from .cursor import DEFAULT_LIMITS, Cursor, Limits
 from .errors import BrokenFile, UsageError
-from .tar import members
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
 _LARGE_PAGE = 1 << 21
+_ADVISED = hasattr(mmap, "MADV_WILLNEED")  # not on Windows
 
 
 class Source:
@@ -55,7 +55,7 @@ class Source:
         self.size = len(self.data)
         if not self.whole:
             self.files[self.name] = None
-        if self.data[:2] == _GZIP:
+        if self.look(0, 2) == _GZIP:
             self._unpack()
 
     @classmethod
@@ -84,6 +84,21 @@ class Source:
         else:
             self.data = plain
         self.size = len(plain)
+
+    def look(self, start: int, end: int) -> bytes:
+        """Bytes ``start`` to ``end``, read without those around them.  Where a map is touched, the system reads on from
+        there, megabytes on some disks: worth it for a tensor, not for a header in a file that is only listed."""
+        part, ground = self.data[start:end], self.data.obj
+        if not len(part) or not isinstance(ground, mmap.mmap) or len(ground) != len(self.data) or not _ADVISED:
+            return bytes(part)
+        first = start - start % mmap.PAGESIZE
+        extent = first, start + len(part) - first
+        ground.madvise(mmap.MADV_RANDOM, *extent)
+        ground.madvise(mmap.MADV_WILLNEED, *extent)
+        try:
+            return bytes(part)
+        finally:
+            ground.madvise(mmap.MADV_NORMAL, *extent)
 
     def cursor(self, start: int = 0, end: int | None = None, where: str = "") -> Cursor:
         """A cursor over bytes ``start`` to ``end`` of the file."""
@@ -260,6 +275,8 @@ class _Archive(Folder):
 
     def __init__(self, plain: memoryview, path: Path, limits: Limits):
         from pathlib import PurePosixPath
+
+        from .tar import members
 
         super().__init__(path, limits)
         self._plain = plain

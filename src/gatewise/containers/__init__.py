@@ -135,7 +135,7 @@ def containers() -> tuple[Container, ...]:
 
 def _asked(source: Source) -> Iterator[Container]:
     """The formats that this file may be, in order."""
-    head = bytes(source.data[:HEAD])
+    head = source.look(0, HEAD)
     for each in _rows():
         may_be = (each.folders or not each.magic) if source.whole else _begins_as(head, each.magic)
         if may_be and (not each.members or _has_members(source, each.members)):

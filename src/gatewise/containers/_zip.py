@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _END, _END64_LOCATOR, _END64, _CENTRAL, _LOCAL = b"PK\5\6", b"PK\6\7", b"PK\6\6", b"PK\1\2", b"PK\3\4"
 _ENTRY = struct.Struct("<4s6H3I5H2I")  # of the directory, up to the name
 _LOCAL_BYTES = 30
+_BEHIND = 256  # bytes of extra fields, and of what a member itself begins with: an array's own header
 _STORED, _DEFLATED = 0, 8
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
@@ -78,19 +79,30 @@ class ZipFile:
         """All members' names as one text."""
         return "\n".join(self.members)
 
-    def read(self, name: str, check: bool = False) -> memoryview:
-        """A member's bytes: a view of the mapped file when it is stored, else decompressed now.
+    def read(self, name: str) -> memoryview:
+        """A member's bytes: a view of the mapped file when it is stored, else decompressed now, its CRC-32 computed."""
+        member = self._member(name)
+        start = self.start(member)
+        return self._opened(member, self.source.data[start : start + member.packed], check=member.deflated)
 
-        ``check`` also computes the CRC-32; a deflated member's is always computed, since its bytes are read anyway.
-        """
+    def header(self, name: str, check: bool = True) -> memoryview:
+        """A member that is read whole as a header: bounded by ``Limits.header_bytes``, its CRC-32 computed (``check``:
+        also where it is stored), and nothing around it read from the disk."""
+        member = self._member(name)
+        self.source.limits.check("header_bytes", member.size, path=self.source.name, where=f"member {name}")
+        start = self.start(member)
+        raw = memoryview(self.source.look(start, start + member.packed))
+        return self._opened(member, raw, check or member.deflated)
+
+    def _member(self, name: str) -> Member:
         try:
-            member = self.members[name]
+            return self.members[name]
         except KeyError:
             raise self._broken(f"has no member {name!r}.") from None
-        start = self.start(member)
-        raw = self.source.data[start : start + member.packed]
+
+    def _opened(self, member: Member, raw: memoryview, check: bool) -> memoryview:
         data = self._inflate(member, raw) if member.deflated else raw
-        if (check or member.deflated) and zlib.crc32(data) != member.crc:
+        if check and zlib.crc32(data) != member.crc:
             raise self._broken("its checksum is wrong: the bytes were changed.", member.name)
         return data
 
@@ -99,27 +111,18 @@ class ZipFile:
         pages that were given back would come with it again."""
         if member.at in self._starts:
             return self._starts[member.at]
-        cursor = self.source.cursor(member.at, self.end, f"member {member.name}")
-        if bytes(cursor.take(4)) != _LOCAL:
+        length = len(member.raw_name)
+        head = self.source.look(member.at, min(member.at + _LOCAL_BYTES + length + _BEHIND, self.end))
+        if head[:4] != _LOCAL:
             raise self._broken("its local header is missing.", member.name)
-        cursor.take(22)
-        name_bytes, extra_bytes = cursor.u16(), cursor.u16()
-        if bytes(cursor.take(name_bytes, "bytes of a name")) != member.raw_name:
+        name_bytes, extra_bytes = int.from_bytes(head[26:28], "little"), int.from_bytes(head[28:30], "little")
+        if name_bytes != length or head[_LOCAL_BYTES : _LOCAL_BYTES + length] != member.raw_name:
             raise self._broken("is called otherwise in its own header.", member.name)
-        cursor.take(extra_bytes, "bytes of extra fields")
-        start = member.at + cursor.at
+        start = member.at + _LOCAL_BYTES + length + extra_bytes
         if start + member.packed > self._ends[member.at]:
             raise self._broken("runs into what follows it.", member.name)
         self._starts[member.at] = start
         return start
-
-    def header(self, name: str) -> memoryview:
-        """A member that is read whole as a header: bounded by ``Limits.header_bytes``, checksum verified."""
-        if name in self.members:
-            self.source.limits.check(
-                "header_bytes", self.members[name].size, path=self.source.name, where=f"member {name}"
-            )
-        return self.read(name, check=True)
 
     def _broken(self, message: str, member: str | None = None) -> BrokenFile:
         where = f"member {member}" if member else "zip directory"
@@ -150,7 +153,8 @@ class ZipFile:
         if start < 0 or self.base + start + size > self.end:
             raise self._broken("its directory lies outside the file.")
         directory_at = self.base + start
-        cursor = self.source.cursor(directory_at, directory_at + size, "zip directory")
+        directory = self.source.look(directory_at, directory_at + size)
+        cursor = Cursor(directory, path=self.source.name, where="zip directory", base=directory_at)
         members = [self._central(cursor) for _ in range(count)]
         if cursor.left:
             raise self._broken(f"its directory has {cursor.left} bytes more than its {count} members need.")
@@ -160,7 +164,7 @@ class ZipFile:
     def _end_of_directory(self) -> tuple[int, int, int]:
         """(members, start of the directory relative to the archive, its size)."""
         tail_at = max(self.base, self.end - 22 - 0xFFFF)
-        tail = bytes(self.source.data[tail_at : self.end])
+        tail = self.source.look(tail_at, self.end)
         found = tail.rfind(_END)
         if found < 0 or found + 22 > len(tail):
             raise self._broken("the zip archive has no end: its directory is missing.")

@@ -47,7 +47,8 @@ def read(source: Source) -> Tensors:
     """The header, judged as a whole; the tensors are views of the mapped file."""
     cursor = source.cursor(where="safetensors header")
     length = source.limits.check("header_bytes", cursor.u64(), path=source.name, where="safetensors header")
-    header = _json(bytes(cursor.take(length, "bytes of header")), source)
+    cursor.take(length, "bytes of header")
+    header = _json(source.look(8, 8 + length), source)
     said = header.pop(_METADATA, {})
     metadata = _metadata({} if said is None else said, source)
     source.limits.check("tensors", len(header), path=source.name, where="safetensors header")
