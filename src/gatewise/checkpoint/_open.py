@@ -85,14 +85,14 @@ class Layer(Stack):
 
         return arrays(self, layout(name))
 
-    def as_dict(self) -> dict[str, Any]:
-        """The layer's entry in ``inspect --json``."""
+    def as_dict(self, tensors: bool = True) -> dict[str, Any]:
+        """The layer's entry in ``inspect --json``; without its tensors, where nobody is shown them."""
         spec = self.spec
         return {
             "name": self.name, "cell": spec.cell, "layout": self.layout, "input_size": spec.input_size,
             "hidden_size": spec.hidden_size, "proj_size": spec.proj_size, "num_layers": spec.num_layers,
             "directions": spec.directions, "bias": spec.bias, "reset": spec.reset, "dtype": spec.dtype,
-            "parameters": self.parameters, "tensors": list(self._tensor_rows()), "dialect": spec.dialect.as_dict(),
+            "parameters": self.parameters, "tensors": list(self._tensor_rows()) if tensors else [], "dialect": spec.dialect.as_dict(),
             "evidence": list(self._evidence()), "assumed": list(self.assumed), "also_at": list(self.also_at),
             "sure": self.sure, "doubts": [sentence for _, sentence in self.match.doubts],
         }  # fmt: skip
@@ -220,8 +220,9 @@ class Checkpoint:
 
     # What inspect shows.
 
-    def inspect(self, name: str | None = None) -> dict[str, Any]:
-        """The document of ``gatewise inspect --json``; ``name``: only this layer.  Raises UsageError listing them."""
+    def inspect(self, name: str | None = None, tensors: bool = True) -> dict[str, Any]:
+        """The document of ``gatewise inspect --json``; ``name``: only this layer; ``tensors``: with each layer's.
+        Raises UsageError listing them."""
         shown = self.layers if name is None else [self[name]]
         used = {name for layer in self.layers for name in self._with_sources(layer)}
         used |= {name for look in self.recognised.outside for name in look.tensors}
@@ -230,7 +231,7 @@ class Checkpoint:
             "container": self.tensors.container,
             "bytes": self.tensors.bytes,
             "written_by": [writer.as_dict() for writer in self.written_by],
-            "layers": [layer.as_dict() for layer in shown],
+            "layers": [layer.as_dict(tensors) for layer in shown],
             "outside": [_outside_row(look) for look in self.recognised.outside],
             "others": [
                 {"tensor": name, "shape": list(tensor.shape), "dtype": tensor.dtype}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ._screen import Column, Screen, shape, table, visible
+from ._screen import BARE, Column, Screen, shape, table, visible
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
 Row = Mapping[str, "Any"]
-BARE = "(bare)"  # a layer that is the whole file has no name
 COLUMNS = (Column("layer"), Column("role", gives=True), Column("gate"), Column("shape", right=True))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 GAP = "  "
+BARE = "(bare)"  # a layer that is the whole file has no name
 ENDLESS = 1_000_000  # columns of a pipe
 PROSE = 120  # sentences are not wider than this, whatever the screen
 NARROWEST = 8  # a shortened cell keeps at least so many characters
@@ -104,18 +105,21 @@ def table(screen: Screen, columns: Sequence[Column], rows: Iterable[Sequence[obj
     """Aligned lines, none wider than the screen: a column that says nothing in any row is left out."""
     cells = [[visible("" if cell is None else str(cell)) for cell in row] for row in rows]
     shown = [index for index in range(len(columns)) if any(row[index] for row in cells)]
-    widths = _fit(screen.width, columns, cells, shown)
-    titles = _line([columns[index].title for index in widths], columns, widths)
-    short = [_apart([row[index] for row in cells], width) for index, width in widths.items()]
+    texts = {index: [columns[index].title, *(row[index] for row in cells)] for index in shown}
+    natural = {index: max(map(_width, each)) for index, each in texts.items()}
+    widths = _fit(screen.width, columns, natural)
+    titles = _line([shorten(columns[index].title, width) for index, width in widths.items()], columns, widths)
+    short = [
+        texts[index][1:] if natural[index] <= width else _apart(texts[index][1:], width)
+        for index, width in widths.items()
+    ]
     lines = [_line(row, columns, widths) for row in zip(*short, strict=True)]
     return [screen.paint(titles, "dim"), *lines] if lines else []
 
 
-def _fit(width: int, columns: Sequence[Column], cells: list[list[str]], shown: list[int]) -> dict[int, int]:
+def _fit(width: int, columns: Sequence[Column], natural: dict[int, int]) -> dict[int, int]:
     """Column index → width.  First the columns that give become narrower, then spare ones go."""
-    natural = {
-        index: max(_width(text) for text in [columns[index].title, *(row[index] for row in cells)]) for index in shown
-    }
+    natural = dict(natural)
     while True:
         widths = _shrink(width, columns, natural)
         spares = [index for index in natural if columns[index].spare]
@@ -177,9 +181,8 @@ def _apart(texts: list[str], width: int) -> list[str]:
 def _line(texts: Sequence[str], columns: Sequence[Column], widths: dict[int, int]) -> str:
     fitted = []
     for text, (index, width) in zip(texts, widths.items(), strict=True):
-        short = shorten(text, width)
-        space = " " * (width - _width(short))
-        fitted.append(space + short if columns[index].right else short + space)
+        space = " " * (width - _width(text))
+        fitted.append(space + text if columns[index].right else text + space)
     return GAP.join(fitted).rstrip()
 
 

@@ -69,9 +69,8 @@ def run(arguments: Namespace) -> Answer:
 
 
 def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
-    from ._gates import BARE
     from ._proof import change_lines, proof_line
-    from ._screen import Column, table
+    from ._screen import BARE, Column, table
 
     yield from table(
         screen,

@@ -34,8 +34,8 @@ def run(arguments: Namespace) -> Answer:
 
 
 def _lines(screen: Screen, document: Mapping[str, Any], a: str, b: str) -> Iterator[str]:
-    from ._gates import BARE, gate_tables
-    from ._screen import Column, count
+    from ._gates import gate_tables
+    from ._screen import BARE, Column, count
 
     rows, differing = document["rows"], [row for row in document["rows"] if _differs(row)]
     columns = (Column("max |Δ|", right=True), Column("at", right=True, spare=1))

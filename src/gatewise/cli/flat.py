@@ -81,9 +81,8 @@ def _selecting(arguments: Namespace) -> bool:
 
 
 def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
-    from ._gates import BARE
     from ._proof import change_lines, proof_line
-    from ._screen import visible
+    from ._screen import BARE, visible
 
     name = visible(document["layer"] or BARE)
     order = "" if document["order"] == document["layout"] else f" in the order {visible(document['order'])}"

@@ -38,7 +38,8 @@ def _inspected(path: str, arguments: Namespace) -> Answer:
     from ..checkpoint import open
 
     checkpoint = open(path, **dialect(arguments))
-    document: dict[str, Any] = dict(checkpoint.inspect(arguments.layer))
+    shown = arguments.tensors or arguments.json  # the text alone does not show a layer's tensors
+    document: dict[str, Any] = dict(checkpoint.inspect(arguments.layer, tensors=shown))
     if arguments.gates:
         document["gates"] = list(checkpoint.gates(arguments.layer))
 
@@ -83,7 +84,7 @@ def _layers(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[st
 
 
 def _layer_row(layer: Row) -> tuple[object, ...]:
-    from ._gates import BARE
+    from ._screen import BARE
 
     hidden = layer["hidden_size"]
     hidden = " / ".join(map(str, hidden)) if isinstance(hidden, list | tuple) else str(hidden)
@@ -97,7 +98,7 @@ def _layer_row(layer: Row) -> tuple[object, ...]:
 
 def _about(screen: Screen, layers: Sequence[Row], closely: bool) -> Iterator[str]:
     """What the table has no column for.  What is true of several layers is said once."""
-    from ._gates import BARE
+    from ._screen import BARE
 
     said: dict[str, list[str]] = {}
     for layer in layers:
@@ -155,7 +156,7 @@ def _gates(screen: Screen, rows: Iterable[Row]) -> Iterator[str]:
 
 
 def _rest(screen: Screen, document: Row, named: bool) -> Iterator[str]:
-    from ._gates import BARE
+    from ._screen import BARE
 
     notes, outside, others = (document.get(key, ()) for key in ("notes", "outside", "others"))
     if notes or outside or (others and not named):

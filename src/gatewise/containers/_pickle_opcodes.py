@@ -54,13 +54,13 @@ def _unicode(machine: Machine) -> None:
 
 
 def _counted_text(machine: Machine, count: int) -> None:
-    machine.push(machine.decoded(machine.view(count)))
+    machine.push(machine.decoded(machine.take(count)))
 
 
 def _long(machine: Machine, length: int) -> None:
     if length > LONGEST_INTEGER:
         raise machine.broken(f"announces an integer of {length:,} bytes")
-    machine.push(int.from_bytes(machine.view(length), "little", signed=True))
+    machine.push(int.from_bytes(machine.take(length), "little", signed=True))
 
 
 def _text_put(machine: Machine) -> None:
@@ -223,8 +223,8 @@ ROWS: tuple[tuple[bytes, str, struct.Struct | None, Callable[..., object] | None
     (b"K", "BININT1", U8, _push),
     (b"M", "BININT2", U16, _push),
     (b"Q", "BINPERSID", None, lambda m: m.keep(m.pop())),
-    (b"T", "BINSTRING", U32, lambda m, count: m.push(m.legacy(bytes(m.view(count))))),
-    (b"U", "SHORT_BINSTRING", U8, lambda m, count: m.push(m.legacy(bytes(m.view(count))))),
+    (b"T", "BINSTRING", U32, lambda m, count: m.push(m.legacy(bytes(m.take(count))))),
+    (b"U", "SHORT_BINSTRING", U8, lambda m, count: m.push(m.legacy(bytes(m.take(count))))),
     (b"X", "BINUNICODE", U32, _counted_text),
     (b"e", "APPENDS", None, lambda m: m.append(m.pop_mark())),
     (b"h", "BINGET", U8, Machine.get),
@@ -248,7 +248,7 @@ ROWS: tuple[tuple[bytes, str, struct.Struct | None, Callable[..., object] | None
     (b"\x8b", "LONG4", U32, _long),
     # protocol 3
     (b"B", "BINBYTES", U32, lambda m, count: m.push(m.view_or_bytes(count))),
-    (b"C", "SHORT_BINBYTES", U8, lambda m, count: m.push(bytes(m.view(count)))),
+    (b"C", "SHORT_BINBYTES", U8, lambda m, count: m.push(bytes(m.take(count)))),
     # protocol 4
     (b"\x8c", "SHORT_BINUNICODE", U8, _counted_text),
     (b"\x8d", "BINUNICODE8", U64, _counted_text),
@@ -261,7 +261,7 @@ ROWS: tuple[tuple[bytes, str, struct.Struct | None, Callable[..., object] | None
     (b"\x94", "MEMOIZE", None, lambda m: m.put(len(m.memo))),
     (b"\x95", "FRAME", U64, _frame),
     # protocol 5
-    (b"\x96", "BYTEARRAY8", U64, lambda m, count: m.push(bytearray(m.view(count)))),
+    (b"\x96", "BYTEARRAY8", U64, lambda m, count: m.push(bytearray(m.take(count)))),
     (b"\x97", "NEXT_BUFFER", None, _OUT_OF_BAND),
     (b"\x98", "READONLY_BUFFER", None, _OUT_OF_BAND),
 )

@@ -16,7 +16,6 @@ from ..errors import BrokenFile
 from ..record import field, record
 from ..tensors import ITEM_BYTES, StoredTensor, Strided
 from ._pickled import Global, Persistent, Stub
-from ._pickled_numpy import array_of
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -95,6 +94,8 @@ def describe(value: object, name: str, outside: Outside, wraps: int = 0) -> Odd 
         return None
     package = value.cls.module.partition(".")[0]
     if package == "numpy":
+        from ._pickled_numpy import array_of  # most files of torch's hold none
+
         return array_of(value, name, "inside the pickle")
     rebuild = _REBUILD.get(value.cls.name) if package == "torch" and wraps <= _WRAPPED else None
     try:

@@ -15,7 +15,6 @@ from ..errors import BrokenFile, LimitExceeded
 from ..record import record
 from ..tensors import Declared, StoredTensor
 from ._pickled import Global, Persistent, Stub
-from ._pickled_numpy import scalar_of
 from ._torch_tensor import Odd, Outside, describe
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -115,6 +114,10 @@ def plain(value: object, depth: int = 0, budget: _Budget | None = None) -> Any:
         return str(value)
     if isinstance(value, Stub) and value.is_a("torch.Size", "torch.device") and not value.items:
         return plain(value.args[0] if len(value.args) == 1 else value.args, depth + 1, budget)
+    if not isinstance(value, Stub):
+        return _NOT_PLAIN
+    from ._pickled_numpy import scalar_of  # most files of torch's hold none
+
     number = scalar_of(value)
     return _NOT_PLAIN if number is None else number
 

@@ -13,7 +13,6 @@ from ..errors import NotRepresentable
 from ..record import field, record
 from ..tensors import Declared, StoredTensor, Tensors
 from ..weights import DIRECTIONS, GATELESS, Gates, Stack, Weights
-from ._encoded import Encoded
 from ._layout import INPUTS, Fact, Layout, Part, is_stream
 from ._match import Address, Group, Match
 from ._names import Found, template
@@ -176,6 +175,8 @@ def _encode_part(
         found_template = layout.template(part, naming)
     if found_template is None:
         raise NotRepresentable(f"{layout.name} has no names of its own for this format.")
+    from ._encoded import Encoded  # who only reads a file does not write one
+
     both_in_one, flat = "direction" in part.parsed.atoms, bool(part.parsed.sections)
     places = places_of(stack)
     index, result = layout.parts.index(part), {}
