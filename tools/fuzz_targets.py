@@ -23,6 +23,9 @@ from reading import Seed, read_whole, seeds  # noqa: E402
 
 from gatewise.containers import _asked, _guarded  # noqa: E402
 from gatewise.containers._flatbuffer import Flatbuffer  # noqa: E402
+from gatewise.containers._hdf5 import Bytes, Group  # noqa: E402
+from gatewise.containers._hdf5_messages import NotPlain  # noqa: E402
+from gatewise.containers._hdf5_plain import Plain  # noqa: E402
 from gatewise.containers._keras_config import lambdas, model_of, parse  # noqa: E402
 from gatewise.containers._leveldb_table import Table, is_table  # noqa: E402
 from gatewise.containers._msgpack import Reader  # noqa: E402
@@ -32,10 +35,13 @@ from gatewise.containers._snappy import decompressed  # noqa: E402
 from gatewise.containers._tflite_schema import MODEL  # noqa: E402
 from gatewise.containers._zip import ZipFile  # noqa: E402
 from gatewise.containers._zstd import _frames  # noqa: E402
+from gatewise.containers.hdf5_tree import tensors_of  # noqa: E402
 from gatewise.containers.numpy_files import header_of  # noqa: E402
 from gatewise.cursor import DEFAULT_LIMITS, Cursor  # noqa: E402
+from gatewise.errors import GatewiseError  # noqa: E402
 from gatewise.source import Source  # noqa: E402
 from gatewise.tar import members as tar_members  # noqa: E402
+from gatewise.tensors import StoredTensor, Strided  # noqa: E402
 
 _PLAIN_LSTM = "torch/2.13.0/lstm_bi2.state.pt"
 
@@ -130,6 +136,7 @@ def part_targets() -> Iterator[Target]:
     yield Target("parts/msgpack", [data[:2048] for data in packed], _msgpack)
     yield Target("parts/snappy", [b"\x0a\x10hello\x15\x05", b"\x40\x00a\xfe\x01\x00"], _snappy)
     yield Target("parts/zstd", list(_frames_in(files)), _zstd)
+    yield Target("parts/hdf5", [*_hdf5_in([*files, *members]), *_made_hdf5()], _hdf5)
     yield Target("parts/table", [data for data in files if is_table(_source(data)) and len(data) < 4096], _table)
     yield Target("parts/keras config", texts, _keras_config)
 
@@ -163,6 +170,29 @@ def _frames_in(files: Iterable[bytes]) -> Iterator[bytes]:
     for data in files:
         if (at := data.find(b"\x28\xb5\x2f\xfd")) >= 0:
             yield data[at : at + 2048]
+
+
+def _hdf5_in(files: Iterable[bytes]) -> list[bytes]:
+    return sorted((data for data in files if data[:8] == b"\x89HDF\r\n\x1a\n" and len(data) < 1 << 15), key=len)[:20]
+
+
+def _made_hdf5() -> Iterator[bytes]:
+    """What no fixture has: headers of the second version, links in the header, compact elements, chunks."""
+    import h5py
+
+    compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    compact.set_layout(h5py.h5d.COMPACT)
+    for version in ("earliest", "v108", "latest"):
+        with h5py.File("x.h5", "w", driver="core", backing_store=False, libver=(version, "latest")) as file:
+            file["vars/0"], file["vars/1"], file["soft"] = [1.0, 2.0], True, h5py.SoftLink("/vars")
+            h5py.h5d.create(file.id, b"compact", h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple((3,)), compact)
+            if version == "earliest":
+                file.create_dataset(
+                    "packed", data=[[1.0, 2.0, 3.0]] * 5, chunks=(2, 2), compression="gzip", shuffle=True
+                )
+            file.attrs["layer_names"], file.attrs["name"] = ["a", "b"], b"fixed"
+            file.flush()
+            yield file.id.get_file_image()
 
 
 def _machine(data: bytes) -> None:
@@ -210,6 +240,24 @@ def _zstd(data: bytes) -> None:
         IndexError, ValueError, ArithmeticError, LookupError
     ):  # decompress() makes refusals of these
         b"".join(_frames(data, 1 << 20, "zstd"))  # what is written here, even where a library is installed
+
+
+def _hdf5(data: bytes) -> None:
+    """gatewise's own reader alone: what it leaves to libhdf5 is not looked at."""
+    with contextlib.suppress(NotPlain):
+        file = Bytes(_source(data), memoryview(data))
+        for tensor in file._read(_tree_of, False, Plain)[0]:
+            if isinstance(tensor.data, Strided):
+                tensor.array()
+            elif tensor.nbytes < 1 << 16:
+                file._read(tensor.data._elements, False, Plain)  # type: ignore[attr-defined]
+
+
+def _tree_of(root: Group) -> tuple[list[StoredTensor], list[str]]:
+    for name in ("layer_names", "name"):
+        with contextlib.suppress(GatewiseError):
+            root.texts(name)
+    return tensors_of(root)
 
 
 def _table(data: bytes) -> None:

@@ -138,6 +138,8 @@ def _within(data: bytes, luck: random.Random, others: Sequence[bytes]) -> bytes 
             return _in_zip(data, luck, others)
         if data[:2] == b"\x1f\x8b":
             return gzip.compress(damaged(gzip.decompress(data), luck, ()), 1, mtime=0)
+        if data[:8] == b"\x89HDF\r\n\x1a\n" and data[8] in (2, 3):
+            return _in_hdf5(data, luck, others)
         if data[-8:] == (0xDB4775248B80FB57).to_bytes(8, "little"):
             return _in_table(data, luck)
     except (OSError, ValueError, LookupError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, ArithmeticError):
@@ -157,6 +159,30 @@ def _in_zip(data: bytes, luck: random.Random, others: Sequence[bytes]) -> bytes 
         for key, member in members.items():
             archive.writestr(zipfile.ZipInfo(key), member)
     return out.getvalue()
+
+
+def _in_hdf5(data: bytes, luck: random.Random, others: Sequence[bytes]) -> bytes:
+    for _ in range(luck.choice((1, 1, 2, 4))):
+        data = luck.choice((flip, lie, cut, grow, splice, swap))(data, luck, others)
+    return hdf5_mended(data)
+
+
+def hdf5_mended(data: bytes) -> bytes:
+    """An HDF5 file whose superblock and object headers have checksums that fit, where they are of versions that have some."""
+    from gatewise.containers._hdf5_messages import checksum
+
+    made, at = bytearray(data), 0
+    if made[8:9] in (b"\2", b"\3") and len(made) > 48:
+        made[44:48] = checksum(bytes(made[:44])).to_bytes(4, "little")
+    while 0 <= (at := made.find(b"OHDR", at)) < len(made) - 5:
+        flags = made[at + 5]
+        start = at + 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+        width = 1 << (flags & 3)
+        end = start + width + int.from_bytes(made[start : start + width], "little")
+        if end + 4 <= len(made):
+            made[end : end + 4] = checksum(bytes(made[at:end])).to_bytes(4, "little")
+        at += 4
+    return bytes(made)
 
 
 def _in_table(data: bytes, luck: random.Random) -> bytes:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from ..errors import BrokenFile, LimitExceeded
 from ..record import record
 from ..source import Source
-from ..tensors import ITEM_BYTES, StoredTensor, Strided
+from ..tensors import ITEM_BYTES, StoredTensor, Strided, numpy_dtype
 from ._hdf5_messages import MARKED, Attribute, NotPlain, Stored, Unsound
 from ._hdf5_plain import Plain
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..cursor import Limits
     from ..tensors import Array
+    from ._hdf5_header import Ground
 
     T = TypeVar("T")
 
@@ -46,8 +47,11 @@ if TYPE_CHECKING:
         def member(self, name: bytes) -> Node: ...
         def attribute(self, name: bytes) -> Attribute | None: ...
         def stored(self) -> Stored: ...
+        def elements(self, dtype: str) -> Array: ...
 
     class _File(Protocol):
+        ground: Ground
+
         @property
         def root(self) -> Node: ...
         def close(self) -> None: ...
@@ -85,17 +89,13 @@ class Bytes:
 
     def read(self, deed: Callable[[Group], T], keep: bool = False) -> T:
         """What ``deed`` makes of the root group.  It is done once more, from the start, if the file turns out not to be plain.
-        With ``keep`` the file stays open behind it for the next one who reads it: whoever only looked whether it is his
-        keeps it for the reader."""
+        With ``keep`` the file stays open behind it for the next one who reads it: whoever only looked whether it is his keeps it
+        for the reader, and one tensor in chunks for another."""
         if self.__dict__.get("_is_plain", True):  # what a record holds beside its fields
             try:
                 return self._read(deed, keep, Plain)
             except NotPlain:
                 self.__dict__["_is_plain"] = False
-        return self.read_by_library(deed, keep)
-
-    def read_by_library(self, deed: Callable[[Group], T], keep: bool = False) -> T:
-        """The same by libhdf5, which reads every file and chunks as well."""
         from ._hdf5_lib import Library
 
         return self._read(deed, keep, Library)
@@ -106,6 +106,7 @@ class Bytes:
         try:
             with self.judged("HDF5"):
                 opened = opened or how(self.data, self.source.limits, self.source.name)
+                opened.ground.renew()
             found = deed(Group(self, opened.root, "", frozenset()))
             if keep:
                 self.__dict__[kept], opened = opened, None
@@ -312,7 +313,7 @@ class Dataset:
 
 @record
 class _Chunks:
-    """Reads a chunked or compressed dataset when called.  The HDF5 file is open only for that long."""
+    """Reads a chunked or compressed dataset when called, as often as that is."""
 
     file: Bytes
     path: str
@@ -320,18 +321,14 @@ class _Chunks:
     shape: tuple[int, ...]
 
     def __call__(self) -> Array:
-        return self.file.read_by_library(self._elements)
+        return self.file.read(self._elements, keep=True)
 
     def _elements(self, root: Group) -> Array:
-        from ..tensors import numpy_dtype
-        from ._hdf5_lib import elements
-
-        dataset, dtype = root.descend(self.path), numpy_dtype(self.dtype)
+        dataset = root.descend(self.path)
+        if isinstance(dataset, Group):
+            raise self.file.broken("is a group where a dataset was.", f"/{self.path}")
         with self.file.judged(f"dataset /{self.path}"):
-            array = elements(dataset.node)
-            if self.dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
-                array = array.view(dtype)
-            array = array.astype(dtype, copy=False).reshape(self.shape)
+            array = dataset.node.elements(self.dtype).astype(numpy_dtype(self.dtype), copy=False).reshape(self.shape)
         array.flags.writeable = False
         return array
 

@@ -17,7 +17,7 @@ LINK, ATTRIBUTE, _CONTINUATION, _ATTRIBUTES = 6, 12, 16, 21  # the kinds of mess
 _SHARED, _MUST_KNOW, _KNOWN = 2, 0x80, 0x18
 _MOST = 65_535  # messages of one header: HDF5 numbers them in two bytes
 _LONG = 1 << 16  # bytes of a block whose checksum is left to libhdf5: ours takes a second for three megabytes
-_TIMES = 16  # how often each byte of a file may be read as metadata: an object with ten names is read ten times
+_TIMES = 8  # how often each byte of a file may be read as metadata: an object with two names may be read twice
 
 Spans = list[tuple[int, int, int]]  # (flags, start, end) of messages
 
@@ -25,11 +25,16 @@ Spans = list[tuple[int, int, int]]  # (flags, start, end) of messages
 class Ground:
     """The bytes of a file, ``end`` of them, and how many may still be read as metadata."""
 
-    __slots__ = ("data", "end", "left")
+    __slots__ = ("_owners", "data", "end", "left")
 
     def __init__(self, data: memoryview, end: int):
         self.data, self.end = data, end
-        self.left = _TIMES * end + (1 << 16)
+        self._owners: dict[int, int] = {}
+        self.renew()
+
+    def renew(self) -> None:
+        """Somebody else asks for something else of the same file."""
+        self.left = _TIMES * self.end + (1 << 16)
 
     def spend(self, size: int) -> None:
         self.left -= size
@@ -44,11 +49,17 @@ class Ground:
         self.spend(size)
         return at
 
+    def own(self, at: int, size: int, what: str, owner: int) -> int:
+        """The same of what belongs to one object alone, whose header is at ``owner``."""
+        if self._owners.setdefault(at, owner) != owner:
+            raise Unsound(f"{what} at byte {at:,} that two objects share")
+        return self.take(at, size, what)
+
 
 class Header:
     """The messages of one object: the first of each kind, and all links and attributes."""
 
-    __slots__ = ("attributes", "first", "links")
+    __slots__ = ("_address", "attributes", "first", "links")
 
     def __init__(self, ground: Ground, address: int):
         self.first: dict[int, tuple[int, int, int]] = {}
@@ -56,6 +67,7 @@ class Header:
         self.attributes: Spans = []
         data = ground.data
         ground.take(address, 16, "an object header")
+        self._address = address
         if data[address] == 1:
             _, count, _, size = _PREFIX(data, address)
             if (size < 8) if count else size:
@@ -90,7 +102,7 @@ class Header:
                 if length > end - at or (length & 7 and not new):
                     raise Unsound(f"a message of {length:,} bytes where {end - at:,} are left")
                 if kind == _CONTINUATION:
-                    there, size = _continued(ground, at, length, bool(new))
+                    there, size = _continued(ground, at, length, bool(new), self._address)
                     if there in seen:
                         raise Unsound("an object header that continues within itself")
                     seen.add(there)
@@ -100,14 +112,13 @@ class Header:
                 at += length
             if at < end and not new:
                 raise Unsound(f"{end - at} bytes where a message belongs")
-        if len(self.attributes) + len(self.links) > _MOST:
-            raise Unsound("more messages in an object header than HDF5 can number")
 
     def _keep(self, kind: int, span: tuple[int, int, int]) -> None:
-        if kind == LINK:
-            self.links.append(span)
-        elif kind == ATTRIBUTE:
-            self.attributes.append(span)
+        if kind in (LINK, ATTRIBUTE):
+            many = self.links if kind == LINK else self.attributes
+            if len(many) == _MOST:
+                raise Unsound("more messages in an object header than HDF5 can number")
+            many.append(span)
         elif kind <= _KNOWN:
             self.first.setdefault(kind, span)
         elif span[0] & _MUST_KNOW:
@@ -137,12 +148,12 @@ def body(ground: Ground, span: tuple[int, int, int]) -> memoryview:
     return ground.data[start:end]
 
 
-def _continued(ground: Ground, at: int, length: int, new: bool) -> tuple[int, int]:
+def _continued(ground: Ground, at: int, length: int, new: bool, owner: int) -> tuple[int, int]:
     """(start, size) of the messages of a continuation block."""
     if length < 16:
         raise Unsound(f"a continuation of {length} bytes")
     there, size = _PAIR(ground.data, at)
-    ground.take(there, size, "a continued object header")
+    ground.own(there, size, "a continued object header", owner)
     if not new:
         return there, size
     if size < 8 or bytes(ground.data[there : there + 4]) != b"OCHK":

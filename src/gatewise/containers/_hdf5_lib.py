@@ -12,8 +12,9 @@ import io
 import weakref
 
 from ..cursor import Limits
+from ..tensors import numpy_dtype
 from ._hdf5_header import Ground, Header
-from ._hdf5_messages import Attribute, Stored, Unsound, attribute_of, elsewhere, known_filters, number
+from ._hdf5_messages import Attribute, NotPlain, Stored, Unsound, attribute_of, elsewhere, known_filters, number
 from ._hdf5_text import Texts
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -135,10 +136,11 @@ class LibNode:
         at = 13 if version < 2 else 9  # superblock: sizes of offsets and of lengths
         if bytes(ground.data[at : at + 2]) != b"\x08\x08":
             raise Unsound("addresses of another size than 8 bytes")
-        found = Header(ground, self.address).named_attributes(ground).get(name)
-        if found is None:
-            raise Unsound("it is kept where gatewise does not look for texts")
-        return attribute_of(found, self._file.texts.read).strings()
+        try:
+            found = Header(ground, self.address).named_attributes(ground)[name]
+            return attribute_of(found, self._file.texts.read).strings()
+        except (KeyError, NotPlain):
+            raise Unsound("it is kept where gatewise does not look for texts") from None
 
     # Datasets.
 
@@ -162,10 +164,10 @@ class LibNode:
             int(self.identifier.get_storage_size()),
         )  # fmt: skip
 
+    def elements(self, dtype: str) -> Array:
+        import h5py
 
-def elements(node: Any) -> Array:
-    """The elements of a dataset that a :class:`LibNode` is."""
-    import h5py
-
-    array: Array = h5py.Dataset(node.identifier)[()]
-    return array
+        array: Array = h5py.Dataset(self.identifier)[()]
+        if dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
+            array = array.view(numpy_dtype(dtype))
+        return array

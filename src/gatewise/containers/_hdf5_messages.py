@@ -79,7 +79,13 @@ def space(body: Body) -> tuple[int, ...] | None:
         raise Unsound(f"a dataspace of kind {body[3]} with {rank} axes")
     if version == 2 and body[3] == 2:
         return None
-    return struct.unpack_from(f"<{rank}Q", body, 8 if version == 1 else 4)
+    at = 8 if version == 1 else 4
+    shape = struct.unpack_from(f"<{rank}Q", body, at)
+    if body[2] & 1:  # the largest sizes stand behind the sizes
+        for size, most in zip(shape, struct.unpack_from(f"<{rank}Q", body, at + 8 * rank), strict=True):
+            if size > most:
+                raise Unsound(f"an axis of {size:,} that may be {most:,} long")
+    return shape
 
 
 # Datatypes.
@@ -171,12 +177,14 @@ def _fixed_text(body: Body, raw: bytes) -> bytes:
 
 @record
 class Layout:
-    """``place``: where in the file the elements begin, for ``inside`` where in the message, None where there are none yet;
-    ``stored`` how many bytes, None where the shape alone says it."""
+    """``place``: where in the file the elements begin, or what they are found by; for ``inside`` where in the message; None where
+    there are none yet.  ``stored``: how many bytes, None where the shape alone says it.  ``chunk``: the extent of each chunk, and
+    behind it the bytes of an element."""
 
     kind: int
-    place: int | None
-    stored: int | None
+    place: int | None = None
+    stored: int | None = None
+    chunk: tuple[int, ...] = ()
 
     @property
     def inside(self) -> bool:
@@ -205,9 +213,18 @@ def layout(body: Body) -> Layout:
         return Layout(kind, at, size)
     if kind == _CONTIGUOUS:
         at = 8 if version < 3 else 2
-        address = U64(body, at)[0]
-        return Layout(kind, None if address == NOWHERE else address, None if version < 3 else U64(body, at + 8)[0])
-    return Layout(kind, None, None)
+        return Layout(kind, _address(body, at), None if version < 3 else U64(body, at + 8)[0])
+    if kind == _VIRTUAL:
+        return Layout(kind)
+    if version == 4:
+        raise NotPlain("chunks that are not found by a B-tree")
+    at, axes = (8, axes) if version < 3 else (3, body[2])
+    return Layout(kind, _address(body, at), None, struct.unpack_from(f"<{axes}I", body, at + 8))
+
+
+def _address(body: Body, at: int) -> int | None:
+    found: int = U64(body, at)[0]
+    return None if found == NOWHERE else found
 
 
 def filters(body: Body) -> Iterator[int]:
@@ -241,7 +258,10 @@ def attribute_name(body: Body) -> bytes:
     start = 9 if version == 3 else 8
     if length > len(body) - start:
         raise Unsound(f"an attribute whose name has {length:,} bytes, of which {len(body) - start:,} are there")
-    return bytes(body[start : start + length]).partition(b"\0")[0]
+    name = bytes(body[start : start + length])
+    if name.find(b"\0") != length - 1:
+        raise Unsound(f"an attribute whose name of {length:,} bytes ends elsewhere")
+    return name[:-1]
 
 
 def attribute_of(body: Body, long_texts: Callable[[Body, int], list[bytes]]) -> Attribute:

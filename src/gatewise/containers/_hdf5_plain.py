@@ -14,6 +14,7 @@ import math
 import struct
 
 from ..cursor import Limits
+from ..tensors import numpy_dtype
 from ._hdf5_header import Ground, Header, body
 from ._hdf5_messages import (
     NOWHERE,
@@ -21,12 +22,12 @@ from ._hdf5_messages import (
     U32,
     U64,
     Attribute,
+    Layout,
     NotPlain,
     Stored,
     Unsound,
     attribute_of,
     checksum,
-    elsewhere,
     filters,
     known_filters,
     layout,
@@ -35,10 +36,14 @@ from ._hdf5_messages import (
     space,
 )  # fmt: skip
 from ._hdf5_text import Texts
+from ._hdf5_trees import Table
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from ..tensors import Array
+    from ._hdf5_chunks import Chunks
 
 _SPACE, _LINKS, _TYPE, _ELSEWHERE, _LAYOUT, _FILTERS, _TABLE = 1, 2, 3, 7, 8, 11, 17  # kinds of messages
-_ENTRY = struct.Struct("<QQII").unpack_from  # of a symbol table: name, header, what is kept beside it, nothing
-_BEHIND = 2  # kept beside an entry: a soft link
 _KEPT = 4096  # objects that are not read again when they are asked for again
 
 
@@ -47,7 +52,11 @@ class Plain:
 
     def __init__(self, data: memoryview, limits: Limits, name: str):
         self.limits, self.name = limits, name
-        self.leaf, self.inner = 4, 16  # half the entries of a symbol node, half the children of a B-tree's
+        self.leaf, self.inner, self.chunks = (
+            4,
+            16,
+            32,
+        )  # half of what a symbol node, a group's and a dataset's tree hold
         root, end = self._superblock(data)
         if end > len(data):
             raise Unsound(f"{len(data):,} bytes of {end:,}")
@@ -76,9 +85,11 @@ class Plain:
             raise NotPlain("addresses of another size than 8 bytes")
         if version < 2:
             self.leaf, self.inner = struct.unpack_from("<HH", data, 16)
+            if version == 1:
+                self.chunks = U16(data, 24)[0]
             at = 24 + 4 * version
             base, beside, end, driver, _, root = struct.unpack_from("<6Q", data, at)
-            plain = beside == driver == NOWHERE and self.leaf and self.inner
+            plain = beside == driver == NOWHERE and self.leaf and self.inner and self.chunks
         else:
             base, beside, end, root = struct.unpack_from("<4Q", data, 12)
             plain = beside == NOWHERE and data[11] == 0  # no extension; nobody who writes it now
@@ -128,7 +139,8 @@ class Node:
             if table is not None:
                 self._links = self._linked(table)
             elif (table := self._header.body(self._file.ground, _TABLE)) is not None:
-                self._links = _Table(self._file, U64(table, 0)[0], U64(table, 8)[0]).members
+                found = Table(self._file.ground, self._file.limits, self._file.name, self.address)
+                self._links = found.read(U64(table, 0)[0], U64(table, 8)[0], self._file.inner, self._file.leaf)
             else:
                 raise Unsound("it is no group")
         return self._links
@@ -162,95 +174,47 @@ class Node:
 
     # Datasets.
 
-    def stored(self) -> Stored:
-        header, ground = self._header, self._file.ground
-        about, kind = header.body(ground, _LAYOUT), header.body(ground, _TYPE)
-        extent = header.body(ground, _SPACE)
-        if about is None or kind is None or extent is None:
+    def _message(self, kind: int) -> memoryview:
+        found = self._header.body(self._file.ground, kind)
+        if found is None:
             raise Unsound("a dataset that does not say where its elements are")
-        found = layout(about)
-        others = header.body(ground, _ELSEWHERE)
-        packed = header.body(ground, _FILTERS)
+        return found
+
+    def stored(self) -> Stored:
+        where, others = layout(self._message(_LAYOUT)), self._header.body(self._file.ground, _ELSEWHERE)
         reason = ""
-        if found.virtual:
+        if where.virtual:
             reason = "is a virtual dataset"
         elif others is not None and U16(others, 6)[0]:
             reason = "keeps its elements in another file"
-        elif packed is not None and not known_filters(filters(packed)):
+        elif not known_filters(self._filters()):
             reason = "is packed with a filter that is not part of HDF5"
         if reason:
             return Stored(None, False, None, None, 0, reason)
+        kind, shape = self._message(_TYPE), space(self._message(_SPACE))
         dtype, big_endian = number(kind)
-        if found.chunked:
-            raise NotPlain("elements in chunks")
-        shape = space(extent)
-        place = found.place
-        if found.inside and place is not None:
-            place += header.first[_LAYOUT][1]
-        stored = found.stored
-        if stored is None:
-            stored = U32(kind, 4)[0] * math.prod(shape or ())
-        return Stored(dtype, big_endian, shape, place, stored if place is not None else 0)
+        if where.chunked:
+            return Stored(dtype, big_endian, shape, None, self._chunks(where).stored())
+        place, size = where.place, where.stored
+        if where.inside and place is not None:
+            place += self._header.first[_LAYOUT][1]
+        if size is None:
+            size = U32(kind, 4)[0] * math.prod(shape or ())
+        return Stored(dtype, big_endian, shape, place, size if place is not None else 0)
 
+    def elements(self, dtype: str) -> Array:
+        """Of a dataset in chunks, whose shape and elements' type :meth:`stored` has told."""
+        where, shape = layout(self._message(_LAYOUT)), space(self._message(_SPACE))
+        if not where.chunked or shape is None:
+            raise NotPlain("elements that were never written")
+        stored = numpy_dtype(dtype, number(self._message(_TYPE))[1])
+        return self._chunks(where).read(shape, stored, self._filters(), self._file.limits)
 
-class _Table:
-    """The members of a group of the old kind: a B-tree over symbol nodes, whose names lie in a local heap."""
+    def _filters(self) -> list[int]:
+        packed = self._header.body(self._file.ground, _FILTERS)
+        return [] if packed is None else list(filters(packed))
 
-    def __init__(self, file: Plain, tree: int, heap: int):
-        self._file, self._ground = file, file.ground
-        self._names = self._heap(heap)
-        self._left = len(self._names)  # bytes of names: no two of them lie in one another
-        self.members: dict[bytes, int | str] = {}
-        self._last = b""
-        self._walk(tree)
+    def _chunks(self, where: Layout) -> Chunks:
+        from ._hdf5_chunks import Chunks
 
-    def _heap(self, address: int) -> bytes:
-        ground = self._ground
-        ground.take(address, 32, "a local heap")
-        if bytes(ground.data[address : address + 5]) != b"HEAP\0":
-            raise Unsound(f"no local heap at byte {address:,}")
-        size, free, place = struct.unpack_from("<QQQ", ground.data, address + 8)
-        if free != 1 and free >= size:  # 1: none is free
-            raise Unsound(f"a local heap of {size:,} bytes that are free from byte {free:,}")
-        ground.take(place, size, "a local heap")
-        return bytes(ground.data[place : place + size])
-
-    def _walk(self, root: int) -> None:
-        todo: list[tuple[int, int | None]] = [(root, None)]  # nodes, and their levels, which only the root's own says
-        while todo:
-            address, level = todo.pop()
-            if level == -1:
-                self._symbols(address)
-            else:
-                found, children = self._node(address, level)
-                todo += ((child, found - 1) for child in reversed(children))
-
-    def _node(self, address: int, level: int | None) -> tuple[int, list[int]]:
-        """(its level, its children)."""
-        data, most = self._ground.data, 2 * self._file.inner
-        self._ground.take(address, 32 + 16 * most, "a B-tree's node")
-        if bytes(data[address : address + 5]) != b"TREE\0":
-            raise Unsound(f"no node of a group's B-tree at byte {address:,}")
-        own, count = data[address + 5], U16(data, address + 6)[0]
-        if count > most or (level is not None and own != level):
-            raise Unsound(f"a B-tree's node of level {own} with {count:,} children")
-        return own, list(struct.unpack_from("<" + "8xQ" * count, data, address + 24))
-
-    def _symbols(self, address: int) -> None:
-        data, most = self._ground.data, 2 * self._file.leaf
-        self._ground.take(address, 8 + 40 * most, "a symbol node")
-        count = U16(data, address + 6)[0]
-        if bytes(data[address : address + 5]) != b"SNOD\1" or count > most:
-            raise Unsound(f"no symbol node of {most} entries at byte {address:,}")
-        for at in range(address + 8, address + 8 + 40 * count, 40):
-            place, there, kind, _ = _ENTRY(data, at)
-            end = self._names.find(b"\0", place)
-            if end < 0:
-                raise Unsound(f"a name at byte {place:,} of a heap of {len(self._names):,}")
-            name = self._names[place:end]
-            self._left -= len(name) + 1
-            if self._left < 0 or (name <= self._last and self.members):
-                raise Unsound("the names in a group are not in order")
-            self._last = name
-            self.members[name] = elsewhere(1) if kind == _BEHIND else there
-        self._file.limits.check("members", len(self.members), path=self._file.name, where="a group")
+        return Chunks(self._file.ground, where, self._file.chunks, self.address)
