@@ -16,8 +16,13 @@ _PAIR, _PREFIX = struct.Struct("<QQ").unpack_from, struct.Struct("<BxHII").unpac
 LINK, ATTRIBUTE, _CONTINUATION, _ATTRIBUTES = 6, 12, 16, 21  # the kinds of messages that a header may hold many of
 _SHARED, _MUST_KNOW, _KNOWN = 2, 0x80, 0x18
 _MOST = 65_535  # messages of one header: HDF5 numbers them in two bytes
+_EACH = 24  # bytes that take as long to read as a message takes to be told from the next
 _LONG = 1 << 16  # bytes of a block whose checksum is left to libhdf5: ours takes a second for three megabytes
 _TIMES = 8  # how often each byte of a file may be read as metadata: an object with two names may be read twice
+
+TYPE_CHECKING = False  # as typing's, without its import (see record)
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Spans = list[tuple[int, int, int]]  # (flags, start, end) of messages
 
@@ -92,37 +97,27 @@ class Header:
 
     def _read(self, ground: Ground, blocks: list[tuple[int, int]], new: int) -> None:
         """``new``: the bytes before each message's body in the second version, which has checksums; 0 in the first."""
-        data, seen = ground.data, {blocks[0][0]}
-        unpack, before = (_NEW, new) if new else (_OLD, 8)
+        count, seen = 0, {blocks[0][0]}
         for start, size in blocks:  # grows
-            at, end = start, start + size
-            while end - at >= before:
-                kind, length, flags = unpack(data, at)
-                at += before
-                if length > end - at or (length & 7 and not new):
-                    raise Unsound(f"a message of {length:,} bytes where {end - at:,} are left")
+            for kind, flags, at, end in _messages(ground.data, start, start + size, new):
+                count += 1
+                if count > _MOST:
+                    raise Unsound("more messages in an object header than HDF5 can number")
                 if kind == _CONTINUATION:
-                    there, size = _continued(ground, at, length, bool(new), self._address)
-                    if there in seen:
+                    there = _continued(ground, at, end - at, bool(new), self._address)
+                    if there[0] in seen:
                         raise Unsound("an object header that continues within itself")
-                    seen.add(there)
-                    blocks.append((there, size))
-                else:
-                    self._keep(kind, (flags, at, at + length))
-                at += length
-            if at < end and not new:
-                raise Unsound(f"{end - at} bytes where a message belongs")
-
-    def _keep(self, kind: int, span: tuple[int, int, int]) -> None:
-        if kind in (LINK, ATTRIBUTE):
-            many = self.links if kind == LINK else self.attributes
-            if len(many) == _MOST:
-                raise Unsound("more messages in an object header than HDF5 can number")
-            many.append(span)
-        elif kind <= _KNOWN:
-            self.first.setdefault(kind, span)
-        elif span[0] & _MUST_KNOW:
-            raise Unsound(f"a message of kind {kind}, which HDF5 does not have")
+                    seen.add(there[0])
+                    blocks.append(there)
+                elif kind == LINK:
+                    self.links.append((flags, at, end))
+                elif kind == ATTRIBUTE:
+                    self.attributes.append((flags, at, end))
+                elif kind <= _KNOWN:
+                    self.first.setdefault(kind, (flags, at, end))
+                elif flags & _MUST_KNOW:
+                    raise Unsound(f"a message of kind {kind}, which HDF5 does not have")
+        ground.spend(_EACH * count)
 
     def body(self, ground: Ground, kind: int) -> memoryview | None:
         """The message of that kind."""
@@ -139,6 +134,21 @@ class Header:
             message = body(ground, span)
             found.setdefault(attribute_name(message), message)
         return found
+
+
+def _messages(data: memoryview, at: int, end: int, new: int) -> Iterator[tuple[int, int, int, int]]:
+    """(kind, flags, start, end) of each message of a block."""
+    unpack, before = (_NEW, new) if new else (_OLD, 8)
+    while end - at >= before:
+        kind, length, flags = unpack(data, at)
+        at += before
+        behind = at + length
+        if behind > end or (length & 7 and not new):
+            raise Unsound(f"a message of {length:,} bytes where {end - at:,} are left")
+        yield kind, flags, at, behind
+        at = behind
+    if at < end and not new:
+        raise Unsound(f"{end - at} bytes where a message belongs")
 
 
 def body(ground: Ground, span: tuple[int, int, int]) -> memoryview:
