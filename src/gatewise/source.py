@@ -143,27 +143,44 @@ def _mapped(path: str) -> mmap.mmap | bytes:
         ) from None
 
 
-def give_back(array: np.ndarray[Any, Any]) -> None:
-    """Take the pages of an array out of this process, where they are a mapped file's: whoever has read a tensor of a huge
+def give_back(*arrays: np.ndarray[Any, Any]) -> None:
+    """Take the pages of arrays out of this process, where they are a mapped file's: whoever has read a tensor of a huge
     file for good says so, or the whole file counts as this process's memory in the end.  Nothing is lost: an element that
     is looked at again is mapped again.  Of an array that is no view of a mapped file nothing happens, nor of one that may be
-    written: what somebody changed in a private map (numpy's memmap, mode "c") is nowhere else."""
+    written: what somebody changed in a private map (numpy's memmap, mode "c") is nowhere else.  Arrays of one file are given
+    back together with what lies between them: gates of one tensor, which lie among one another."""
+    spans: dict[int, tuple[mmap.mmap, int, int]] = {}
+    for array in arrays:
+        ground = _mapped_under(array)
+        if ground is not None and array.size:
+            first = address_of(array)
+            end = first + sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True))
+            _, least, most = spans.get(id(ground), (ground, first, end))
+            spans[id(ground)] = ground, min(first, least), max(end + array.itemsize, most)
+    for ground, first, end in spans.values():
+        _let_go(ground, first, end)
+
+
+def _mapped_under(array: np.ndarray[Any, Any]) -> mmap.mmap | None:
+    """The map that an array is a view of, where nothing can have been written into it."""
     ground: Any = array
     while (under := getattr(ground, "base", None)) is not None:
         ground = under
     mapped = ground.obj if isinstance(ground, memoryview) else ground
-    if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED") or not array.size:
-        return
+    if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return None
     with memoryview(mapped) as view:
-        if not view.readonly:
-            return
+        return mapped if view.readonly else None
+
+
+def _let_go(mapped: mmap.mmap, first: int, end: int) -> None:
+    """The pages from one address to another."""
     import numpy as np
 
-    start = address_of(array) - address_of(np.frombuffer(mapped, np.uint8))
-    extent = sum((size - 1) * step for size, step in zip(array.shape, array.strides, strict=True)) + array.itemsize
+    ground = address_of(np.frombuffer(mapped, np.uint8))
     # A page that is looked at brings its neighbours with it, those behind as well as those before: a large page of them.
-    first, end = start - start % _LARGE_PAGE, start + extent
-    mapped.madvise(mmap.MADV_DONTNEED, first, min(end - end % -_LARGE_PAGE, len(mapped)) - first)
+    start, stop = (first - ground) // _LARGE_PAGE * _LARGE_PAGE, end - ground
+    mapped.madvise(mmap.MADV_DONTNEED, start, min(stop - stop % -_LARGE_PAGE, len(mapped)) - start)
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:

@@ -379,6 +379,4 @@ def _slices(matrix: Array) -> Iterator[slice]:
 
 def _give_back(arrays: Iterable[Array]) -> None:
     """All gates of a role at once: those that lie in one tensor share its pages."""
-    for array in arrays:
-        if array.nbytes >= _WORTH:
-            give_back(array)
+    give_back(*(array for array in arrays if array.nbytes >= _WORTH))

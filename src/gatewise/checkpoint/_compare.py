@@ -207,8 +207,7 @@ def _rows(mine: Stack, theirs: Stack) -> Iterator[dict[str, Any]]:
             "shape": list(one.shape), "max_abs": None, "where": None,
         }  # fmt: skip
         yield row | (_difference(one, two) if one.shape == two.shape else {})
-        give_back(one)
-        give_back(two)
+        give_back(one, two)
 
 
 def _difference(one: Any, two: Any) -> dict[str, Any]:

@@ -87,8 +87,7 @@ class Encoded(InPieces):
             try:
                 yield from _interleaved(band, values, numpy_dtype(self.dtype))
             finally:
-                for value in values:
-                    give_back(value)
+                give_back(*values)
 
     def _gate(self, slot: Slot) -> Array:
         return self.stack[slot.layer, slot.direction].roles[slot.role][slot.gate]

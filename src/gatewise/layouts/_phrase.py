@@ -22,7 +22,7 @@ import bisect
 import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..errors import PhraseError
 from ..record import record
@@ -110,21 +110,32 @@ class Phrase:
         Splitting an axis, slicing and transposing keep the memory: the result shares it with ``array``.  Arrays of torch,
         jax and MLX are cut likewise, and gradients go through.
         """
+        place, split, index, axes = self._ways(role, tuple(sizes.items()), tuple(fixed.items()), order)
+        view: Array = _turned(array[place].reshape(split)[index], axes)
+        return view
+
+    @functools.cached_property
+    def _ways(self) -> Callable[..., Any]:
+        """Most layers of a file have the same sizes, and each gate is cut several times."""
+        return functools.lru_cache(maxsize=64)(self._way)
+
+    def _way(
+        self, role: int, sizes: tuple[tuple[str, int], ...], fixed: tuple[tuple[str, int], ...], order: tuple[str, ...]
+    ) -> tuple[tuple[slice, ...], list[int], tuple[int | slice, ...], list[int]]:
+        """How :meth:`cut` cuts: the slice of each axis, the axes that it is split into, which are kept, their order."""
+        known = dict(sizes)
         slices: list[slice] = []
         split: list[int] = []
         atoms: list[str] = []
         for (index, segment), axis in zip(self.segments(role), self.axes, strict=True):
-            start = sum(_product(before, sizes) for before in axis[:index])
-            slices.append(slice(start, start + _product(segment, sizes)))
-            split += [sizes[atom] for atom in segment]
+            start = sum(_product(before, known) for before in axis[:index])
+            slices.append(slice(start, start + _product(segment, known)))
+            split += [known[atom] for atom in segment]
             atoms += segment
-        place: dict[str, int] = {**fixed, "one": 0}
+        place: dict[str, int] = {**dict(fixed), "one": 0}
         index_of: tuple[int | slice, ...] = tuple(place[atom] if atom in place else slice(None) for atom in atoms)
         left = [atom for atom in atoms if atom not in place]
-        view: Array = _turned(
-            array[tuple(slices)].reshape(split)[index_of], [left.index(atom) for atom in order if atom in left]
-        )
-        return view
+        return tuple(slices), split, index_of, [left.index(atom) for atom in order if atom in left]
 
 
 def _turned(view: Any, order: list[int]) -> Any:

@@ -34,8 +34,7 @@ def explained(one: Stack, other: Stack, found: Numbers, tolerance: float) -> boo
         if not _agree(own, stored, theirs.unit, tolerance):
             return False
         biases += _changed(own, stored)
-        for array in (array for side in (own, stored) for gates in side.values() for array in gates.values()):
-            give_back(array)
+        give_back(*(array for side in (own, stored) for gates in side.values() for array in gates.values()))
     # Matrices are large and were compared already: they are looked at again only where some of them changed.
     return found.changed == biases or all(_stored_alike(mine, theirs) for mine, theirs in pairs)
 
@@ -93,6 +92,5 @@ def _cast_alike(one: Array, other: Array) -> bool:
         bool((one[first : first + rows].astype(other.dtype) == other[first : first + rows]).all())
         for first in range(0, len(one), rows)
     )
-    give_back(one)
-    give_back(other)
+    give_back(one, other)
     return alike

@@ -56,9 +56,7 @@ def _of_role(
             if same_bits(found, array, finite):
                 own = stored or (_is_in(one, place, role, gate, found) and _is_in(other, place, role, gate, array))
                 equal, changed = equal + own * array.size, changed + (not own) * array.size
-    for array in seen:  # only now: gates that lie in one tensor share its pages
-        if array.nbytes >= _LARGE:
-            give_back(array)
+    give_back(*(array for array in seen if array.nbytes >= _LARGE))  # only now: gates in one tensor share its pages
     return Numbers(equal, changed, every)
 
 
