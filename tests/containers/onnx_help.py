@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from filemakers import afresh
 
 from gatewise.containers._protobuf import encoded_varint
 
@@ -94,9 +95,7 @@ def function(name: str, inputs: list[str], outputs: list[str], nodes: list[bytes
 
 
 def saved(folder: Path, content: bytes, name: str = "model.onnx") -> Path:
-    path = folder / name
-    path.write_bytes(content)
-    return path
+    return afresh(folder / name, content)
 
 
 def lstm(units: int = 4, features: int = 5, ways: int = 1, bias: bool = True) -> tuple[list[bytes], list[bytes]]:

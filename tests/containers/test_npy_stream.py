@@ -8,6 +8,7 @@ import random
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from test_safetensors import tensors_of
 
 from gatewise.containers import npy_stream, open_tensors
@@ -30,7 +31,7 @@ def stream(*arrays, head=b"") -> bytes:
 
 
 def opened(tmp_path, data):
-    (tmp_path / "x.eqx").write_bytes(data)
+    afresh(tmp_path / "x.eqx", data)
     return open_tensors(tmp_path / "x.eqx")
 
 

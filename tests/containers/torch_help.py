@@ -109,6 +109,7 @@ def same(one, other):
 
 def zip_file(path, members, compression=zipfile.ZIP_STORED):
     """A zip archive with exactly these members."""
+    path.unlink(missing_ok=True)  # see afresh
     with zipfile.ZipFile(path, "w", compression) as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name), data, compression)

@@ -35,8 +35,8 @@ from gatewise.tensors import Declared, Tensors
 from gatewise.weights import BIAS, KERNEL, PLAIN, PROJECTION, RECURRENT_KERNEL
 
 QUICK = {
-    "torch.LSTM", "torch.GRU", "keras.LSTM", "keras.GRU", "keras.CuDNNGRU", "tf1.BasicLSTMCell", "tf1.CudnnLSTM",
-    "tf1.CoupledInputForgetGateLSTMCell", "onnx.GRU", "onnx.RNN",
+    "torch.LSTM", "torch.GRU", "torch.LSTMCell", "keras.LSTM", "keras.GRU", "keras.CuDNNGRU", "tf1.BasicLSTMCell", "tf1.CudnnLSTM",
+    "tf1.LSTMBlockCell-0.12", "tf1.CoupledInputForgetGateLSTMCell", "onnx.LSTM", "onnx.GRU", "onnx.RNN",
 }  # fmt: skip
 FEW = ("torch.GRU", "keras.LSTM", "onnx.GRU", "tf1.BasicLSTMCell")
 CASES = every_case()
@@ -51,10 +51,11 @@ few = settings(max_examples=2, deadline=None)
 
 def each(cases: Iterable[Case], costly: bool = False) -> Callable[[Law], Law]:
     """One test for each layout, over all its cases.  ``make test`` runs all of them; the quick part those of the
-    best known, and where a case costs many recognitions, a few layouts of one layer."""
+    best known, stacks as small and as large as they can be, and where a case costs many recognitions, a few layouts of one layer."""
 
     def slow(case: Case) -> bool:
-        return case.layers > 1 or case.layout.name not in FEW if costly else case.layout.name not in QUICK
+        between = case.layout.is_stack and (case.layers > 1) != (case.directions > 1)
+        return case.layers > 1 or case.layout.name not in FEW if costly else between or case.layout.name not in QUICK
 
     return together("case", cases, of=lambda case: case.layout.name, slow=slow)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 from random_layers import Sizes, every_case, same_bits, stored
 from together import together
 
@@ -50,8 +51,7 @@ RECORDED = sorted(path for path in FIXTURES.glob("*/custom_ofgi_lstm.*") if path
 def toml(tmp_path: Path):
     def write(text: str) -> str:
         path = tmp_path / "mine.toml"
-        path.write_text(text, encoding="utf-8")
-        return str(path)
+        return str(afresh(path, text.encode()))
 
     return write
 

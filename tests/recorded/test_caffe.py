@@ -6,6 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from filemakers import afresh
 
 import gatewise as gw
 from gatewise.errors import BrokenFile, GatewiseError
@@ -52,9 +53,7 @@ def net(**said: bool) -> tuple[bytes, list[np.ndarray]]:
 
 
 def saved(tmp_path, data):
-    path = tmp_path / "net.caffemodel"
-    path.write_bytes(data)
-    return path
+    return afresh(tmp_path / "net.caffemodel", data)
 
 
 @pytest.mark.parametrize("said", [{}, {"doubles": True}, {"old": True}], ids=["floats", "doubles", "four old sizes"])

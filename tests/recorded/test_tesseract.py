@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filemakers import afresh
 
 import gatewise as gw
 from gatewise.errors import BrokenFile, GatewiseError
@@ -79,9 +80,7 @@ def archive(lstm_component: bytes, version: bytes = b"5.3.0:test") -> bytes:
 
 
 def saved(tmp_path: Path, data: bytes, name: str = "model.lstm") -> Path:
-    path = tmp_path / name
-    path.write_bytes(data)
-    return path
+    return afresh(tmp_path / name, data)
 
 
 def by_hand(gates: list[np.ndarray], x: np.ndarray) -> np.ndarray:
