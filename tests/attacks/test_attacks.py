@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from museum import MEGABYTES, SECONDS, Attack, families
 
-QUICK = 10  # the quick part sees every tenth exhibit of a family, and ``make test`` all of them, on every Python
+QUICK = 16  # the quick part sees every sixteenth exhibit of a family, and ``make test`` all of them, on every Python
 DEAR = {"floods": 13}  # but of these, most of which take half a second, every thirteenth
 SLOW = (pytest.mark.slow, pytest.mark.every_python)
 EXHIBITS = [

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filemakers import afresh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mutate import KINDS, damaged
@@ -113,9 +114,7 @@ def test_damage_that_hypothesis_does_is_refused_or_read(group: list[Seed], tmp_p
 
 
 def _refused_or_read(place: Seed, data: bytes) -> None:
-    fresh = place.file.with_name("~fresh")
-    fresh.write_bytes(data)
-    fresh.replace(place.file)  # a new file: the last one may still be mapped
+    afresh(place.file, data)  # the last one may still be mapped
     began = time.process_time()
     with contextlib.suppress(GatewiseError):
         read_whole(place.opened)

@@ -1,16 +1,17 @@
 """A process that runs command lines in children of its own, where something happens at a chosen call to the system.
 
-``python points.py DEED …`` reads lines of JSON (``{"words": […], "folder": …, "what": …, "at": …}``) and answers each with one.
+``python points.py`` reads lines of JSON (``{"words": […], "folder": …, "what": …, "at": …}``) and answers each with one.
 Python tells a profile function of every call from Python into C before it happens and after it returned; those that
 change or sync files are the *points*.  At the ``at``-th point the child is killed, interrupted, or told that the call
 failed (``what``: ``kill``, the name of a signal or of an errno, ``nothing``); or no file may grow past ``at`` bytes
-(``limit``).  Children are forked after everything was
-imported, and one of them has done it all before.
+(``limit``).  Children are forked after the process itself has
+done the deed once, so that no child imports anything.
 """
 
 from __future__ import annotations
 
 import errno
+import functools
 import json
 import os
 import resource
@@ -112,23 +113,29 @@ def performed(asked: dict[str, Any]) -> dict[str, Any]:
         }
 
 
-def warm(names: list[str]) -> None:
-    """Everything is done once, so that no child imports anything."""
-    for deed in (each for each in deeds.DEEDS if not names or each.name in names):
-        with tempfile.TemporaryDirectory() as folder:
-            deed.prepare(Path(folder))
-            before = Path.cwd()
-            os.chdir(folder)
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-            try:
-                assert run(deed.words) == 0, deed.words
-            finally:
-                os.chdir(before)
-                sys.stdout = sys.__stdout__
+@functools.cache
+def warm(deed: deeds.Deed) -> None:
+    """It is done once, so that no child imports anything."""
+    with tempfile.TemporaryDirectory() as folder:
+        deed.prepare(Path(folder))
+        before = Path.cwd()
+        os.chdir(folder)
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        try:
+            assert run(deed.words) == 0, deed.words
+        finally:
+            os.chdir(before)
+            sys.stdout = sys.__stdout__
+
+
+def deed_of(words: list[str]) -> deeds.Deed:
+    plain = tuple(word for word in words if word != "--force")
+    return next(each for each in deeds.DEEDS if each.words == plain)
 
 
 if __name__ == "__main__":
-    warm(sys.argv[1:])
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(performed(json.loads(line))), flush=True)
+        asked = json.loads(line)
+        warm(deed_of(asked["words"]))
+        print(json.dumps(performed(asked)), flush=True)

@@ -14,11 +14,11 @@ POINTS = Path(__file__).with_name("points.py")
 
 
 class Server:
-    """One process for many command lines.  ``names``: the deeds that it is made ready for, all when there is none."""
+    """One process for many command lines."""
 
-    def __init__(self, names: tuple[str, ...]):
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, POINTS, *names],
+            [sys.executable, POINTS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,20 +28,6 @@ DISK = ("ENOSPC", "EDQUOT", "EIO", "EROFS")
 ALL = pytest.mark.parametrize("deed", DEEDS, ids=str)
 OVER = pytest.mark.parametrize("over", [False, True], ids=["a new file", "over an old one"])
 Content = dict[str, bytes]
-
-
-@pytest.fixture(scope="module")
-def some() -> Iterator[Server]:
-    server = Server(tuple({name for _, name, _ in SOME}))
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def every() -> Iterator[Server]:
-    server = Server(())
-    yield server
-    server.close()
 
 
 @dataclass
@@ -166,14 +151,14 @@ SOME = (
         pytest.param(
             *each,
             id=f"{each[0]}, {each[1]}{' over an old file' * each[2]}",
-            marks=() if number % 3 == 0 else pytest.mark.slow,
+            marks=() if number in (0, 3, 9) else pytest.mark.slow,
         )
         for number, each in enumerate(SOME)
     ],
 )
-def test_at_some_instants(some: Server, tmp_path: Path, happens: str, name: str, over: bool) -> None:
+def test_at_some_instants(server: Server, tmp_path: Path, happens: str, name: str, over: bool) -> None:
     deed = next(each for each in DEEDS if each.name == name)
-    HAPPENINGS[happens](Trial(some, deed, tmp_path, over), True)
+    HAPPENINGS[happens](Trial(server, deed, tmp_path, over), True)
 
 
 @pytest.mark.long
@@ -182,10 +167,10 @@ def test_at_some_instants(some: Server, tmp_path: Path, happens: str, name: str,
     ("happens", "over"), [("killed", False), ("killed", True), ("interrupted", False), ("refused", True)],
     ids=["killed", "killed over an old file", "interrupted", "refused over an old file"],
 )  # fmt: skip
-def test_at_every_instant(every: Server, tmp_path: Path, deed: Deed, happens: str, over: bool) -> None:
+def test_at_every_instant(server: Server, tmp_path: Path, deed: Deed, happens: str, over: bool) -> None:
     if over and deed.pair:
         pytest.skip("no two files are replaced")
-    HAPPENINGS[happens](Trial(every, deed, tmp_path, over), False)
+    HAPPENINGS[happens](Trial(server, deed, tmp_path, over), False)
 
 
 @pytest.mark.long
@@ -220,10 +205,10 @@ def test_at_random_times(tmp_path: Path, over: bool) -> None:
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["model.pt", out.name]
 
 
-def test_a_harness_that_sees_no_point_would_be_noticed(some: Server, tmp_path: Path) -> None:
+def test_a_harness_that_sees_no_point_would_be_noticed(server: Server, tmp_path: Path) -> None:
     """The twin: an instant after which something is there is one that :meth:`Trial.check` finds."""
     deed = next(each for each in DEEDS if each.name == "convert to safetensors")
-    trial = Trial(some, deed, tmp_path, False)
+    trial = Trial(server, deed, tmp_path, False)
     assert any("fsync" in point for point in trial.points)
     assert any("link" in point for point in trial.points)
     trial.again()

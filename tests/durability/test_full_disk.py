@@ -21,13 +21,6 @@ SOME = pytest.mark.parametrize(
 PAGE = 4096
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    found = Server(())
-    yield found
-    found.close()
-
-
 def content(folder: Path) -> dict[str, bytes]:
     return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
 
