@@ -29,7 +29,31 @@ GIGABYTE = 1 << 30
 
 # What is imported.
 
-MAKERS = {"a torch zip": torch_zip, "a torch stream": torch_legacy, "safetensors": safetensors, "npz": npz}
+
+def converted(path: Path, arrays: Any) -> Path:
+    """What a path's suffix names, which gatewise writes of a torch zip."""
+    import gatewise as gw
+
+    gw.convert(torch_zip(path.with_name("source.pt"), arrays), path)
+    return path
+
+
+def keras_weights(path: Path, arrays: Any) -> Path:
+    return converted(path.with_name("model.weights.h5"), arrays)
+
+
+def keras_zip(path: Path, arrays: Any) -> Path:
+    return converted(path.with_name("model.keras"), arrays)
+
+
+MAKERS = {
+    "a torch zip": torch_zip,
+    "a torch stream": torch_legacy,
+    "safetensors": safetensors,
+    "npz": npz,
+    "Keras weights": keras_weights,
+    "a Keras model": keras_zip,
+}
 
 
 @linux
@@ -41,6 +65,15 @@ def test_inspect_imports_no_numpy_and_no_framework(tmp_path: Path, make: Any, op
     path = make(tmp_path / "model", torch_arrays("lstm", 3, 4, 2, 2, prefix="encoder.lstm."))
     modules = {name.partition(".")[0] for name in cost_of("inspect", path, *options)["modules"]}
     assert modules & HEAVY == set()
+
+
+@linux
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+def test_converting_to_keras_and_proving_it_imports_numpy_and_no_h5py(tmp_path: Path, suffix: str) -> None:
+    """What was written is read back for the proof, which the last line tells of."""
+    path = torch_zip(tmp_path / "model.pt", torch_arrays("lstm", 3, 4, 2, 2, prefix="encoder.lstm."))
+    modules = {name.partition(".")[0] for name in cost_of("convert", path, "-o", tmp_path / f"x{suffix}")["modules"]}
+    assert modules & HEAVY == {"numpy"}
 
 
 @linux
@@ -252,7 +285,9 @@ COSTLY = frozenset(("argparse", "ast", "dataclasses", "gettext", "inspect", "jso
 
 @linux
 @pytest.mark.parametrize(
-    "make", [torch_zip, torch_legacy, safetensors], ids=["a torch zip", "a torch stream", "safetensors"]
+    "make",
+    [torch_zip, torch_legacy, safetensors, keras_weights],
+    ids=["a torch zip", "a torch stream", "safetensors", "Keras weights"],
 )
 def test_inspect_imports_nothing_of_the_standard_library_that_costs_as_much_as_opening(
     tmp_path: Path, make: Any
@@ -261,7 +296,7 @@ def test_inspect_imports_nothing_of_the_standard_library_that_costs_as_much_as_o
     bare = subprocess.run(
         [sys.executable, "-c", "import json, re, sys; print(*sys.modules)"], capture_output=True, text=True, check=True
     )
-    own = {"json"} if make is safetensors else set()  # whose header is JSON
+    own = {"json"} if make in (safetensors, keras_weights) else set()  # whose header, or configuration, is JSON
     assert set(cost_of("inspect", path)["imported"]) & COSTLY - set(bare.stdout.split()) - own == set()
 
 
