@@ -2,8 +2,8 @@
 
 Two readers answer the same questions about an object (:class:`Node`): ``_hdf5_plain`` is gatewise's own, and files that it does
 not know are read by libhdf5 through ``_hdf5_lib``.  What is refused is refused here, for both.  Soft and external links, virtual
-datasets and external storage are: weights lie in the file itself.  Contiguous datasets become views of the map; chunked or
-compressed ones are read by libhdf5 when asked for.
+datasets and external storage are: weights lie in the file itself.  Datasets in one piece become views of the map; those in chunks
+are read when asked for.
 Source: HDF5 File Format Specification 3.0.  Not known here: compound, string, reference and other datasets that are not plain
 numbers; filters that are not built into libhdf5 or h5py, since libhdf5 would load such a filter's code from the system's plugin
 folder.

@@ -1,11 +1,12 @@
-"""Plain HDF5, read by gatewise itself: the files that Keras, TensorFlow, Chainer, NNabla and h5py write, as h5py does by default.
+"""Plain HDF5, read by gatewise itself: what Keras, TensorFlow, Chainer, NNabla and h5py write, as h5py does by default.
 
-Superblocks 0 to 3, object headers of both versions, groups as symbol tables and as links in the header, attributes in the
-header, contiguous, compact and (their shape and type alone) chunked datasets.  What goes beyond raises NotPlain, and the file is
-read by ``_hdf5_lib``, which answers the same questions by libhdf5: a :class:`Node` here is one there.
-Source: HDF5 File Format Specification 3.0, II (superblock), III.A to III.E (B-trees, symbol tables, heaps); files of libhdf5
-1.8 to 2.0.  Not known here: fractal heaps, that is groups and attributes in dense storage; shared messages and datatypes; other
-sizes of addresses than 8 bytes; files that begin with something else.
+Superblocks 0 to 3, object headers of both versions, groups as symbol tables and as links in the header, attributes in the header,
+datasets in one piece, in their header, and in chunks that a B-tree finds.  What goes beyond raises NotPlain, and the file is read
+by ``_hdf5_lib``, which answers the same questions by libhdf5: a :class:`Node` here is a LibNode there.  What no question asks for
+is not looked at, so that libhdf5 refuses some files for damage that does no harm here.
+Source: HDF5 File Format Specification 3.0, II (superblock) and IV (object headers); files of libhdf5 1.8 to 2.0.  Not known here:
+fractal heaps, that is groups and attributes in dense storage; shared messages and datatypes; other sizes of addresses than 8
+bytes; superblocks with an extension; files that begin with something else.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from ._hdf5_messages import (
     link,
     number,
     space,
-)  # fmt: skip
+)
 from ._hdf5_text import Texts
 from ._hdf5_trees import Table
 
@@ -52,11 +53,8 @@ class Plain:
 
     def __init__(self, data: memoryview, limits: Limits, name: str):
         self.limits, self.name = limits, name
-        self.leaf, self.inner, self.chunks = (
-            4,
-            16,
-            32,
-        )  # half of what a symbol node, a group's and a dataset's tree hold
+        # Half of what a symbol node, a node of a group's tree and one of a dataset's tree have room for.
+        self.leaf, self.inner, self.chunks = 4, 16, 32
         root, end = self._superblock(data)
         if end > len(data):
             raise Unsound(f"{len(data):,} bytes of {end:,}")
@@ -181,14 +179,8 @@ class Node:
         return found
 
     def stored(self) -> Stored:
-        where, others = layout(self._message(_LAYOUT)), self._header.body(self._file.ground, _ELSEWHERE)
-        reason = ""
-        if where.virtual:
-            reason = "is a virtual dataset"
-        elif others is not None and U16(others, 6)[0]:
-            reason = "keeps its elements in another file"
-        elif not known_filters(self._filters()):
-            reason = "is packed with a filter that is not part of HDF5"
+        where = layout(self._message(_LAYOUT))
+        reason = self._elsewhere(where)
         if reason:
             return Stored(None, False, None, None, 0, reason)
         kind, shape = self._message(_TYPE), space(self._message(_SPACE))
@@ -201,6 +193,15 @@ class Node:
         if size is None:
             size = U32(kind, 4)[0] * math.prod(shape or ())
         return Stored(dtype, big_endian, shape, place, size if place is not None else 0)
+
+    def _elsewhere(self, where: Layout) -> str:
+        """Why the elements are not read; "" where they may be."""
+        others = self._header.body(self._file.ground, _ELSEWHERE)
+        if where.virtual:
+            return "is a virtual dataset"
+        if others is not None and U16(others, 6)[0]:
+            return "keeps its elements in another file"
+        return "" if known_filters(self._filters()) else "is packed with a filter that is not part of HDF5"
 
     def elements(self, dtype: str) -> Array:
         """Of a dataset in chunks, whose shape and elements' type :meth:`stored` has told."""
