@@ -30,7 +30,7 @@ def test_codes_are_given_once() -> None:
 
 @every_row
 def test_a_code_belongs_to_a_family_that_is_documented(row: Symptom) -> None:
-    assert re.fullmatch(r"GW[1-6]\d\d", row.code)
+    assert re.fullmatch(r"GW[1-7]\d\d", row.code)
     assert row.family in FAMILIES
     assert f"{row.family}xx" in (rules.__doc__ or "")
 
@@ -87,6 +87,15 @@ def test_nobody_is_told_to_mend_after_loading_what_torch_2_does_not_load(row: Sy
 
 def test_every_row_of_the_collection_has_an_entry() -> None:
     assert {name: code for name, code in COLLECTED.items() if code not in CODES} == {}
+
+
+def test_every_code_that_the_doctor_prints_can_be_explained() -> None:
+    """``gatewise explain GW701`` of a finding: ``explain`` and ``doctor`` share their codes."""
+    from gatewise.ailments import ailments
+
+    printed = {code: ailment.name for ailment in ailments() for code in ailment.codes}
+    assert {code: name for code, name in printed.items() if code not in CODES} == {}
+    assert len(printed) > 50
 
 
 def test_the_sources_say_what_a_thread_is() -> None:

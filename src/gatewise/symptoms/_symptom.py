@@ -8,6 +8,7 @@ Codes are stable: they are never used again for something else.  The first digit
     GW4xx   running: cuDNN, warnings, weights that are not used, backends
     GW5xx   moving weights between frameworks, and questions about what lies where
     GW6xx   loading safely, and file formats
+    GW7xx   the numbers themselves
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ FAMILIES: Mapping[str, str] = {
     "GW4": "Running: cuDNN, warnings, weights that are not used, backends",
     "GW5": "Moving weights between frameworks, and which number is what",
     "GW6": "Loading safely, and file formats",
+    "GW7": "The numbers themselves",
 }
 CODE = "    "
 SURE, AHEAD = 0.85, 0.1  # an answer is sure from this confidence on, when no other mechanism comes closer than that

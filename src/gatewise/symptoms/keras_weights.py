@@ -1,4 +1,5 @@
-"""Keras weights of another shape or meaning than the layer they are loaded into: GW212 to GW222.  Tables only."""
+"""Keras weights of another shape or meaning than the layer they are loaded into: GW212 to GW222; a name that Keras 3 refuses:
+GW237.  Tables only."""
 
 from __future__ import annotations
 
@@ -214,5 +215,21 @@ SYMPTOMS = (
         """,
         versions="tf.keras 1.10.",
         threads=("tensorflow/tensorflow#23013", "tensorflow/tensorflow#6683"),
+    ),
+    Symptom(
+        "GW237",
+        title="ValueError: Argument `name` must be a string and cannot contain character `/`",
+        says=("Argument `name` must be a string and <cannot contain character> `/`",),
+        hints=("keras", "load_model", "layer", "lstm"),
+        cause="A layer's name has a slash, which Keras 1 and 2 allowed (`encoder/lstm`, often made from TensorFlow's scopes) and Keras 3 does not.",
+        fix="""
+        From the file; slashes become underscores, everything else stays:
+
+            gatewise repair OLD.h5 -o NEW.keras
+
+        In code give the layer another name.
+        """,
+        versions="Written by Keras 1 or 2, read by Keras 3.",
+        tried="the message in Keras 3.15.1, and the cure.",
     ),
 )  # fmt: skip

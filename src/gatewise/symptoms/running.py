@@ -1,4 +1,4 @@
-"""Recurrent layers at run time: cuDNN, warnings, weights that forward does not use, backends.  GW401 to GW416.  Tables only."""
+"""Recurrent layers at run time: cuDNN, warnings, weights that forward does not use, backends.  GW401 to GW418.  Tables only."""
 
 from __future__ import annotations
 
@@ -284,5 +284,42 @@ SYMPTOMS = (
         fix="Follow Python's order, `[name for name, _ in module.named_parameters()]`, or load a TorchScript file; `gatewise inspect FILE --tensors` lists the layers and directions.",
         versions="libtorch 1.1 and about.",
         threads=("pytorch/pytorch#22850",),
+    ),
+    Symptom(
+        "GW417",
+        title="forward of this LSTM uses weight_hh_l0, which it no longer has under that name",
+        says=("<which it no longer has under that name>",),
+        cause="The name was deleted, and the tensor stayed in the module's private list of weights, `_flat_weights`, which forward uses. So the module runs, while the optimizer and `state_dict()` no longer see the weight: it is neither "
+        "trained nor saved.",
+        fix="""
+        Register it again, with the numbers that forward uses:
+
+            gw.repair(module, in_place=True)
+
+        To put another weight in a weight's place, assign it and do not delete: `module.weight_hh_l0 = torch.nn.Parameter(new)` keeps list and name together.
+        """,
+        versions="torch 1.4 and later.",
+        threads=("pytorch/pytorch#65688", "pytorch/pytorch#90500"),
+        tried="on torch 2.13.0.",
+        related=("GW404",),
+    ),
+    Symptom(
+        "GW418",
+        title="weight_hh_l0 of this LSTM hold NaN or infinity",
+        says=("{name} of {any} <hold NaN or infinity>",),
+                cause="Training diverged (no gradient clipping, a learning rate too high, an overflow in float16 without a gradient scaler), or the weights were never set (`torch.empty`, `to_empty` without a load). One such number in a recurrent "
+        "kernel reaches every output from the second step on.",
+        fix="""
+        The last good checkpoint has what is lost here. To see which gate began:
+
+            gw.statistics(module)
+
+        For the next training, clip the gradients before each step:
+
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        """,
+        versions="Every torch.",
+        tried="on torch 2.13.0.",
+        related=("GW701",),
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Loading safely, and file formats: GW601 to GW611.  Tables only."""
+"""Loading safely, and file formats: GW601 to GW612.  Tables only."""
 
 from __future__ import annotations
 
@@ -167,5 +167,24 @@ SYMPTOMS = (
         """,
         versions="Written by torch 1.0 to 1.2, read by torch >= 1.11.",
         tried="a file of torch 1.0.1: refused by 1.12.1, 2.0.1, 2.9.1 and 2.13.0; re-saved by 1.5.1 and 1.9.1 it loads in 2.13.0.",
+    ),
+    Symptom(
+        "GW612",
+        title="The pickle needs classes from outside torch, numpy and Python",
+        says=("The pickle needs {any}, <from outside torch, numpy and Python>",),
+        asks=("torch.load|checkpoint|pickle own|custom|their|someone|somebody class|classes|module|package import|importable|needs|without lstm|gru|rnn|weights",),
+        cause="A whole module was pickled, or a checkpoint with objects of the training code in it (its options, a vocabulary, an optimizer). A pickle holds their classes by name alone: torch.load imports them from the program that loads, and "
+        "fails with ModuleNotFoundError or AttributeError where they are not there under exactly these names.",
+        fix="""
+        The weights alone, without those classes and without running anything:
+
+            gatewise inspect FILE
+            gatewise repair FILE -o weights.pt --as state-dict
+
+        To load the objects as well: put the package on the path under its old name, and only where you trust the file, for it may run code (GW602).
+        """,
+        versions="Every torch.",
+        tried="modules whose classes are not installed; the state dicts that repair writes load in torch 2.13.0 with weights_only=True.",
+        related=("GW601", "GW602"),
     ),
 )  # fmt: skip

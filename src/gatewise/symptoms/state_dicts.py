@@ -1,4 +1,4 @@
-"""State dicts of recurrent modules: names and shapes, GW301 to GW312.  Tables only.
+"""State dicts of recurrent modules: names and shapes, GW301 to GW313.  Tables only.
 
 What the lists of missing and unexpected keys have in common is said by _keys.py as ``[keys:…]``.
 """
@@ -228,5 +228,23 @@ SYMPTOMS = (
         threads=("eriklindernoren/Action-Recognition#5", "pytorch/pytorch#71991"),
         tried="message on torch 2.13.0.",
         related=("GW301",),
+    ),
+    Symptom(
+        "GW313",
+        title="The same weights are in the file under two names",
+        says=("<The same weights are in the file> as {name}",),
+        asks=("same~weights|same~tensor two~names|several~names|twice|both checkpoint|state_dict|file|pickle",),
+        cause="A checkpoint with a state dict beside the layer that it came from, of whose paths one ends with the other (`state_dict.encoder.rnn` and `encoder.rnn`). Each weight is one tensor with two names: the file keeps it once, and gatewise "
+        "shows the layer once, with the other name under `also at`.",
+        fix="""
+        Nothing is wrong with the file, and `--layer` takes either name. For a file of one name each:
+
+            gatewise repair FILE -o weights.pt --as state-dict
+
+        safetensors refuses to store a tensor under two names (GW608).
+        """,
+        versions="Every torch.",
+        tried="checkpoints made so.",
+        related=("GW608",),
     ),
 )  # fmt: skip
