@@ -45,7 +45,8 @@ def test_nothing_is_overwritten_unasked(
         (tmp_path / name).write_bytes(b"precious")
         before = digests(tmp_path)
         assert run(deed.words) == 2
-        assert f"gatewise: {name}: exists already. Choose another name, or pass --force" in told(capsys)
+        instead = ", and is one model together with " if deed.pair else ". Choose another name, or pass --force"
+        assert f"gatewise: {name}: exists already{instead}" in told(capsys)
         assert digests(tmp_path) == before
         (tmp_path / name).unlink()
 
