@@ -102,7 +102,7 @@ class Strided:
                 ) from None
             empty.flags.writeable = False
             return empty
-        _still_whole(buffer, tensor)
+        _still_whole(buffer.obj, tensor)
         last = self.offset + sum((size - 1) * step for size, step in zip(tensor.shape, strides, strict=True))
         if self.offset < 0 or min(strides, default=0) < 0 or (last + 1) * dtype.itemsize > len(buffer):
             raise BrokenFile(
@@ -121,10 +121,9 @@ class Strided:
         return view
 
 
-def _still_whole(buffer: memoryview, tensor: StoredTensor) -> None:
+def _still_whole(ground: object, tensor: StoredTensor) -> None:
     """A mapped file that somebody has cut since it was opened: to look behind its end would end this process (SIGBUS).
     What is cut at the very moment at which it is read is not seen here, and does."""
-    ground = buffer.obj
     if isinstance(ground, mmap.mmap) and ground.size() < len(ground):
         raise BrokenFile(
             f"tensor {tensor.name!r} cannot be read: the file has been cut to {ground.size():,} bytes since it was opened, "
@@ -187,6 +186,12 @@ class StoredTensor:
                 f"tensor {self.name!r}: its elements cannot be made of what the file holds ({error}).", where=self.where or None,
                 next="The file is cut or damaged; fetch it again.",
             ) from error  # fmt: skip
+
+    def require_whole(self) -> None:
+        """For whoever looks at an array again that he has had for a while.  Raises BrokenFile where the file behind it has
+        been cut meanwhile, as :meth:`array` does."""
+        if isinstance(self.data, Strided):
+            _still_whole(self.data.ground, self)
 
     def pieces(self) -> Iterator[memoryview]:
         """The elements' bytes, row-major and little-endian, about a megabyte at once, for whoever writes them.  The file

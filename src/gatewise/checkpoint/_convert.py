@@ -132,8 +132,8 @@ def saved(
         raise UsageError("there is no layer to save.", path=out)
     chosen = container_for_writing(out, framework=_framework_of(layout or stacks[0].layout))
     units: list[Unit] = []
+    taken: set[str] = set()
     for each in stacks:
-        taken = [name for unit in units for name in unit.names]
         target = _target(each, layout, chosen)
         units.append(unit_of(each, (each.name,), target, None, [], taken, alone=len(stacks) == 1))
     proof = _write(out, chosen, units, [], way, force, {}, None, inputs)
@@ -151,12 +151,12 @@ def _convert(
     if layer is None and (left := sorted(averaged(checkpoint))):
         changes.append(Change(f"left out: moving averages ({few(left)}); --layer takes one", "not converted"))
     units: list[Unit] = []
+    taken: set[str] = set()
     for source in sources:
         stack = source.stack
         if isinstance(stack, Layer) and not stack.sure:
             doubt = stack.match.doubts[0][1]
             raise NotRepresentable(f"{stack.name or 'the layer'} cannot be converted unasked: {doubt}.")
-        taken = [name for unit in units for name in unit.names]
         unit = unit_of(
             stack, source.names, _target(stack, to, chosen), dtype, changes, taken, alone=len(sources) == 1,
             after=units[-1].names[-1:] if source.follows else (),

@@ -60,12 +60,13 @@ class Unit:
 
 
 def unit_of(
-    stack: Stack, names: tuple[str, ...], target: Layout, dtype: str | None, changes: list[Change], taken: list[str],
+    stack: Stack, names: tuple[str, ...], target: Layout, dtype: str | None, changes: list[Change], taken: set[str],
     *, alone: bool, after: tuple[str, ...] = (),
 ) -> Unit:  # fmt: skip
     """A stack in the target's terms and in ``dtype``; what that changed is added to ``changes``.
 
-    A wider dtype comes before the arithmetic and a narrower one after it, so that nothing is rounded twice.
+    A wider dtype comes before the arithmetic and a narrower one after it, so that nothing is rounded twice.  Its names are
+    none of those that are ``taken``, and are added to them.
     """
     old = stack.spec.dtype
     narrower = dtype is not None and not holds_every(dtype, old)
@@ -113,7 +114,7 @@ def holds(container: Container, target: Layout) -> bool:
     return all(text is not None and "*" not in text for text in texts)
 
 
-def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: Stack, alone: bool) -> Iterator[str]:
+def _new_names(name: str, target: Layout, count: int, taken: set[str], stack: Stack, alone: bool) -> Iterator[str]:
     """Names for what is written.  Torch keeps paths and a lone layer bare, and so does everybody whose files declare no
     layers; Keras wants plain words."""
     if target.separator == "." or not target.written_as:
@@ -124,15 +125,14 @@ def _new_names(name: str, target: Layout, count: int, taken: list[str], stack: S
         base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or stack.cell.replace("rnn", "simple_rnn")
         base = base if target.named in base.lower() else f"{base}_{target.named}"
     base = base or (stack.cell if count > 1 else "")  # one layer may be bare, several have names
-    used = set(taken)
     for index in range(count):
         wanted = base if count == 1 or index == 0 else f"{base}_{index}"
         number = 1
         fresh = wanted
-        while fresh in used:
+        while fresh in taken:
             fresh = f"{wanted}_{number}"
             number += 1
-        used.add(fresh)
+        taken.add(fresh)
         yield fresh
 
 

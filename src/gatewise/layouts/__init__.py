@@ -46,6 +46,7 @@ def layouts() -> tuple[Layout, ...]:
     return tuple(found for module in _modules() for found in _tables(module))
 
 
+@functools.cache  # asked for each layer of a file
 def layouts_of(framework: str) -> tuple[Layout, ...]:
     """The built-in layouts of one framework.  No other table is imported, but those that the index does not know."""
     rows = {row.module: row for row in ROWS}

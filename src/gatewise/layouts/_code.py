@@ -6,6 +6,7 @@ views into the slots; so there is one description and one piece of code for both
 
 from __future__ import annotations
 
+from _weakref import ref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -59,7 +60,32 @@ def homes(match: Match) -> Iterator[Home]:
 
 def decode(match: Match, tensors: Tensors) -> Stack:
     """The stack of a match.  No element is read before a gate is asked for."""
-    return stack_of(match, {home: _maker(match, tensors[home.name], home) for home in homes(match)})
+    opened = {name: _Opened(tensors[name]) for _, _, name in match.places()}
+    return stack_of(match, {home: _maker(match, opened[home.name], home) for home in homes(match)})
+
+
+class _Opened:
+    """A tensor's array, the same one for as long as somebody has a part of it: gates are mostly asked for together, and what
+    is packed would be unpacked for each."""
+
+    __slots__ = ("_array", "_tensor")
+
+    def __init__(self, tensor: StoredTensor):
+        self._tensor = tensor
+        self._array: Callable[[], Array | None] = _nothing
+
+    def __call__(self) -> Array:
+        array = self._array()
+        if array is None:
+            array = self._tensor.array()
+            self._array = ref(array)
+        else:
+            self._tensor.require_whole()
+        return array
+
+
+def _nothing() -> None:
+    return None
 
 
 def stack_of(match: Match, makers: Mapping[Home, Callable[[], Array]], kind: type[Gates] = Gates) -> Stack:
@@ -106,9 +132,9 @@ def _gates_in(layout: Layout, part: Part, role: str, atoms: frozenset[str], foun
     return gates if "gate" in atoms else (found.gate or gates,)
 
 
-def _maker(match: Match, tensor: StoredTensor, home: Home) -> Callable[[], Array]:
+def _maker(match: Match, opened: Callable[[], Array], home: Home) -> Callable[[], Array]:
     def make() -> Array:
-        view = home.slot(match, tensor.array()).read()
+        view = home.slot(match, opened()).read()
         view.flags.writeable = False
         return view
 
