@@ -61,12 +61,12 @@ else:
 def replace(value: T, /, **changes: Any) -> T:
     """The same record with some fields changed."""
     cls: Any = type(value)
-    before = value.__dict__
-    state = {name: before[name] for name in cls._record_names} | changes  # no cached property of the old one
-    if len(state) > len(cls._record_names):
-        raise TypeError(f"{cls.__name__} has no {next(name for name in changes if name not in cls._record_names)!r}")
+    names, before = cls._record_names, value.__dict__
+    if not changes.keys() <= cls._record_set:
+        raise TypeError(f"{cls.__name__} has no {next(name for name in changes if name not in names)!r}")
     made: T = cls.__new__(cls)
-    made.__dict__.update(state)
+    values = [changes[name] if name in changes else before[name] for name in names]  # no cached property of the old one
+    made.__dict__.update(zip(names, values))  # noqa: B905  # pairs: all records of a class then share their names' memory
     if cls._record_checked:
         made.__post_init__()  # type: ignore[attr-defined]
     return made

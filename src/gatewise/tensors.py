@@ -79,7 +79,9 @@ class Strided:
         self, buffer: memoryview | Callable[[], memoryview], offset: int = 0, strides: tuple[int, ...] | None = None,
         big_endian: bool = False, storage: str | None = None,
     ):  # fmt: skip
-        vars(self).update(buffer=buffer, offset=offset, strides=strides, big_endian=big_endian, storage=storage)
+        state = vars(self)
+        state["buffer"], state["offset"], state["strides"] = buffer, offset, strides
+        state["big_endian"], state["storage"] = big_endian, storage
 
     @property
     def ground(self) -> object | None:
@@ -153,9 +155,9 @@ class StoredTensor:
         self, name: str, dtype: str, shape: tuple[int, ...], data: Strided | Callable[[], Array], where: str = "",
         made_from: str = "", sources: tuple[str, ...] = (),
     ):  # fmt: skip
-        vars(self).update(
-            name=name, dtype=dtype, shape=shape, data=data, where=where, made_from=made_from, sources=sources
-        )
+        state = vars(self)
+        state["name"], state["dtype"], state["shape"], state["data"] = name, dtype, shape, data
+        state["where"], state["made_from"], state["sources"] = where, made_from, sources
 
     @property
     def size(self) -> int:

@@ -60,7 +60,8 @@ class Machine:
         self.push = self.stack.append
         self.marks: list[int] = []
         self.floor = 0  # the last mark: nothing below it is taken but by an opcode that takes the mark
-        self.memo: dict[int, Any] = {}
+        self.memo: list[Any] = []  # by number, as far as the numbers follow each other, as Python gives them
+        self.far: dict[int, Any] = {}
         self.objects = self.copied = 0
 
     def count_objects(self, count: int) -> None:
@@ -213,6 +214,7 @@ class Machine:
         if isinstance(target, dict):
             target.update(zip(keys, values, strict=True))
         elif isinstance(target, Stub):
+            target.entries = [] if isinstance(target.entries, tuple) else target.entries
             target.entries.extend(zip(keys, values, strict=True))
         else:
             raise self.broken(f"sets an item of a {type(target).__name__}")
@@ -232,6 +234,7 @@ class Machine:
         if isinstance(target, list):
             target.extend(values)
         elif isinstance(target, Stub):
+            target.items = [] if isinstance(target.items, tuple) else target.items
             target.items.extend(values)
         else:
             raise self.broken(f"appends to a {type(target).__name__}")
@@ -258,16 +261,29 @@ class Machine:
             raise self.broken(f"sets the state of a {type(target).__name__}")
 
     def get(self, index: int) -> None:
-        try:
-            self.push(self.memo[index])
-        except KeyError:
-            raise self.broken(f"memo {index} was never written") from None
+        memo = self.memo
+        if 0 <= index < len(memo):
+            self.push(memo[index])
+        elif index in self.far:
+            self.push(self.far[index])
+        else:
+            raise self.broken(f"memo {index} was never written")
 
     def put(self, index: int) -> None:
-        stack = self.stack
+        stack, memo = self.stack, self.memo
         if len(stack) <= self.floor:
             self.top()  # which says that there is none
-        self.memo[index] = stack[-1]
+        if index == len(memo):
+            memo.append(stack[-1])
+            if self.far:
+                self.far.pop(index, None)
+        elif 0 <= index < len(memo):
+            memo[index] = stack[-1]
+        else:
+            self.far[index] = stack[-1]
+
+    def memoize(self) -> None:
+        self.put(len(self.memo) + len(self.far))
 
     def keep(self, id: Any) -> None:
         found = Persistent(id)

@@ -258,7 +258,7 @@ ROWS: tuple[tuple[bytes, str, struct.Struct | None, Callable[..., object] | None
     (b"\x91", "FROZENSET", None, _frozen_set),
     (b"\x92", "NEWOBJ_EX", None, _newobj_ex),
     (b"\x93", "STACK_GLOBAL", None, _stack_global),
-    (b"\x94", "MEMOIZE", None, lambda m: m.put(len(m.memo))),
+    (b"\x94", "MEMOIZE", None, Machine.memoize),
     (b"\x95", "FRAME", U64, _frame),
     # protocol 5
     (b"\x96", "BYTEARRAY8", U64, lambda m, count: m.push(bytearray(m.take(count)))),

@@ -8,6 +8,7 @@ object of a class that is never looked up.  Shared objects stay shared and cycle
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from ..record import record
 
@@ -46,6 +47,7 @@ class _Missing:
 
 
 MISSING = _Missing()
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Stub:
@@ -64,11 +66,11 @@ class Stub:
     ):
         self.cls = cls
         self.args = args
-        self.kwargs = dict(kwargs) if kwargs else {}
+        self.kwargs: Mapping[str, Any] = dict(kwargs) if kwargs else _NOTHING
         self.how = how
         self.state: Any = MISSING
-        self.items: list[Any] = []
-        self.entries: list[tuple[Any, Any]] = []
+        self.items: list[Any] | tuple[()] = ()  # most objects have none, and a checkpoint has many objects
+        self.entries: list[tuple[Any, Any]] | tuple[()] = ()
 
     def __repr__(self) -> str:
         return f"<Stub {self.cls if isinstance(self.cls, Global) else type(self.cls).__name__}>"

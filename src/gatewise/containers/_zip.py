@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
-from ..record import record
 from ..source import Source
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -32,17 +31,14 @@ _STORED, _DEFLATED = 0, 8
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 
 
-@record
 class Member:
     """One entry.  ``at`` is where its own header begins in the file, ``packed`` how many bytes follow that header."""
 
-    name: str
-    raw_name: bytes
-    at: int
-    packed: int
-    size: int
-    deflated: bool
-    crc: int
+    __slots__ = ("at", "crc", "deflated", "name", "packed", "raw_name", "size")
+
+    def __init__(self, name: str, raw_name: bytes, at: int, packed: int, size: int, deflated: bool, crc: int):
+        self.name, self.raw_name, self.at, self.packed = name, raw_name, at, packed
+        self.size, self.deflated, self.crc = size, deflated, crc
 
     @property
     def least(self) -> int:

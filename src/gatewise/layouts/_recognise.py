@@ -36,17 +36,28 @@ class Misfits(Mapping[str, tuple[str, ...]]):
     """Path → why no layout fits it, a sentence for each layout.  Made when read: a file has thousands of paths that a
     layout does not fit, and hardly anybody asks why."""
 
-    def __init__(self, reasons: Mapping[str, Sequence[Callable[[], str]]]):
-        self._reasons = reasons
+    def __init__(self, misfits: Sequence[tuple[Layout, Sequence[Group]]], why: Callable[[Layout, Group], str]):
+        self._misfits, self._why = misfits, why
+
+    @functools.cached_property
+    def _by_path(self) -> Mapping[str, list[tuple[Layout, Group]]]:
+        found: dict[str, list[tuple[Layout, Group]]] = defaultdict(list)
+        for layout, groups in self._misfits:
+            for group in groups:
+                found[group.name].append((layout, group))
+        return found
 
     def __getitem__(self, path: str) -> tuple[str, ...]:
-        return tuple(reason() for reason in self._reasons[path])
+        return tuple(self._why(layout, group) for layout, group in self._by_path[path])
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._reasons)
+        return iter(self._by_path)
 
     def __len__(self) -> int:
-        return len(self._reasons)
+        return len(self._by_path)
+
+    def __bool__(self) -> bool:
+        return any(groups for _, groups in self._misfits)
 
 
 @record
@@ -89,13 +100,14 @@ def _in_order(matches: Iterable[Match], tensors: Tensors) -> list[Match]:
 def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
     """All layouts against one naming scheme."""
     candidates: list[Match] = []
-    misfits: dict[str, list[Callable[[], str]]] = defaultdict(list)
+    misfits: list[tuple[Layout, list[Group]]] = []
     outside: list[Lookalike] = []
     for layout in layouts:
+        misfits.append((layout, []))
         for group in finder.groups(layout) if finder.chosen or at_home(layout, finder.tensors) else ():
             match = finder.match(layout, group)
             if match is None:
-                misfits[group.name].append(functools.partial(finder.why_not, layout, group))
+                misfits[-1][1].append(group)
                 outside += finder.convolution(layout, group)
                 continue
             look = lookalike(match, finder.beside, finder.chosen)
@@ -111,7 +123,9 @@ def _pass(finder: _Finder, layouts: Sequence[Layout]) -> Recognised:
     outside = [look for look in outside if not any(set(look.tensors) < set(other.tensors) for other in outside)]
     if not finder.chosen:  # the user said what to look for: what else there is does not matter
         outside += declared_outside(finder.tensors, claimed, {look.name for look in outside})
-    return Recognised(tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), Misfits(misfits))
+    return Recognised(
+        tuple(matches), tuple(_first_by_name(outside)), tuple(ambiguous), Misfits(misfits, finder.why_not)
+    )
 
 
 def _named_apart(matches: list[Match]) -> list[Match]:
@@ -167,13 +181,12 @@ class _Finder:
     def _groups(self, layout: Layout, named: list[tuple[int, list[_Named]]]) -> Iterator[Group]:
         by_path: dict[tuple[str, str], list[tuple[Address, str, tuple[str, ...]]]] = defaultdict(list)
         for index, matching in named:
-            seen: set[tuple[object, ...]] = set()
-            for name, path, tail in itertools.chain(*matching):
-                # Two spellings that say the same place are one.
-                place = (name, path, tail.layer, tail.direction, tail.gate, tail.member)
-                if place not in seen and (self.chosen or _is_named(layout, path)):
-                    seen.add(place)
-                    by_path[path, tail.member].append(((index, tail.layer, tail.direction, tail.gate), name, tail.wild))
+            addresses: dict[int, Address] = {}  # names that end alike share theirs
+            for name, path, tail in matching[0] if len(matching) == 1 else _once(matching):
+                if self.chosen or _is_named(layout, path):
+                    known = addresses.get(id(tail)) or (index, tail.layer, tail.direction, tail.gate)
+                    addresses[id(tail)] = known
+                    by_path[path, tail.member].append((known, name, tail.wild))
         for (path, member), entries in by_path.items() if not layout.paths else matching_paths(layout.paths, by_path):
             yield from _split(path, member, entries, self.naming)
 
@@ -314,6 +327,16 @@ def _shown(fitting: list[Match], setting: Setting) -> bool:
 
 def _is_named(layout: Layout, path: str) -> bool:
     return not layout.named or layout.named in re.split(r"[./]", path)[-1].lower()
+
+
+def _once(matching: list[_Named]) -> Iterator[tuple[str, str, Tail]]:
+    """What several templates fit.  Two spellings that say the same place are one."""
+    seen: set[tuple[object, ...]] = set()
+    for name, path, tail in itertools.chain(*matching):
+        place = (name, path, tail.layer, tail.direction, tail.gate, tail.member)
+        if place not in seen:
+            seen.add(place)
+            yield name, path, tail
 
 
 def _split(path: str, member: str, entries: list[tuple[Address, str, tuple[str, ...]]], naming: str) -> Iterator[Group]:
