@@ -89,7 +89,9 @@ class Source:
         """Bytes ``start`` to ``end``, read without those around them.  Where a map is touched, the system reads on from
         there, megabytes on some disks: worth it for a tensor, not for a header in a file that is only listed."""
         part, ground = self.data[start:end], self.data.obj
-        if not len(part) or not isinstance(ground, mmap.mmap) or len(ground) != len(self.data) or not _ADVISED:
+        if len(self.data) < _LARGE_PAGE or not len(part) or not _ADVISED:
+            return bytes(part)
+        if not isinstance(ground, mmap.mmap) or len(ground) != len(self.data):
             return bytes(part)
         first = start - start % mmap.PAGESIZE
         extent = first, start + len(part) - first
@@ -167,8 +169,8 @@ def _mapped_under(array: np.ndarray[Any, Any]) -> mmap.mmap | None:
     while (under := getattr(ground, "base", None)) is not None:
         ground = under
     mapped = ground.obj if isinstance(ground, memoryview) else ground
-    if not isinstance(mapped, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
-        return None
+    if not isinstance(mapped, mmap.mmap) or len(mapped) < _LARGE_PAGE or not hasattr(mmap, "MADV_DONTNEED"):
+        return None  # of a small file there is little to give back, and nothing to wait for
     with memoryview(mapped) as view:
         return mapped if view.readonly else None
 

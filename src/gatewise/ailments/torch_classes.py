@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..containers._pickle import Record
-from ..containers._torch_objects import modules
+from ..containers._torch_tree import is_module
 from ..errors import few
 from . import DEFAULT_LOAD, Ailment, Finding, Outcome, Patient, Remedy
 from ._pickle_names import is_dangerous, is_users
-from ._torch import PICKLES, met, tree
+from ._torch import PICKLES, found, met
 
 WEIGHTS_ONLY, STREAM, CLASSES = "GW601", "GW609", "GW612"
 _MANY = 6
@@ -43,7 +43,7 @@ def examine(patient: Patient) -> Iterable[Finding]:
     record = met(patient)
     if record is None or patient.checkpoint is None or patient.checkpoint.tensors.container not in PICKLES:
         return
-    whole = next(modules(tree(patient)), None) is not None
+    whole = any(is_module(each.stub) for each in found(patient))
     container = patient.checkpoint.tensors.container
     yield from _weights_only(record, whole, container)
     if whole and container != "torch-zip":

@@ -43,7 +43,7 @@ class Found:
 def objects(root: object) -> Iterator[Found]:
     """Every Stub, once, in the order in which unpickling makes them whole: parts before what they are parts of."""
     seen: set[int] = set()
-    todo: list[tuple[str, Any, bool]] = [("", root, False)]
+    todo: list[tuple[str, Any, bool]] = [("", root, False)] if isinstance(root, _WHOLES) else []
     order = 0
     while todo:
         path, value, whole = todo.pop()
@@ -51,12 +51,13 @@ def objects(root: object) -> Iterator[Found]:
             order += 1
             yield Found(path, value, class_name(value.cls), order)
             continue
-        if not isinstance(value, _WHOLES) or id(value) in seen:
+        if id(value) in seen:
             continue
         seen.add(id(value))
         if isinstance(value, Stub):
             todo.append((path, value, True))
-        todo += [(inner, part, False) for inner, part in reversed(list(_parts(value, path)))]
+        inner = [(where, part, False) for where, part in _parts(value, path) if isinstance(part, _WHOLES)]
+        todo += reversed(inner)
 
 
 def modules(root: object) -> Iterator[Found]:

@@ -86,7 +86,7 @@ class ZipFile:
         also where it is stored), and nothing around it read from the disk."""
         member = self._member(name)
         self.source.limits.check("header_bytes", member.size, path=self.source.name, where=f"member {name}")
-        start = self.start(member)
+        start = self.start(member, alone=True)
         raw = memoryview(self.source.look(start, start + member.packed))
         return self._opened(member, raw, check or member.deflated)
 
@@ -102,13 +102,14 @@ class ZipFile:
             raise self._broken("its checksum is wrong: the bytes were changed.", member.name)
         return data
 
-    def start(self, member: Member) -> int:
+    def start(self, member: Member, alone: bool = False) -> int:
         """Where a member's bytes begin in the file, once its own header agrees with the directory.  That is looked at once:
-        pages that were given back would come with it again."""
+        pages that were given back would come with it again.  ``alone``: what follows is not read, or only its beginning."""
         if member.at in self._starts:
             return self._starts[member.at]
         length = len(member.raw_name)
-        head = self.source.look(member.at, min(member.at + _LOCAL_BYTES + length + _BEHIND, self.end))
+        at, end = member.at, min(member.at + _LOCAL_BYTES + length + _BEHIND, self.end)
+        head = self.source.look(at, end) if alone else bytes(self.source.data[at:end])
         if head[:4] != _LOCAL:
             raise self._broken("its local header is missing.", member.name)
         name_bytes, extra_bytes = int.from_bytes(head[26:28], "little"), int.from_bytes(head[28:30], "little")

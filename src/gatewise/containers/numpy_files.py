@@ -197,7 +197,7 @@ def _unnamed(names: list[str]) -> bool:
 def _head(archive: ZipFile, member: Member) -> Cursor:
     """A cursor over the member's beginning, long enough for any header."""
     where, path = f"member {member.name}", archive.source.name
-    start = archive.start(member)
+    start = archive.start(member, alone=True)
     raw = archive.source.data[start : start + member.packed]
     if not member.deflated:
         return Cursor(raw, path=path, where=where, base=start)

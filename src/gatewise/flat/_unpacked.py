@@ -37,7 +37,7 @@ class Unpacked(dict[Any, Any]):
         return found.replaced(dialect=self._whole.dialect)
 
     def _stack(self, piece: Piece) -> Stack:
-        return stack_of(piece.match, {home: self._reader(piece.match, home) for home in homes(piece.match)})
+        return stack_of(piece.match, ((home, self._reader(piece.match, home)) for home in homes(piece.match)))
 
     def _reader(self, match: Match, home: Home) -> Callable[[], Any]:
         return lambda: home.slot(match, dict.__getitem__(self, home.name)).read()

@@ -67,8 +67,8 @@ def layouts_for(tensors: Tensors) -> tuple[Layout, ...]:
     """The built-in layouts that could be in a file, by the clues in the index: only their tables are imported, and
     those that the index does not know."""
     rows, texts = _clues()
-    there = texts.held(tensors)
-    wanted = [name for name in _modules() if name not in rows or may_hold(rows[name].clues, tensors, there)]
+    shown = texts.shown(tensors)
+    wanted = [name for name in _modules() if name not in rows or may_hold(rows[name], shown)]
     return tuple(found for module in wanted for found in _tables(module))
 
 

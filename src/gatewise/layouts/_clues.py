@@ -6,7 +6,8 @@ what could not match: a table is imported once too often rather than once too se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+import functools
+from collections.abc import Iterable
 
 from ..record import record
 from ..tensors import Tensors
@@ -30,6 +31,12 @@ class Row:
     module: str
     layouts: tuple[str, ...]
     clues: Clues
+
+    @functools.cached_property
+    def texts(self) -> frozenset[str]:
+        """Every text that its clues ask for."""
+        wanted = (*self.clues[0], *(needed for _, needed in self.clues[3]))
+        return frozenset(text for needed in wanted for choice in needed for text in choice)
 
 
 def clues(layouts: Iterable[Layout]) -> Clues:
@@ -81,30 +88,41 @@ def _alike(text: str) -> str:
     return text.translate(_DIGITS)
 
 
+@record
+class Shown:
+    """What a file shows: the texts that some clue asks for, the kinds of its operators, its naming scheme and its writers."""
+
+    texts: frozenset[str]
+    kinds: frozenset[str]
+    naming: str
+    writers: frozenset[str]
+
+
 class Texts:
     """Every text that some row's clues ask for."""
 
     def __init__(self, rows: Iterable[Row]):
-        wanted = {needed for row in rows for needed in (*row.clues[0], *(needed for _, needed in row.clues[3]))}
-        texts = {text for needed in wanted for choice in needed for text in choice}
+        texts = {text for row in rows for text in row.texts}
         self._plain = [text for text in texts if not text.startswith("~")]
         self._loose = {text[1:]: text for text in texts if text.startswith("~")}
 
-    def held(self, tensors: Tensors) -> Set[str]:
-        """Those that stand in a file's names, each looked for once."""
+    def shown(self, tensors: Tensors) -> Shown:
+        """Those that stand in a file's names, each looked for once; and what else a file shows."""
         lines = _alike("\n".join(tensors)).split("\n")
         names = "\n".join((*dict.fromkeys(lines), ""))
         small = names.lower()
-        found = {text for text in self._plain if text in names}
-        return found.union([marked for text, marked in self._loose.items() if text in small])
+        held = [text for text in self._plain if text in names]
+        held += [marked for text, marked in self._loose.items() if text in small]
+        kinds = frozenset([declared.kind for declared in tensors.declared if declared.inputs])
+        return Shown(frozenset(held), kinds, tensors.naming, frozenset([each.framework for each in tensors.written_by]))
 
 
-def may_hold(clues: Clues, tensors: Tensors, held: Set[str]) -> bool:
+def may_hold(row: Row, shown: Shown) -> bool:
     """Could one of a module's layouts be in the file?"""
-    texts, kinds, streams, own = clues
-    theirs = [needed for writers, needed in own if any(each.framework in writers for each in tensors.written_by)]
-    return (
-        any(not any(map(held.isdisjoint, needed)) for needed in (*texts, *theirs))
-        or tensors.naming in streams
-        or any(declared.inputs and declared.kind in kinds for declared in tensors.declared)
-    )
+    texts, kinds, streams, own = row.clues
+    if shown.naming in streams or (shown.kinds and not shown.kinds.isdisjoint(kinds)):
+        return True
+    if shown.texts.isdisjoint(row.texts):  # as of most tables
+        return False
+    theirs = [needed for writers, needed in own if not shown.writers.isdisjoint(writers)]
+    return any(not any(map(shown.texts.isdisjoint, needed)) for needed in (*texts, *theirs))

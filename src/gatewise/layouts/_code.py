@@ -61,7 +61,7 @@ def homes(match: Match) -> Iterator[Home]:
 def decode(match: Match, tensors: Tensors) -> Stack:
     """The stack of a match.  No element is read before a gate is asked for."""
     opened = {name: _Opened(tensors[name]) for _, _, name in match.places()}
-    return stack_of(match, {home: _maker(match, opened[home.name], home) for home in homes(match)})
+    return stack_of(match, ((home, _maker(match, opened[home.name], home)) for home in homes(match)))
 
 
 class _Opened:
@@ -88,10 +88,10 @@ def _nothing() -> None:
     return None
 
 
-def stack_of(match: Match, makers: Mapping[Home, Callable[[], Array]], kind: type[Gates] = Gates) -> Stack:
+def stack_of(match: Match, makers: Iterable[tuple[Home, Callable[[], Array]]], kind: type[Gates] = Gates) -> Stack:
     """The stack of a match whose gates these functions make."""
     places: dict[tuple[int, str], dict[str, dict[str, Callable[[], Array]]]] = defaultdict(lambda: defaultdict(dict))
-    for home, make in makers.items():
+    for home, make in makers:
         places[home.place][home.role][home.gate] = make
     cells = {
         place: Weights(

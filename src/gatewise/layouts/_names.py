@@ -280,8 +280,9 @@ class NamesOfFile:
         return self._matched[template]
 
     def _match(self, template: Template) -> list[tuple[str, str, Tail]]:
-        if not all(text in self._all for text in template.small_clues):  # as most are in none
-            return []
+        for text in template.small_clues:
+            if text not in self._all:  # as most are in none
+                return []
         places: dict[int, tuple[str, str, Tail]] = {}
         for count in reversed(template.separators):  # the longest end first, as Template.match
             for end, tail in template.tails(self._holding(count, template)):

@@ -82,7 +82,7 @@ class Live(Layer):
 
     @functools.cached_property
     def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
-        stack = stack_of(self.match, {home: self._reader(home) for home in self._homes.values()}, LiveGates)
+        stack = stack_of(self.match, ((home, self._reader(home)) for home in self._homes.values()), LiveGates)
         return {place: self._writable(place, weights) for place, weights in stack.cells.items()}
 
     @property
