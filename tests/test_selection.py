@@ -41,7 +41,10 @@ def test_a_gate_excludes_roles_that_have_none() -> None:
     ("said", "told"),
     [
         ({"role": "recurent_kernel"}, "Did you mean recurrent_kernel"),
-        ({"gate": "z"}, "a lstm has no gate 'z'. Its gates are f (forget), g (cell candidate), i (input), o (output)."),
+        (
+            {"gate": "z"},
+            "the cell lstm has no gate 'z'. Its gates are f (forget), g (cell candidate), i (input), o (output).",
+        ),
         ({"gate": "forgot"}, "Did you mean forget"),
         ({"layer": 3}, "Layers are 0 to 2"),
         ({"direction": "backward"}, "It has forward, reverse"),

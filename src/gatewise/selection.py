@@ -77,7 +77,7 @@ class Selector:
         letters = [letter for gate in gates for letter in _letters(gate, known)]
         for letter in letters:
             if letter not in known:
-                raise UsageError(f"a {stack.cell} has no gate {letter!r}.", next=_gates_listed(letter, known))
+                raise UsageError(f"the cell {stack.cell} has no gate {letter!r}.", next=_gates_listed(letter, known))
         return frozenset(letters)
 
     def _places(self, stack: Stack) -> set[tuple[int, str]]:

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 
 from .cursor import DEFAULT_LIMITS, Cursor, Limits
-from .errors import BrokenFile, UsageError
+from .errors import BrokenFile, UsageError, nearest
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _mapped(path: str) -> mmap.mmap | bytes:
         with open(path, "rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
     except FileNotFoundError:
-        raise UsageError("there is no such file.", path=path, next="Check the path.") from None
+        raise UsageError("there is no such file.", path=path, next=_like(path) or "Check the path.") from None
     except ValueError:  # a zero in it, or half a surrogate pair
         raise UsageError("is no name that a file can have.", path=path, next="Check the path.") from None
     except OSError as error:
@@ -143,6 +143,22 @@ def _mapped(path: str) -> mmap.mmap | bytes:
         raise UsageError(
             f"cannot be opened: {reason}.", path=path, next="Check the path and who may read it."
         ) from None
+
+
+_MANY = 1_000  # names that are compared with one
+
+
+def _like(path: str) -> str:
+    """The names beside a path that are like its own: somebody's slip, most times."""
+    from itertools import islice
+    from pathlib import Path
+
+    wanted = Path(path)
+    try:
+        names = [each.name for each in islice(wanted.parent.iterdir(), _MANY)]
+    except (OSError, ValueError):
+        return ""
+    return nearest(wanted.name, names, 2)
 
 
 def give_back(*arrays: np.ndarray[Any, Any]) -> None:

@@ -378,7 +378,10 @@ class Stack:
             raise UsageError(f"{place!r} names no layer.", next='Say the layer and the direction: [0, "forward"].')
         count, number = self.num_layers, index_of(layer)
         if number is None or not -count <= number < count:
-            raise UsageError(f"there is no layer {layer!r}.", next=f"Layers are 0 to {count - 1}.")
+            raise UsageError(
+                f"there is no layer {layer!r}.",
+                next=f"Layers are 0 to {count - 1}." if count > 1 else "It has one, layer 0.",
+            )
         if direction not in self.directions:
             near = nearest(direction, self.directions, 1) if isinstance(direction, str) else ""
             raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -126,6 +128,40 @@ def test_a_missing_path_is_told(run: Any) -> None:
     assert_refused(run("inspect", "nowhere.pt"), "nowhere.pt")
     error = assert_refused_in_json(run("convert", "nowhere.pt", "-o", "out.keras", "--json"), "nowhere.pt")
     assert "no such file" in error["message"].lower()
+
+
+def test_of_a_missing_path_what_is_like_it_is_named(run: Any, tmp_path: Path) -> None:
+    torch_zip(tmp_path / "model.pt", torch_arrays())
+    assert run("inspect", "modle.pt").err == "gatewise: modle.pt: there is no such file. Did you mean model.pt?\n"
+    assert run("inspect", "nowhere/model.pt").err.endswith("there is no such file. Check the path.\n")
+    assert_refused(run("inspect", "xyz.h5"), "xyz.h5")
+
+
+def test_nothing_to_explain_is_told(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty.log").write_bytes(b" \n")
+    assert_refused(run("explain", "empty.log"), "empty.log")
+    assert "there is no such file" in run("explain", "nowhere.log").err
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b""), isatty=lambda: False))
+    for words in ([], ["-"]):
+        ran = run("explain", *words)
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("gatewise: explain: there is nothing to explain. Paste the error in quotes")
+
+
+def test_a_cell_without_its_framework_is_asked_for_it(run: Any, tmp_path: Path) -> None:
+    torch_zip(tmp_path / "model.pt", torch_arrays())
+    ran = run("convert", "model.pt", "-o", "out.npz", "--to", "LSTM")
+    assert_refused(ran, "model.pt")
+    assert "Name the framework too: " in ran.err
+    assert "keras.LSTM" in run("convert", "model.pt", "-o", "out.npz", "--to", "cudnnlstm").err.replace("CuDNN", "")
+
+
+def test_the_layouts_of_one_framework_are_listed(run: Any) -> None:
+    ran = run("layouts", "keras", "--json")
+    assert ran.code == 0
+    assert {each["name"].partition(".")[0] for each in ran.json["layouts"]} == {"keras"}
+    assert "keras.GRU" in run("layouts", "keras").out
+    assert "torch.GRU" not in run("layouts", "keras").out
 
 
 def test_a_directory_is_told(run: Any, tmp_path: Path) -> None:

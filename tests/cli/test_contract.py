@@ -74,6 +74,17 @@ def test_the_overview_names_every_command(gatewise: Run) -> None:
         assert all(f"\n  {name}" in ran.out for name in command_names())
 
 
+def test_what_helps_fits_the_usual_terminal(gatewise: Run) -> None:
+    told = [gatewise("--help").out, *(gatewise(name, "--help").out for name in command_names())]
+    assert [line for text in told for line in text.splitlines() if len(line) > 80] == []
+
+
+def test_a_file_may_begin_with_a_dash(gatewise: Run, library: Library) -> None:
+    gatewise("inspect", "--", "-model.pt")
+    gatewise("inspect", "--json", "--", "-model.pt", "--gates.pt")
+    assert [call[1][0] for call in library.calls] == ["-model.pt", "-model.pt", "--gates.pt"]
+
+
 def test_help_can_be_asked_for_in_either_order(gatewise: Run) -> None:
     assert gatewise("help", "inspect") == gatewise("inspect", "--help")
 
@@ -88,7 +99,12 @@ BAD_USAGE = {
         ["inspect", "model.pt", "--tensor"], "gatewise: inspect: unrecognized arguments: --tensor. Did you mean --tensors?\n",
     ),
     "a missing file is named": (
-        ["inspect"], "gatewise: inspect: the following arguments are required: FILE. See `gatewise inspect --help`.\n",
+        ["inspect"],
+        "gatewise: inspect: the following arguments are required: FILE. For example: gatewise inspect model.pt --gates. See `gatewise inspect --help`.\n",
+    ),
+    "a missing output is named": (
+        ["convert", "a.pt"],
+        "gatewise: convert: the following arguments are required: -o/--output. For example: gatewise convert model.pt -o model.keras --to keras.LSTM --code. See `gatewise convert --help`.\n",
     ),
     "a verification wants one other thing": (
         ["verify", "a.pt"],

@@ -95,7 +95,7 @@ def test_at_a_terminal_nothing_is_waited_for(gatewise: Run, monkeypatch: pytest.
     assert (ran.code, ran.out) == (2, "")
     assert (
         ran.err
-        == "gatewise: explain: there is nothing to explain. Paste the error in quotes, or pipe it in: ... 2>&1 | gatewise explain -\n"
+        == "gatewise: explain: there is nothing to explain. Paste the error in quotes, or pipe it in (... 2>&1 | gatewise explain -).\n"
     )
 
 

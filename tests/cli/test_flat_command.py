@@ -93,7 +93,7 @@ def refusals(tmp_path: Path) -> dict[str, tuple[list[Any], str]]:
     arrays = npz(tmp_path / "keras.npz", keras_arrays())
     return {
         "an unknown order": (["--order", "cuddn"], "m.pt: there is no order 'cuddn'. Did you mean cudnn"),
-        "an unknown gate": (["--gate", "q"], "a lstm has no gate 'q'"),
+        "an unknown gate": (["--gate", "q"], "the cell lstm has no gate 'q'"),
         "a vector of another length": (["--unpack", vector, "-o", tmp_path / "n.pt"], "other.npy: a vector of this layer in the order torch.LSTM has 736 elements; this one has shape [7]."),
         "whole numbers": (["--unpack", tmp_path / "whole.npy", "-o", tmp_path / "n.pt"], "whole.npy: holds int64; a vector of weights holds floats."),
         "several arrays": (["--unpack", arrays, "-o", tmp_path / "n.pt"], "keras.npz: holds 3 arrays."),

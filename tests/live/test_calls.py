@@ -74,7 +74,7 @@ OFF: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a run of a text": (lambda live: gw.run(live, "abc"), "numbers"),
     "saving the object itself": (lambda _live: gw.save(object(), "x.pt"), "gw.of"),  # type: ignore[call-overload]
     "a native role that is misspelled": (lambda live: live.native(0, "forward", "bia", "f"), "Did you mean bias"),
-    "a native layer that is not there": (lambda live: live.native(7, "forward", "bias", "f"), "Layers are 0 to 0"),
+    "a native layer that is not there": (lambda live: live.native(7, "forward", "bias", "f"), "It has one, layer 0"),
     "a gate that is misspelled": (lambda live: live[0, "forward"].bias["forgt"], "Did you mean forget"),
     "a direction that is misspelled": (lambda live: live[0, "forwrd"], "Did you mean forward"),
     "three words for a place": (lambda live: live[1, "reverse", "x"], "names no layer"),

@@ -245,9 +245,12 @@ def _of_framework(framework: str, stack: Stack) -> Layout:
     candidates = [known for known in layouts_of(framework) if known.cell == stack.cell]
     if not candidates:
         names = sorted({known.framework for known in layouts()})
+        alike = [known.name for known in layouts() if known.name.lower().endswith(f".{framework.lower()}")]
         raise UsageError(
             f"no layout of {framework!r} stores the cell {stack.cell}.",
-            next=instead(framework, names, all="`gatewise layouts`"),
+            next=f"Name the framework too: {few(alike)}."
+            if alike
+            else instead(framework, names, all="`gatewise layouts`"),
         )
     return next((known for known in candidates if len(stack.directions) in known.ways), candidates[0])
 

@@ -22,14 +22,17 @@ class Parser(argparse.ArgumentParser):
         unknown = re.match(r"unrecognized arguments: (-\S+)", message)
         options = [option for action in self._actions for option in action.option_strings]
         near = nearest(unknown[1].partition("=")[0], options, count=1) if unknown else ""
+        missing = message.startswith("the following arguments are required") and self.epilog
+        example = f"For example: {self.epilog.partition(chr(10))[2].strip()}. " if missing and self.epilog else ""
         message = message[:1].lower() + message[1:].rstrip(".") + "."
-        raise UsageError(message, where=self.prog.partition(" ")[2], next=near or f"See `{self.prog} --help`.")
+        raise UsageError(message, where=self.prog.partition(" ")[2], next=near or f"{example}See `{self.prog} --help`.")
 
 
 def read(found: Command, words: Sequence[str]) -> Namespace:
     """What the words after a command's name say.  Raises UsageError; SystemExit after help."""
     parser = _parser(found)
-    arguments, rest = parser.parse_known_intermixed_args(words)
+    # With options among the files argparse forgets what "--" said.
+    arguments, rest = (parser.parse_known_args if "--" in words else parser.parse_known_intermixed_args)(words)
     if rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return Namespace(**vars(arguments))

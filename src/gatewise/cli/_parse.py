@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 USAGE = "gatewise COMMAND ... [--json]"
 DESCRIPTION = (
-    "Reads, names, converts and proves the weights of recurrent layers of any framework, without the framework."
+    "Reads, names, converts and proves the weights of recurrent layers of any\nframework, without the framework."
 )
 OVERRIDES = (
     "forget_bias", "reset", "update", "activation", "recurrent_activation", "cell_clip", "proj_clip", "merge", "units", "layers",

@@ -60,7 +60,7 @@ def _lines(screen: Screen, document: Mapping[str, Any]) -> Iterator[str]:
 
 COMMAND = Command(
     name="doctor",
-    help="what will break, be slow, be unsafe or give wrong numbers, and in which versions",
+    help="what will break, be slow, unsafe or wrong, and in which versions",
     example="gatewise doctor model.pt --for torch==2.13",
     add_arguments=add_arguments,
     run=run,

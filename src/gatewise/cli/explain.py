@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ._command import Arguments, Namespace
     from ._screen import Screen
 
+_LOGS = (".log", ".txt", ".out", ".err")  # words that end so are files, there or not
 PIECE = 1 << 20  # characters read at once
 
 
@@ -39,20 +40,26 @@ def run(arguments: Namespace) -> Answer:
 
 def _text(words: list[str]) -> str:
     if words == ["-"] or (not words and not _terminal()):
-        return _digest(sys.stdin.buffer)
-    if not words:
-        raise UsageError(
-            "there is nothing to explain.",
-            where="explain",
-            next="Paste the error in quotes, or pipe it in: ... 2>&1 | gatewise explain -",
-        )
+        return _some(_digest(sys.stdin.buffer))
     if len(words) == 1 and not any(char.isspace() for char in words[0]):
         from pathlib import Path
 
         path = Path(words[0])
         if path.is_file():
-            return _file(path)
-    return " ".join(words)
+            return _some(_file(path), path)
+        if path.suffix in _LOGS:
+            raise UsageError("there is no such file.", path=path, next="Check the path, or paste the error in quotes.")
+    return _some(" ".join(words))
+
+
+def _some(text: str, path: object = None) -> str:
+    """The text, where there is any.  Raises UsageError."""
+    if not text.strip():
+        raise UsageError(
+            "there is nothing to explain.", path=path, where=None if path else "explain",
+            next="Paste the error in quotes, or pipe it in (... 2>&1 | gatewise explain -).",
+        )  # fmt: skip
+    return text
 
 
 def _terminal() -> bool:
@@ -158,7 +165,7 @@ def _fix(screen: Screen, match: Match) -> Iterator[str]:
 
 COMMAND = Command(
     name="explain",
-    help="a pasted error, warning, traceback or question: cause, fix, versions, sources",
+    help="a pasted error, warning or question: cause, fix, versions, sources",
     example="gatewise explain \"'LSTM' object has no attribute '_flat_weights_names'\"",
     add_arguments=add_arguments,
     run=run,

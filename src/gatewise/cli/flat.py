@@ -135,7 +135,7 @@ def _lies(row: Mapping[str, Any]) -> str:
 
 COMMAND = Command(
     name="flat",
-    help="the flat map: which stretch of the flat vector is which gate of which matrix",
+    help="which stretch of the flat vector is which gate of which matrix",
     example="gatewise flat model.pt --order cudnn -o vector.npy",
     add_arguments=add_arguments,
     run=run,

@@ -187,7 +187,7 @@ def _summary(screen: Screen, others: Sequence[Row]) -> str:
 
 COMMAND = Command(
     name="inspect",
-    help="what is inside a file: who wrote it, every recurrent layer, the rest",
+    help="what is inside: who wrote it, every recurrent layer, the rest",
     example="gatewise inspect model.pt --gates",
     add_arguments=add_arguments,
     run=run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ..errors import UnknownLayout, nearest
+from ..errors import UnknownLayout, instead
 from ._command import Answer, Command
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: Arguments) -> None:
     parser.add_argument(
-        "name", nargs="?", metavar="NAME", help="one layout, with its phrases, its dialect and its source"
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="one layout, with its phrases, its dialect and its source; or a framework, for those of its own",
     )
     parser.add_argument(
         "--matrix", action="store_true", help="what can be said of each layout in each other one, computed now"
@@ -33,12 +36,15 @@ def run(arguments: Namespace) -> Answer:
     known = [_document(layout) for layout in layouts()]
     if arguments.name is None:
         return Answer({"layouts": known}, lambda screen: _list(screen, known))
+    own = [layout for layout in known if layout["name"].partition(".")[0] == arguments.name]
+    if own:
+        return Answer({"layouts": own}, lambda screen: _list(screen, own))
     by_name = {layout["name"]: layout for layout in known}
     if arguments.name in by_name:
         return Answer(by_name[arguments.name], lambda screen: _one(screen, by_name[arguments.name]))
     raise UnknownLayout(
         f"no layout is called {arguments.name!r}.",
-        next=nearest(arguments.name, by_name) or "`gatewise layouts` lists them.",
+        next=instead(arguments.name, by_name, all="`gatewise layouts`"),
     )
 
 

@@ -64,7 +64,7 @@ def run(arguments: Namespace) -> Answer:
 
 COMMAND = Command(
     name="verify",
-    help="the same function? one file against another, or against a recorded run",
+    help="the same function? two files, or one and a recorded run",
     example="gatewise verify model.pt model.keras",
     add_arguments=add_arguments,
     run=run,

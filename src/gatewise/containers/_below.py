@@ -52,7 +52,7 @@ class _Walk:
             yield path  # whoever opens it hears that he may not
             return
         entries = [entry for entry in entries if not entry.name.startswith(".")]
-        files = [entry.path for entry in entries if entry.is_file()]
+        files = [entry.path.removeprefix(f".{os.sep}") for entry in entries if entry.is_file()]
         if self._is_one(path, files):
             yield path
             return
@@ -61,7 +61,7 @@ class _Walk:
                 yield from self._file(file)
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                yield from self.folder(entry.path)
+                yield from self.folder(entry.path.removeprefix(f".{os.sep}"))
 
     def opened(self, path: str | os.PathLike[str]) -> set[str]:
         """The files that are opened to read a path; none where it cannot be read as one model."""

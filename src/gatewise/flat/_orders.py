@@ -125,7 +125,7 @@ def _first(order: str, row: Order, stack: Stack, own: Layout | None) -> Chosen:
         except NotRepresentable as error:
             refusal = refusal or error
     if refusal is None:
-        raise NotRepresentable(f"no layout of the order {order!r} stores a {stack.cell}.")
+        raise NotRepresentable(f"no layout of the order {order!r} stores the cell {stack.cell}.")
     raise refusal
 
 
