@@ -15,7 +15,7 @@ import pytest
 from museum import MEGABYTES, SECONDS, Attack, families
 
 QUICK = 16  # the quick part sees every sixteenth exhibit of a family, and ``make test`` all of them, on every Python
-DEAR = {"floods": 13}  # but of these, most of which take half a second, every thirteenth
+DEAR = {"floods": 20}  # but of these, most of which take half a second, every twentieth
 SLOW = (pytest.mark.slow, pytest.mark.every_python)
 EXHIBITS = [
     pytest.param(attack, id=f"{family}: {attack.title}", marks=SLOW if number % DEAR.get(family, QUICK) else ())

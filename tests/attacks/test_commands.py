@@ -236,14 +236,14 @@ def _beside_pipes(folder: Path) -> Path:
 
 def _many_files(folder: Path) -> Path:
     (folder / "model").mkdir()
-    for at in range(1_000):
+    for at in range(300):
         (folder / "model" / f"{at}.bin").touch()
     return folder / "model"
 
 
 PLACES: dict[str, Callable[[Path], Path]] = {
     "a pipe": _fifo, "a link to itself": _loop, "a link to nowhere": _nowhere, "a folder that holds itself": _folder_in_itself,
-    "a folder of pipes": _folder_of_pipes, "a file whose weights are a pipe": _beside_pipes, "a folder of thousands of files": _many_files,
+    "a folder of pipes": _folder_of_pipes, "a file whose weights are a pipe": _beside_pipes, "a folder of hundreds of files": _many_files,
     "an endless device": lambda _: Path("/dev/zero"), "a device of nothing": lambda _: Path("/dev/null"), "a terminal": lambda _: Path("/dev/tty"),
     "the memory of this process": lambda _: Path("/proc/self/mem"), "an endless file of the kernel's": lambda _: Path("/proc/kmsg"),
     "a name that no file can have": lambda folder: folder / ("x" * 5_000), "a path without end": lambda folder: folder.joinpath(*["x" * 200] * 100),

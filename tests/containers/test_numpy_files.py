@@ -11,7 +11,7 @@ import keras_helpers as helpers
 import numpy as np
 import pytest
 from filemakers import afresh
-from together import folder, together
+from together import folder, in_thirds, together
 
 from gatewise.containers import numpy_files, open_tensors
 from gatewise.cursor import Limits
@@ -175,10 +175,11 @@ def test_a_member_of_another_size_than_its_header_says_is_refused(tmp_path, comp
         open_tensors(zipped(tmp_path / "x.npz", {"x.npy": wrong}, compression))
 
 
+@in_thirds
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed], ids=["stored", "deflated"])
-def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, save):
+def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, save, third):
     save(tmp_path / "x.npz", **ARRAYS)
-    for data in helpers.damaged((tmp_path / "x.npz").read_bytes(), seed=11, count=300):
+    for data in list(helpers.damaged((tmp_path / "x.npz").read_bytes(), seed=11, count=300))[third::3]:
         afresh(tmp_path / "y.npz", data)
         helpers.read_or_refuse(tmp_path / "y.npz")
 

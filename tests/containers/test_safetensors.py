@@ -12,6 +12,7 @@ import pytest
 from filemakers import afresh
 from hypothesis import given
 from hypothesis import strategies as st
+from together import in_thirds
 
 from gatewise.containers import open_tensors, safetensors
 from gatewise.cursor import Limits
@@ -168,9 +169,10 @@ def test_a_file_of_no_tensors_is_sound(tmp_path):
     assert list(opened(tmp_path, packed({}))) == []
 
 
-def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path):
+@in_thirds
+def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, third):
     safetensors.write(tmp_path / "x", tensors_of(some_arrays()))
-    for data in helpers.damaged((tmp_path / "x").read_bytes(), seed=5, count=400):
+    for data in list(helpers.damaged((tmp_path / "x").read_bytes(), seed=5, count=400))[third::3]:
         afresh(tmp_path / "y", data)
         helpers.read_or_refuse(tmp_path / "y")
 
