@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gatewise.containers._supply import same_bytes
 from gatewise.pieces import PIECE, in_pieces
 from gatewise.source import Source, give_back
 from gatewise.tensors import StoredTensor, Strided, Tensors
@@ -55,6 +57,33 @@ def test_an_array_in_pieces_is_its_bytes_row_by_row(array: np.ndarray) -> None:
     found = [bytes(piece) for piece in in_pieces(array, np.dtype("<f4"))]
     assert b"".join(found) == array.astype("<f4").tobytes()
     assert max(map(len, found), default=0) <= PIECE
+
+
+ALIKE = {
+    "row by row": WHOLE.reshape(700, 1000),
+    "column by column": np.asfortranarray(WHOLE.reshape(700, 1000)),
+    "big-endian": WHOLE.astype(">f4").reshape(700, 1000),
+    "another dtype": WHOLE.astype("f8").reshape(700, 1000),
+    "a part of a matrix": np.pad(WHOLE.reshape(700, 1000), 3)[3:-3, 3:-3],
+    "rows of another length": WHOLE.reshape(1000, 700),
+}
+
+
+@pytest.mark.parametrize("other", ALIKE.values(), ids=list(ALIKE))
+@pytest.mark.parametrize("one", [ALIKE["row by row"], ALIKE["column by column"]], ids=["rows", "columns"])
+def test_the_same_numbers_are_the_same_bytes_however_they_lie(one: np.ndarray, other: np.ndarray) -> None:
+    """Pieces of one length are held against pieces of another, which are made in the same memory one after the other."""
+
+    def pieces(array: np.ndarray) -> Iterator[memoryview]:
+        return in_pieces(array, np.dtype("<f4"))
+
+    assert same_bytes(pieces(one), pieces(other))
+    for place in (262_143, -1):
+        changed = np.copy(other, order="K")
+        changed[np.unravel_index(place % changed.size, changed.shape)] += 0.5
+        assert not same_bytes(pieces(one), pieces(changed))
+    assert not same_bytes(pieces(one), pieces(other[:-1]))
+    assert not same_bytes(pieces(one[:-1]), pieces(other))
 
 
 def resident(path: Path) -> int:

@@ -26,9 +26,15 @@ class Supply:
 
 
 def same_bytes(one: Iterator[memoryview], other: Iterator[memoryview]) -> bool:
-    """Do both give the same bytes, whatever the lengths of their pieces?  Neither is held."""
+    """Do both give the same bytes, whatever the lengths of their pieces?  Neither is held: each piece is compared before
+    the next one is asked for, which may be made in its memory."""
     theirs = Supply(other)
     for piece in one:
-        if bytes(piece) != b"".join(theirs.take(len(piece))):
+        at = 0
+        for part in theirs.take(len(piece)):
+            if bytes(piece[at : at + len(part)]) != bytes(part):
+                return False
+            at += len(part)
+        if at < len(piece):
             return False
     return not any(theirs.take(1))
