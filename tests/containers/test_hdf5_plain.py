@@ -192,6 +192,19 @@ def test_chunks_that_are_not_plain_are_listed_and_their_elements_read_by_libhdf5
     assert read_by(data, monkeypatch) > 0
 
 
+def test_what_was_never_written_is_the_fill_value(tmp_path: Path) -> None:
+    def build(file: Any) -> None:
+        for number, shape in enumerate([(), (1,), (3, 4)]):
+            file.create_dataset(f"n{number}", shape, ">f4", fillvalue=7)
+            file.create_dataset(f"z{number}", shape, "i2")
+
+    (tmp_path / "x.h5").write_bytes(made(build))
+    for name, tensor in open_tensors(tmp_path / "x.h5").items():
+        array = tensor.array()
+        assert array.shape == tensor.shape
+        assert (array == (7 if name[0] == "n" else 0)).all()
+
+
 def test_trees_of_several_levels_are_read_whole() -> None:
     def many(file: Any) -> None:
         for number in range(300):

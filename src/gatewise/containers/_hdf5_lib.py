@@ -166,8 +166,9 @@ class LibNode:
 
     def elements(self, dtype: str) -> Array:
         import h5py
+        import numpy as np
 
-        array: Array = h5py.Dataset(self.identifier)[()]
+        array: Array = np.asarray(h5py.Dataset(self.identifier)[()])  # of no axes, h5py gives a number
         if dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
             array = array.view(numpy_dtype(dtype))
         return array
