@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable, UsageError
+from ..record import record
 from ..weights import ACTIVATIONS, STATES, Stack, Weights, require_stacks
 from ._steps import STEPS, Cell, Part, activation, cell_of, shares, sigmoid
 
@@ -84,7 +84,7 @@ def _run(stack: Stack, x: Any, state: Any, watch: Watch | None) -> tuple[Array, 
     return value, tuple(_stacked([final[index] for final in last]) for index in range(len(states_of(stack.cell))))
 
 
-@dataclass(frozen=True)
+@record
 class Partly:
     """What a part of the units gave: y [batch, time, …] of each layer, and the final states of each layer and direction."""
 

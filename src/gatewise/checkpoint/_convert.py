@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ..layouts import Layout, built_in, layout, layouts, layouts_of
 from ..layouts._code import declared_as, encode
 from ..layouts._layout import Setting, Since
 from ..proof import Proof, way_of
+from ..record import field, record
 from ..tensors import FLOATS, Declared, StoredTensor, Tensors
 from ..weights import Stack, joined, require_stacks
 from ._open import Checkpoint, Layer, open
@@ -26,7 +26,7 @@ from ._watched import Progress, watched
 from .loading import load_code
 
 
-@dataclass(frozen=True)
+@record
 class Conversion:
     """What was converted, the changes with their exactness, the proof (None when it was not asked for), the output.
     ``assumed``: for each unit what its file does not tell and was taken for granted."""
@@ -175,7 +175,7 @@ def _convert(
 # Which layers, to which layout.
 
 
-@dataclass(frozen=True)
+@record
 class _Source:
     """What becomes one unit: a layer, or layers that follow each other as one.  ``follows``: it takes the output of
     the source before it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from pathlib import Path
 
 from ..errors import GatewiseError, ProofFailed
 from ..layouts._layout import is_stream
 from ..proof import Claim, Proof, explained, numbers, prove, prove_sample, proved
+from ..record import replace
 from ..tensors import Tensors
 from ..weights import Stack, joined
 from ._open import Checkpoint, Layer, opened

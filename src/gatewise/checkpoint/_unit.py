@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..containers import Container, containers
@@ -13,6 +12,7 @@ from ..errors import NotRepresentable, UsageError
 from ..layouts import Layout
 from ..layouts._code import encode
 from ..proof import TOLERANCE, tolerance_of
+from ..record import record, replace
 from ..source import give_back
 from ..tensors import FLOATS, numpy_dtype
 from ..weights import Gates, Stack, Weights
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 
-@dataclass(frozen=True)
+@record
 class Unit:
     """One stack on its way: where it comes from, what it becomes, the names of the layers that it becomes, and the
     layer whose output it takes directly (``after``), where the source tells."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from types import TracebackType
+
+from ._screen import columns
 
 PATIENCE = 0.5  # seconds before anything is shown
 EVERY = 0.1  # seconds between two drawings
@@ -30,7 +31,7 @@ class Progress:
         share = min(done / total, 1.0) if total else 0.0
         full = int(share * 24)
         line = f"{'█' * full}{'░' * (24 - full)} {share:4.0%} {what}"
-        self._draw(line[: shutil.get_terminal_size().columns - 1])
+        self._draw(line[: (columns() or 80) - 1])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from ..errors import NotRepresentable, UsageError, few
+from ..record import record
 from ..tensors import Declared, StoredTensor, Tensors
 from ._hdf5_write import Folder, Plan
 from ._keras_names import numbered, snake_case
@@ -32,7 +32,7 @@ _OURS = ("wrapper", "merge_mode", "input_size")  # settings that are said elsewh
 _NAMES = 3_000  # to one attribute: variable-length strings take 16 bytes each there
 
 
-@dataclass(frozen=True)
+@record
 class _Layer:
     """One layer to be written: ``group`` is Keras's name for its place, ``tensors`` go by the rest of their names."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..layouts import Layout
+from ..record import replace
 from ..weights import Stack, hard_sigmoid_slope
 from ._terms import listed, refuse
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..layouts import Layout
+from ..record import replace
 from ..tensors import numpy_dtype
 from ..weights import GATELESS, GATES, Gates, Stack, Weights, hard_sigmoid_slope
 from ._terms import EXACT, ONE_ROUNDING, Change, each, getter, refuse, rounded, wide, zeros

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotRepresentable
 from ..layouts import Layout
+from ..record import record
 from ..tensors import numpy_dtype
 from ..weights import GATELESS, ROLE_AXES, Gates, Stack, Weights
 
@@ -19,7 +19,7 @@ ONE_ROUNDING = "exact up to one rounding"
 GIVEN_STATE = "exact for a state that is given"
 
 
-@dataclass(frozen=True)
+@record
 class Change:
     """What a conversion did to the numbers, and how exact that is."""
 
@@ -30,7 +30,7 @@ class Change:
         return {"what": self.what, "exactness": self.exactness}
 
 
-@dataclass(frozen=True)
+@record
 class Expressed:
     """A stack in a target's terms: its ``form`` of the layout, and the changes that led there."""
 

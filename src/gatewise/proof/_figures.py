@@ -6,11 +6,11 @@ Not known here: how anything is run.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..cell import states_of
 from ..errors import UsageError
+from ..record import record, replace
 from ..weights import Stack
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Numbers(NamedTuple):
         return self.equal + self.changed == self.of
 
 
-@dataclass(frozen=True)
+@record
 class Proof:
     """The largest absolute difference found, and between what.  ``same``: it is within ``tolerance``.
 

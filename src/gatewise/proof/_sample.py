@@ -9,10 +9,10 @@ row is read, and no layer waits for the one below.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..cell import Part, Place, run_parts, states_of
+from ..record import replace
 from ..weights import Stack
 from ._figures import BATCH, TIME, TOLERANCE, Proof, badness, joined_otherwise, largest, not_run
 

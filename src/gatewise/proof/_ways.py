@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..errors import UsageError
-from ..record import record
+from ..record import record, replace
 from ..weights import Stack
 from ._explained import explained
 from ._figures import TOLERANCE, Numbers, Proof, not_run

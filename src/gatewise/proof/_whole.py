@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..cell import run
+from ..record import record, replace
 from ..weights import Stack
 from ._figures import TOLERANCE, Proof, badness, joined_otherwise, largest, not_run, random_input
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..tensors import Array
 
 
-@dataclass(frozen=True)
+@record
 class Ran:
     """A stack's run on its random input: what went in, what came out."""
 

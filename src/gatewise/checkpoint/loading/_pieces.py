@@ -5,13 +5,13 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from ...layouts import Layout
+from ...record import record
 from ...weights import Stack
 
 
-@dataclass(frozen=True)
+@record
 class Piece:
     """One object in a written file: its name, its layout, its weights, and the object whose output it takes."""
 
