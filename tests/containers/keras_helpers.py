@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from gatewise.containers import container, open_tensors
-from gatewise.errors import GatewiseError
+from gatewise.containers import container
 from gatewise.tensors import Declared, StoredTensor, Tensors
 
 KERAS = Path(__file__).parents[1] / "fixtures" / "keras"
@@ -39,27 +36,6 @@ def same_arrays(ours, theirs) -> bool:
         a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
         for a, b in zip(ours, theirs, strict=True)
     )
-
-
-def damaged(data: bytes, seed: int, count: int) -> Iterator[bytes]:
-    """Cut and flipped copies, the same ones every time."""
-    dice = random.Random(seed)
-    for _ in range(count):
-        if dice.random() < 0.3:
-            yield data[: dice.randrange(len(data))]
-        else:
-            copy = bytearray(data)
-            copy[dice.randrange(len(copy))] ^= 1 << dice.randrange(8)
-            yield bytes(copy)
-
-
-def read_or_refuse(path: Path) -> None:
-    """Opens the file and reads every tensor.  Any exception but GatewiseError is a failure of the test."""
-    try:
-        for tensor in open_tensors(path).values():
-            assert tensor.array().shape == tensor.shape
-    except GatewiseError as error:
-        assert str(error)  # noqa: PT017 - that it can be said is the point
 
 
 def layer(path, kind, units, size, *, after=(), dtype="float32", bidirectional=False, seed=0, **settings):

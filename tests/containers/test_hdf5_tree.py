@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras_helpers as helpers
 import numpy as np
 import pytest
+from damage import damaged, read_or_refuse
 from filemakers import afresh
 
 from gatewise.containers import open_tensors
@@ -75,6 +75,6 @@ def test_a_damaged_file_is_refused_or_read_and_nothing_else(path, tmp_path):
     with h5py.File(path, "w") as file:
         file["lstm/w"] = ARRAY
         file.create_dataset("packed", data=ARRAY, compression="gzip")
-    for data in helpers.damaged(path.read_bytes(), seed=5, count=120):
+    for data in damaged(path.read_bytes(), seed=5, count=120):
         afresh(tmp_path / "y", data)
-        helpers.read_or_refuse(tmp_path / "y")
+        read_or_refuse(tmp_path / "y")

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
-from filemakers import afresh
+from damage import all_read_or_refused
 from together import in_thirds
 
 from gatewise.containers import mindspore_ckpt, open_tensors
@@ -98,9 +98,7 @@ def test_other_protocol_buffers_are_not_claimed(tmp_path):
 @in_thirds
 def test_a_file_cut_anywhere_or_damaged_is_refused_or_read_and_nothing_else(tmp_path, third):
     data = (FIXTURES / "GRUCell.ckpt").read_bytes()
-    for broken in list(helpers.damaged(data, seed=5, count=400))[third::3]:
-        afresh(tmp_path / "y", broken)
-        helpers.read_or_refuse(tmp_path / "y")
+    all_read_or_refused(tmp_path / "y", data, third, seed=5, count=400)
 
 
 def test_a_file_of_mindspore_is_written_back_byte_for_byte(tmp_path):

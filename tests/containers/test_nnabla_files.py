@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras_helpers as helpers
 import numpy as np
 import pytest
-from filemakers import afresh
+from damage import all_read_or_refused
 from together import in_thirds
 
 from gatewise.containers import open_tensors
@@ -40,6 +39,4 @@ def test_a_weight_without_a_first_layer_beside_it_is_left_as_it_is(tmp_path):
 @pytest.mark.parametrize("name", ["lstm_1.h5", "gru_1_both.nnp"])
 @in_thirds
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, name, third):
-    for data in list(helpers.damaged((FIXTURES / name).read_bytes(), seed=5, count=120))[third::3]:
-        afresh(tmp_path / "y", data)
-        helpers.read_or_refuse(tmp_path / "y")
+    all_read_or_refused(tmp_path / "y", (FIXTURES / name).read_bytes(), third, seed=5, count=120)

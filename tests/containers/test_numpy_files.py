@@ -10,7 +10,7 @@ import zipfile
 import keras_helpers as helpers
 import numpy as np
 import pytest
-from filemakers import afresh
+from damage import all_read_or_refused
 from together import folder, in_thirds, together
 
 from gatewise.containers import numpy_files, open_tensors
@@ -179,9 +179,7 @@ def test_a_member_of_another_size_than_its_header_says_is_refused(tmp_path, comp
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed], ids=["stored", "deflated"])
 def test_a_damaged_file_is_refused_or_read_and_nothing_else(tmp_path, save, third):
     save(tmp_path / "x.npz", **ARRAYS)
-    for data in list(helpers.damaged((tmp_path / "x.npz").read_bytes(), seed=11, count=300))[third::3]:
-        afresh(tmp_path / "y.npz", data)
-        helpers.read_or_refuse(tmp_path / "y.npz")
+    all_read_or_refused(tmp_path / "y.npz", (tmp_path / "x.npz").read_bytes(), third, seed=11, count=300)
 
 
 def test_numpy_reads_what_is_written_and_the_bytes_are_the_same_twice(tmp_path):

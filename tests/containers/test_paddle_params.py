@@ -9,7 +9,7 @@ from pathlib import Path
 import keras_helpers as helpers
 import numpy as np
 import pytest
-from filemakers import afresh
+from damage import all_read_or_refused
 from together import in_thirds
 
 from gatewise.containers import open_tensors, paddle_params
@@ -123,9 +123,7 @@ def test_a_pickle_that_is_not_paddles_is_another_formats(tmp_path):
 @in_thirds
 def test_a_file_cut_anywhere_or_damaged_is_refused_or_read_and_nothing_else(tmp_path, third):
     data = (FIXTURES / "GRUCell.pdparams").read_bytes()
-    for broken in list(helpers.damaged(data, seed=5, count=400))[third::3]:
-        afresh(tmp_path / "y", broken)
-        helpers.read_or_refuse(tmp_path / "y")
+    all_read_or_refused(tmp_path / "y", data, third, seed=5, count=400)
 
 
 def test_what_is_written_is_what_pickle_and_gatewise_read(tmp_path):

@@ -6,6 +6,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from damage import every_flip_is_harmless
 from filemakers import afresh
 from recorded_help import FIXTURES, claimed, error, named, record_of, recorded
 from together import in_thirds
@@ -143,15 +144,4 @@ def test_a_file_cut_anywhere_is_refused_or_lists_what_is_left(tmp_path, third):
 
 @pytest.mark.slow
 def test_a_flipped_byte_is_refused_or_harmless(tmp_path):
-    whole = (FOLDER / "stack_relu.model").read_bytes()
-    path = tmp_path / "flipped.model"
-    for at in range(len(whole)):
-        for bit in (0x01, 0x40):
-            changed = bytearray(whole)
-            changed[at] ^= bit
-            afresh(path, changed)
-            try:
-                for tensor in gw.open(path).tensors.values():
-                    tensor.array()
-            except GatewiseError:
-                pass
+    every_flip_is_harmless(tmp_path / "flipped.model", (FOLDER / "stack_relu.model").read_bytes(), 0x01, 0x40)
