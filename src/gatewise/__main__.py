@@ -14,6 +14,13 @@ def main() -> int:
 
         print(f"gatewise {__version__}")
         return 0
+    try:
+        return _command()
+    except KeyboardInterrupt:  # while all is still being imported; what comes later is the command line's own
+        return 130
+
+
+def _command() -> int:
     from .cli import main
 
     # A command makes many small things and hardly a cycle: looking for some each 700 took a fifth of the time that

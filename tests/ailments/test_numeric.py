@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -84,6 +86,13 @@ def test_a_forget_bias_of_one_is_left_alone(tmp_path):
     arrays = healthy()
     arrays["bias_ih_l0"][ROWS["f"]] = 1
     assert codes(tmp_path, arrays) == []
+
+
+def test_a_cell_without_a_forget_bias_of_its_own_is_examined():
+    """DyNet's coupled LSTM computes f from i: the doctor refused the file."""
+    path = Path(__file__).parents[1] / "fixtures" / "dynet" / "2.2" / "coupled.model"
+    assert "f" not in gw.open(path).only()[0, "forward"].bias
+    assert [finding.code for finding in gw.diagnose(path)] == []
 
 
 def test_an_orthogonal_recurrent_kernel_is_left_alone(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from filemakers import safetensors, torch_arrays, torch_zip
-from real_command import gatewise
+from real_command import environment, gatewise
 
 
 @pytest.fixture
@@ -120,6 +121,18 @@ def test_what_is_piped_in_may_be_one_of_several(run: Any, models: Path, monkeypa
     ran = run("inspect", FILES[0], "-", "--json")
     assert ran.code == 0
     assert [each["path"] for each in ran.json["files"]] == [FILES[0], "-"]
+
+
+def test_an_interrupt_while_python_still_imports_is_quiet(tmp_path: Path) -> None:
+    (tmp_path / "interrupted.py").write_text(
+        "import sys, types\n"
+        "class Broken(types.ModuleType):\n"
+        "    def __getattr__(self, name):\n        raise KeyboardInterrupt\n"
+        "import gatewise.__main__\nsys.modules['gatewise.cli'] = Broken('gatewise.cli')\n"
+        "sys.argv[1:] = ['formats']\nsys.exit(gatewise.__main__.main())\n"
+    )
+    ran = subprocess.run([sys.executable, "interrupted.py"], cwd=tmp_path, env=environment(), capture_output=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, b"", b"")
 
 
 def test_the_real_command_line_takes_a_folder(models: Path) -> None:

@@ -161,9 +161,9 @@ def _zero_biases(places: list[_Place]) -> Iterator[Finding]:
 
 
 def _saturated(layer: Layer, index: int, direction: str, weights: Weights) -> Iterator[Finding]:
-    if layer.cell != "lstm" or not weights.bias:
+    if layer.cell != "lstm" or "f" not in weights.bias:  # no bias, or a forget gate that is coupled to another
         return
-    bias = _wide(weights.bias["f"]) + (_wide(weights.recurrent_bias["f"]) if weights.recurrent_bias else 0.0)
+    bias = _wide(weights.bias["f"]) + (_wide(weights.recurrent_bias["f"]) if "f" in weights.recurrent_bias else 0.0)
     bias = bias + layer.dialect.forget_bias
     stuck = int((abs(bias) > _FLAT).sum())
     if 2 * stuck > bias.size:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-from ..errors import UnknownContainer, UsageError, few
+from ..errors import UnknownContainer, few
 from ._command import REFUSED, Answer
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from ._screen import Screen
 
 
-def answered(named: Sequence[str], one: Callable[[str], Answer], words: Mapping[int, str]) -> Answer:
+def answered(
+    named: Sequence[str],
+    one: Callable[[str], Answer],
+    words: Mapping[int, str],
+    check: Callable[[], object] | None = None,
+) -> Answer:
     """What ``one`` finds of the files that are named and of the models in the folders that are.
 
     One file is answered as it always was, and so is a folder that is itself a model.  Of several the document is
     ``{"files": [each one's, or its path and error], "left_out": [files in folders that are no models]}``, the exit code the
-    worst.  ``words``: what a file of each exit code is called in the last line.
+    worst.  ``words``: what a file of each exit code is called in the last line.  ``check``: what is asked of the call itself,
+    once, and not of every file.
     """
     if len(named) == 1 and not os.path.isdir(named[0]):  # noqa: PTH112  # a Path would cost the import
         return one(named[0])
@@ -31,6 +37,8 @@ def answered(named: Sequence[str], one: Callable[[str], Answer], words: Mapping[
     paths = [path for each in named for path in (folders[each].models if each in folders else ()) or (each,)]
     if paths == list(named) and len(paths) == 1:
         return one(paths[0])
+    if check is not None:
+        check()
     found = {path for each in folders.values() for path in each.models if path not in each.misnamed}
     answers: list[tuple[str, Answer]] = []
     left_out = [path for each in folders.values() for path in each.others]
@@ -57,8 +65,6 @@ def _each(
             except ImportError:  # not the file's fault, and an interrupt may have become one
                 raise
             except Exception as error:
-                if isinstance(error, UsageError) and error.path is None:  # it is the call that is off
-                    raise
                 yield path, None if isinstance(error, UnknownContainer) and path in found else _refused(path, error)
 
 

@@ -25,8 +25,14 @@ def add_arguments(parser: Arguments) -> None:
 def run(arguments: Namespace) -> Answer:
     from ._many import answered
 
+    def check() -> None:
+        from ..ailments import Target
+
+        if arguments.target:
+            Target.parse(arguments.target)
+
     words = {DONE: "healthy", DIFFERS: "with findings", REFUSED: "refused"}
-    return answered(arguments.file, lambda path: _examined(path, arguments.target), words)
+    return answered(arguments.file, lambda path: _examined(path, arguments.target), words, check)
 
 
 def _examined(path: str, target: str | None) -> Answer:
