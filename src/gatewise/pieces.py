@@ -8,7 +8,6 @@ memory: fresh memory costs a third of what a transposing copy into it does.  Not
 from __future__ import annotations
 
 import abc
-import contextlib
 import math
 from collections.abc import Iterator
 
@@ -41,22 +40,24 @@ _FREE: list[Array] = []  # memory that pieces were made in and nobody reads any 
 _MOST = 4  # of them
 
 
-@contextlib.contextmanager
-def room(nbytes: int) -> Iterator[Array]:
+class Room:
     """So many bytes to make one piece after another in."""
-    import numpy as np
 
-    try:
-        found = _FREE.pop()
-    except IndexError:
-        found = np.empty(max(nbytes, PIECE), np.uint8)
-    if len(found) < nbytes:
-        found = np.empty(nbytes, np.uint8)
-    try:
-        yield found[:nbytes]
-    finally:
-        if len(found) <= 2 * PIECE and len(_FREE) < _MOST:
-            _FREE.append(found)
+    def __init__(self, nbytes: int):
+        import numpy as np
+
+        try:
+            held = _FREE.pop()
+        except IndexError:
+            held = np.empty(max(nbytes, PIECE), np.uint8)
+        self._nbytes, self._held = nbytes, held if len(held) >= nbytes else np.empty(nbytes, np.uint8)
+
+    def __enter__(self) -> Array:
+        return self._held[: self._nbytes]
+
+    def __exit__(self, *_error: object) -> None:
+        if len(self._held) <= 2 * PIECE and not _FREE:
+            _FREE.append(self._held)
 
 
 def in_pieces(array: Array, dtype: np.dtype[Any]) -> Iterator[memoryview]:
@@ -85,7 +86,7 @@ def _copied(array: Array, dtype: np.dtype[Any]) -> Iterator[memoryview]:
     rows = array.reshape(-1) if array.ndim == 0 else array
     row = rows[:1].size * dtype.itemsize
     count = max(1, PIECE // max(1, row))
-    with room(min(count, len(rows)) * row) as memory:
+    with Room(min(count, len(rows)) * row) as memory:
         for start in range(0, len(rows), count):
             part = rows[start : start + count]
             raw = memory[: len(part) * row]
@@ -112,7 +113,7 @@ def copy_into(view: Any, value: Any) -> None:
 def tiles(rows: Any, columns: Any, tall: int = _TALL, wide: int = _WIDE) -> Iterator[tuple[Any, Any]]:
     """Tiles of two matrices of one shape, the one with its rows together, the other with its columns.  The first one's are
     laid aside, in the same memory each time; the other's are views."""
-    with room(tall * (wide + _ASIDE) * rows.dtype.itemsize) as memory:
+    with Room(tall * (wide + _ASIDE) * rows.dtype.itemsize) as memory:
         aside = memory.view(rows.dtype).reshape(tall, wide + _ASIDE)
         for top in range(0, len(rows), tall):
             for left in range(0, rows.shape[1], wide):

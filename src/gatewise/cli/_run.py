@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from .. import __version__
-from ..errors import GatewiseError, UsageError
 from ._command import DONE, REFUSED, Answer
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from typing import Any
 
-    from ._command import Namespace
+    from ._command import Command, Namespace
 
 _ENDS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C; kill, timeout and batch systems; a terminal that closes
 _ENDED = 128  # and the signal's number: what a shell reports for a program that a signal ended
@@ -24,7 +22,7 @@ _ENDED = 128  # and the signal's number: what a shell reports for a program that
 def run(argv: Sequence[str] | None = None) -> int:
     """The exit code of a command line."""
     words = list(sys.argv[1:] if argv is None else argv)
-    with _interrupts_noted() as interrupts:
+    with _Interrupts() as interrupts:
         try:
             return _run(words)
         except SystemExit as done:  # argparse after --help
@@ -36,31 +34,37 @@ def run(argv: Sequence[str] | None = None) -> int:
             return _interrupted(interrupts) if interrupts else _told(error, "--json" in words)
 
 
-@contextmanager
-def _interrupts_noted() -> Iterator[list[int]]:
-    """The interrupts that came while open, whatever became of the KeyboardInterrupt that each raises: what was begun is
-    cleared away, also when it is not the user who asks for the end."""
-    import signal
+class _Interrupts:
+    """Notes the interrupts that come while it is open, whatever becomes of the KeyboardInterrupt that each raises: what was
+    begun is cleared away, also when it is not the user who asks for the end."""
 
-    noted: list[int] = []
+    def __init__(self) -> None:
+        self.noted: list[int] = []
+        self._before: dict[int, Any] = {}
 
-    def interrupt(number: int, _frame: Any) -> None:
-        noted.append(number)
+    def __enter__(self) -> list[int]:
+        import signal
+
+        usual = (signal.default_int_handler, signal.SIG_DFL)  # any other is somebody's, or ignored: theirs to say
+        for number in filter(None, (getattr(signal, name, None) for name in _ENDS)):
+            before = signal.getsignal(number)
+            try:
+                if before in usual:
+                    signal.signal(number, self._interrupt)
+                    self._before[number] = before
+            except ValueError:  # only the main thread is told of signals
+                break
+        return self.noted
+
+    def __exit__(self, *_error: object) -> None:
+        import signal
+
+        for number, before in self._before.items():
+            signal.signal(number, before)
+
+    def _interrupt(self, number: int, _frame: Any) -> None:
+        self.noted.append(number)
         raise KeyboardInterrupt
-
-    before = {number: signal.getsignal(number) for name in _ENDS if (number := getattr(signal, name, None))}
-    usual = (signal.default_int_handler, signal.SIG_DFL)  # any other is somebody's, or ignored: theirs to say
-    ours = [number for number, handler in before.items() if handler in usual]
-    try:
-        for number in ours:
-            signal.signal(number, interrupt)
-    except ValueError:  # only the main thread is told of signals
-        ours = []
-    try:
-        yield noted
-    finally:
-        for number in ours:
-            signal.signal(number, before[number])
 
 
 def _interrupted(interrupts: Sequence[int]) -> int:
@@ -93,12 +97,22 @@ def _run(words: list[str]) -> int:
         return DONE
     import warnings  # argparse has imported it
 
-    with _piped(arguments) as spooled, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", RuntimeWarning
         )  # numpy's, about a file's numbers that are none: findings tell of those
-        answer = found.run(arguments)
-        _print(answer, arguments.json, spooled)
+        dashes = _dashes(arguments)
+        if not dashes:
+            return _answered(found, arguments)
+        from ._piped import piped
+
+        with piped(arguments, dashes) as spooled:
+            return _answered(found, arguments, spooled)
+
+
+def _answered(found: Command, arguments: Namespace, spooled: str | None = None) -> int:
+    answer = found.run(arguments)
+    _print(answer, arguments.json, spooled)
     return answer.code
 
 
@@ -125,34 +139,12 @@ def _write(text: str) -> None:
 # What is piped in.
 
 
-@contextmanager
-def _piped(arguments: Namespace) -> Iterator[str | None]:
-    """Replace ``-`` by a temporary file with what is piped in; its path, or None when nothing is."""
+def _dashes(arguments: Namespace) -> list[str]:
+    """The arguments that name what is piped in."""
     said = {name: getattr(arguments, name) for name in getattr(arguments, "pipeable", ())}
-    dashes = [
+    return [
         name for name, value in said.items() for each in (value if isinstance(value, list) else [value]) if each == "-"
     ]
-    if not dashes:
-        yield None
-        return
-    if len(dashes) > 1:
-        raise UsageError("only one file can be piped in.", path="-", next="Name the other one by its path.")
-    import shutil
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="gatewise-") as folder:
-        path = f"{folder}{os.sep}piped"
-        with open(path, "wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-        value = said[dashes[0]]
-        setattr(
-            arguments, dashes[0], [path if each == "-" else each for each in value] if isinstance(value, list) else path
-        )
-        try:
-            yield path
-        except GatewiseError as error:
-            error.path = "-" if error.path == path else error.path
-            raise
 
 
 def _unspooled(value: Any, spooled: str | None) -> Any:

@@ -6,7 +6,6 @@ folder is walked: adding a framework is adding a file.  Layouts of a user's own 
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 
@@ -15,7 +14,7 @@ from ..errors import UnknownLayout, UsageError, nearest
 from ..tensors import Tensors
 from ._clues import Row, Texts, may_hold
 from ._index import MODULES, ROWS
-from ._layout import Layout, Part, Setting, Since, checked_before
+from ._layout import CheckedBefore, Layout, Part, Setting, Since
 from ._match import Match
 from ._outside import Lookalike
 from ._recognise import Recognised, recognise
@@ -34,8 +33,9 @@ def _modules() -> tuple[str, ...]:
 
 
 def _tables(module: str) -> tuple[Layout, ...]:
-    with checked_before() if module in MODULES else contextlib.nullcontext():
-        folders.module(f"{__name__}.{module}")
+    if module in MODULES:
+        with CheckedBefore():
+            folders.module(f"{__name__}.{module}")
     found: tuple[Layout, ...] = folders.module(f"{__name__}.{module}").LAYOUTS
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..pieces import PIECE, InPieces, copy_into, in_pieces, room
+from ..pieces import PIECE, InPieces, Room, copy_into, in_pieces
 from ..record import record
 from ..source import address_of, give_back
 from ..tensors import contiguous_strides, numpy_dtype
@@ -136,7 +136,7 @@ def _interleaved(band: Band, values: list[Array], dtype: np.dtype[Any]) -> Itera
 
     row = band.step * dtype.itemsize
     count = max(1, PIECE // row, min(_ROWS, 8 * PIECE // row))
-    with room(min(count, band.rows) * row) as memory:
+    with Room(min(count, band.rows) * row) as memory:
         for start in range(0, band.rows, count):
             rows = min(count, band.rows - start)
             made = memory[: rows * row]

@@ -8,7 +8,6 @@ is written; everything else uses it.
 from __future__ import annotations
 
 import _thread
-import contextlib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -40,16 +39,15 @@ def is_stream(naming: str) -> bool:
 _BELIEVED: set[int] = set()  # threads that import tables which were checked before
 
 
-@contextlib.contextmanager
-def checked_before() -> Iterator[None]:
+class CheckedBefore:
     """Tables that are imported meanwhile are not checked: the index, when it was made, checked each that it knows.  A
     check costs more than all the rest of importing a table."""
-    here = _thread.get_ident()
-    _BELIEVED.add(here)
-    try:
-        yield
-    finally:
-        _BELIEVED.discard(here)
+
+    def __enter__(self) -> None:
+        _BELIEVED.add(_thread.get_ident())
+
+    def __exit__(self, *_error: object) -> None:
+        _BELIEVED.discard(_thread.get_ident())
 
 
 @record(eq=False)

@@ -21,10 +21,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ..errors import PhraseError
 from ..record import record
 
-_TOKENS = re.compile(
-    r"\{layer\}|\{place\}|\{gate\}|\{member\}|\{block\}|\{[^{}|]*\|[^{}|]*\}|\[|\]|<|>|\*|[^\[\]{}*<>]+"
-)
 _MARKS = ("[", "]", "<", ">", "*")
+_FIELDS = ("{layer}", "{place}", "{gate}", "{member}", "{block}")
 
 _WORDS = (
     "It may hold {layer}, {place}, {gate}, {forward|reverse}, {block}, [what may be missing], <the path's own> and *."
@@ -70,6 +68,22 @@ class Found:
     wild: tuple[str, ...] = ()  # what the template's * stood for
 
 
+def _tokens(text: str) -> list[str]:
+    """Marks, what stands in braces, and the texts between.  Without a regular expression, whose compiling would cost more
+    than taking the templates of a file's tables apart does."""
+    for mark in _MARKS:
+        text = text.replace(mark, f"\0{mark}\0")
+    return [token for token in text.replace("{", "\0{").replace("}", "}\0").split("\0") if token]
+
+
+def _sayable(token: str) -> bool:
+    if not ("{" in token or "}" in token):
+        return True
+    inner = token[1:-1]
+    braced = token[0] == "{" and token[-1] == "}" and not ("{" in inner or "}" in inner)
+    return token in _FIELDS or (braced and inner.count("|") == 1)
+
+
 class Template:
     """A compiled template.  ``gates`` maps a canonical gate letter to its spelling in names; ``loose`` takes capitals
     for small letters."""
@@ -77,9 +91,9 @@ class Template:
     def __init__(self, text: str, gates: Mapping[str, str], loose: bool = False):
         self.text = text
         self.loose = loose
-        self._tokens = _TOKENS.findall(text)
+        self._tokens = _tokens(text)
         brackets = [token for token in self._tokens if token in "[]"]
-        if "".join(self._tokens) != text or brackets != ["[", "]"] * text.count("[") or not _one_scope(text):
+        if not all(map(_sayable, self._tokens)) or brackets != ["[", "]"] * text.count("[") or not _one_scope(text):
             raise PhraseError(f"name template {text!r} cannot be read.", next=_WORDS)
         if all(token in _MARKS for token in self._tokens):
             raise PhraseError(f"name template {text!r} fits every name.")

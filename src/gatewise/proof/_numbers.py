@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..cell import Place
-from ..pieces import room, tiles
+from ..pieces import Room, tiles
 from ..source import give_back
 from ..weights import Gates, Stack
 from ._figures import Numbers
@@ -139,7 +139,7 @@ def _turned(one: Array, other: Array) -> Iterator[tuple[Array, Array]]:
     end: a fifth faster than comparing across."""
     if one.strides[0] < one.strides[1]:
         one, other = one.T, other.T
-    with room(_TALL * _WIDE * one.itemsize) as memory:
+    with Room(_TALL * _WIDE * one.itemsize) as memory:
         for held, tile in tiles(one, other, _TALL, _WIDE):
             turned = memory[: held.nbytes].view(one.dtype).reshape(held.T.shape)
             turned[...] = held.T
