@@ -17,7 +17,8 @@ from random_layers import Recipe
 from together import together
 
 from gatewise.errors import UsageError
-from gatewise.proof import Claim, Proof, _sample, _ways, numbers, prove, prove_sample, proved
+from gatewise.proof import Claim, Proof, _numbers, _sample, _ways, numbers, prove, prove_sample, proved
+from gatewise.tensors import numpy_dtype
 from gatewise.weights import PLAIN, Gates, Stack
 
 Array = np.ndarray[Any, Any]
@@ -381,10 +382,26 @@ def test_what_no_sample_runs_the_numbers_find(mistake: str) -> None:
     assert prove_sample(stack, wrong).same
     found = numbers(stack, wrong)
     assert not found.all
-    assert (
-        found.of - found.equal == wrong.cells[0, "forward"].unit * stack.cells[0, "forward"].feature
-    )  # the whole gate
+    assert found.of - found.equal == (1 if "one number" in mistake else 2 * stack.cells[0, "forward"].feature)
     assert not _sampled(stack, wrong).same
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "float64"])
+@pytest.mark.parametrize("turned", [False, True], ids=["as it lies", "turned round"])
+def test_of_a_gate_with_other_numbers_those_are_counted(dtype: str, turned: bool) -> None:
+    rows, columns = 700, 130
+    array = np.random.default_rng(0).uniform(-1, 1, (rows, columns)).astype(numpy_dtype(dtype))
+    other = array.copy(order="F" if turned else "C")
+    places = [(0, 0), (255, 129), (256, 0), (699, 129), (511, 64)]
+    for place in places:
+        other[place] = 2
+    assert _numbers._count(array, other, finite=True) == array.size - len(places)
+    assert _numbers._count(array, other.astype(np.float64), finite=True) == array.size - len(places)
+    array[3, 3] = other[3, 3] = np.nan
+    assert _numbers._count(array, other, finite=True) == array.size - len(places) - 1, "nan is no number"
+    assert _numbers._count(array, other, finite=False) == array.size - len(places)
+    assert _numbers._count(array, other.astype(np.float64), finite=False) == array.size - len(places)
+    assert _numbers._count(array, other[:-1], finite=True) == 0
 
 
 def test_what_no_number_shows_the_run_finds() -> None:

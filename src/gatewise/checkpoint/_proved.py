@@ -72,7 +72,7 @@ def _require(unit: Unit, back: Stack, proof: Proof, written: Path) -> Proof:
         there = numbers(said, back, finite=False)
         if not there.all:
             lost = there.of - there.equal - there.changed
-            raise damaged(written, f"up to {lost:,} of {there.of:,} numbers are not those written")
+            raise damaged(written, f"{lost:,} of {there.of:,} numbers are not those written")
         proof = prove(unit.source, back, unit.tolerance)  # numbers that are none
         if not proof.same:
             raise _unproved(unit, proof, back)
