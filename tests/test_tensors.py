@@ -86,6 +86,24 @@ def test_the_same_numbers_are_the_same_bytes_however_they_lie(one: np.ndarray, o
     assert not same_bytes(pieces(one[:-1]), pieces(other))
 
 
+@pytest.mark.parametrize("size", [0, 10, 5_000_001], ids=["of an empty file", "of a small file", "of a large file"])
+def test_a_look_gives_the_bytes_that_lie_there(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(251)) * (size // 251) + bytes(range(size % 251)))
+    source = Source(path)
+    for start, end in (
+        (0, 0),
+        (0, 2),
+        (0, size),
+        (4_095, 8_193),
+        (size - 3, size),
+        (size - 3, size + 9),
+        (size, size + 1),
+    ):
+        first = max(start, 0)
+        assert source.look(first, end) == bytes(source.data[first:end])
+
+
 def resident(path: Path) -> int:
     """KiB of a mapped file that count as this process's memory."""
     lines = iter(Path("/proc/self/smaps").read_text().splitlines())

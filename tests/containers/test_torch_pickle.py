@@ -304,6 +304,19 @@ def test_every_opcode_of_pythons_own_table_is_known():
     }
 
 
+@given(st.lists(st.one_of(st.none(), st.integers(0, 9)), min_size=1, max_size=12))
+def test_whatever_numbers_a_memo_gives_they_mean_what_they_mean_to_python(numbers):
+    """Python numbers from 0 on, Python 2's cPickle from 1, and a tool that drops numbers leaves gaps.  None: MEMOIZE, which
+    counts what is there."""
+    written, known = b"\x80\x04(", {}
+    for value, number in enumerate(numbers):
+        at = len(known) if number is None else number
+        known[at] = value
+        written += b"K" + bytes([value]) + (b"\x94" if number is None else b"q" + bytes([number]))
+    written += b"".join(b"h" + bytes([at]) for at in known) + b"l."
+    assert loads(written) == pickle.loads(written)
+
+
 # Real files.
 
 
