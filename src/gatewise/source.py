@@ -47,7 +47,7 @@ class Source:
     def __init__(
         self, path: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS, files: dict[str, None] | None = None
     ):
-        self.name = _as_text(path)
+        self.name = as_text(path)
         self.limits = limits
         self.files = {} if files is None else files
         self.whole = _is_directory(self.name)
@@ -109,9 +109,13 @@ class Source:
         )
 
 
-def _as_text(path: str | os.PathLike[str]) -> str:
-    """What ``str(Path(path))`` gives; for a path that this leaves as it is, without pathlib."""
-    text = os.fspath(path)
+def as_text(path: str | os.PathLike[str]) -> str:
+    """What ``str(Path(path))`` gives; for a path that this leaves as it is, without pathlib.  Raises UsageError for what is
+    no path."""
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        raise UsageError(f"{path!r:.60} is no path.", next="Name a file, as a text or a Path.") from None
     if os.sep == "/" and isinstance(text, str) and text and not ("//" in text or "./" in text or text[-1] in "/."):
         return text
     from pathlib import Path

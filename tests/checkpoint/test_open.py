@@ -499,3 +499,11 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     checkpoint = gw.open(path)
     assert repr(checkpoint).startswith("<Checkpoint")
     assert checkpoint.inspect()["layers"][0]["parameters"] == 4 * 4 * (3 + 4 + 2)
+
+
+@pytest.mark.parametrize("given", [3, None, 2.5, ["a.pt"]])
+def test_what_is_no_path_and_no_text_is_refused_in_words(given):
+    with pytest.raises(UsageError, match="is no path"):
+        gw.open(given)
+    with pytest.raises(UsageError, match="is no text"):
+        gw.explain(given)

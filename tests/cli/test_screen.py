@@ -139,6 +139,13 @@ def test_diff_shows_the_gates_that_differ_and_only_those(gatewise: Run, library:
         "only in a.pt: decoder",
         "different: 2 of 3 gate matrices",
     ]
+    library.differences["only_in_b"] = [
+        f"layer 1 reverse {role} {gate}" for role in ("kernel", "bias") for gate in "ifgo"
+    ]
+    assert gatewise("diff", "a.pt", "b.pt").out.splitlines()[-3:-1] == [
+        "only in b.pt: layer 1 reverse kernel i f g o",
+        "only in b.pt: layer 1 reverse bias i f g o",
+    ]
 
 
 class Terminal(io.StringIO):

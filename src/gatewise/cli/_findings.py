@@ -34,9 +34,14 @@ def finding_lines(screen: Screen, findings: Sequence[Mapping[str, Any]]) -> Iter
 
 
 def counted(findings: Sequence[Mapping[str, Any]]) -> str:
-    """``2 breaks, 1 note``."""
+    """``2 breaks, 3 notes``."""
     counts = {severity: sum(each["severity"] == severity for each in findings) for severity in _ORDER}
-    return ", ".join(f"{number} {severity}" for severity, number in counts.items() if number)
+    plural = {"note": "notes"}  # the other severities are no nouns
+    return ", ".join(
+        f"{number} {plural.get(severity, severity) if number > 1 else severity}"
+        for severity, number in counts.items()
+        if number
+    )
 
 
 def _groups(findings: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:

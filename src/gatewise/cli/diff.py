@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ._command import DIFFERS, DONE, Answer, Command
 from ._parse import add_dialect, add_file, dialect
@@ -41,7 +41,7 @@ def _lines(screen: Screen, document: Mapping[str, Any], a: str, b: str) -> Itera
     columns = (Column("max |Δ|", right=True), Column("at", right=True, spare=1))
     yield from gate_tables(screen, differing, columns, lambda row: (_figure(row["max_abs"]), _index(row.get("where"))))
     for path, only in ((a, document["only_in_a"]), (b, document["only_in_b"])):
-        for name in only:
+        for name in _gathered(only):
             yield from screen.wrap(f"only in {path}: {name or BARE}", "  ", first="")
     for each in document["meaning"]:
         text = f"{each['name'] or BARE}: {each['field'].replace('_', ' ')} is {each['a']} in {a}, {each['b']} in {b}"
@@ -50,6 +50,17 @@ def _lines(screen: Screen, document: Mapping[str, Any], a: str, b: str) -> Itera
         yield f"{screen.paint('same', 'green')}: {count(len(rows), 'gate matrix', 'gate matrices')} equal"
     else:
         yield f"{screen.paint('different', 'red')}: {len(differing):,} of {count(len(rows), 'gate matrix', 'gate matrices')}"
+
+
+def _gathered(names: Sequence[str]) -> Iterator[str]:
+    """Layers, and the gates of one role in one line: ``layer 0 reverse kernel i f g o``."""
+    import re
+
+    roles: dict[str, list[str]] = {}
+    for name in names:
+        of_role = re.fullmatch(r"(.*layer \d+ (?:forward|reverse) \w+) (\w)", name)
+        roles.setdefault(of_role[1] if of_role else name, []).extend(of_role[2] if of_role else ())
+    yield from (" ".join((role, *gates)) for role, gates in roles.items())
 
 
 def _differs(row: Mapping[str, Any]) -> bool:

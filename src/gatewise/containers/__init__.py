@@ -15,7 +15,7 @@ from .. import folders
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..errors import BrokenFile, GatewiseError, UnknownContainer, UsageError, instead, nearest
 from ..record import record
-from ..source import Source
+from ..source import Source, as_text
 from ..tensors import Tensors
 from ._index import MODULES, ROWS
 from ._row import Row
@@ -239,6 +239,7 @@ def _claimed(
     path: str | os.PathLike[str], limits: Limits, files: dict[str, None] | None = None
 ) -> tuple[Container, Source]:
     """The format of a file, and its bytes.  Raises UnknownContainer, UsageError."""
+    path = as_text(path)
     if not os.path.exists(path):  # noqa: PTH110  # a Path would cost the import
         other = _stands_for(path)
         if other is None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import UsageError
 from ._symptom import FAMILIES, Explanation, Match, Symptom
 
 
@@ -22,11 +23,13 @@ def explain(text: str) -> Explanation:
     """The cause and fix of a pasted error, warning or question, or the nearest entries when it is not known for sure.
 
     ``text`` is whatever was pasted: a message, a whole traceback, a log.  Of a long log the errors, the warnings and
-    the end are looked at.
+    the end are looked at.  Raises UsageError for what is no text.
     """
     from ._match import explained
     from ._text import digest
 
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r:.60} is no text.", next="Give what was printed: gw.explain(str(error)).")
     return explained(digest(text))
 
 
