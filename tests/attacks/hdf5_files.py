@@ -188,6 +188,26 @@ def _plain_external(file: Any) -> None:
     file["v"] = [1.0]
 
 
+def _many_axes(folder: Path) -> Path:
+    """A virtual dataset that says to select from 6,142 axes: libhdf5 2.0 writes so many zeros past the end of its stack.  Its
+    group is in dense storage, which is left to libhdf5."""
+    import h5py
+
+    path = folder / "axes.h5"
+    with h5py.File(path, "w", libver="v110") as file:
+        for number in range(20):
+            file[f"w{number}"] = [1.0]
+        layout = h5py.VirtualLayout((3,), "f4")
+        layout[:] = h5py.VirtualSource("other.h5", "x", (3,))
+        file.create_virtual_dataset("virtual", layout)
+    data = bytearray(path.read_bytes())
+    behind = data.index(b"other.h5\0x\0") + 11  # the names: what is selected there, which is all, and what here
+    axes = data.index((2).to_bytes(4, "little"), behind) + 16
+    data[axes : axes + 4] = (6142).to_bytes(4, "little")
+    path.write_bytes(data)
+    return path
+
+
 def _keras_zip(build: Callable[[Any], None]) -> Callable[[Path], Path]:
     def make(folder: Path) -> Path:
         inner = _plain(build)(folder)
@@ -278,6 +298,7 @@ ATTACKS = (
         Attack(f"{what} in a .keras file: nothing else is read", _keras_zip(_vars(build)), ContainerError)
         for what, build in {"a link to another file": _vars_external, "elements in /etc/passwd": _vars_storage, "a shape of 2^63 bytes": _vars_huge}.items()
     ),
+    Attack("a virtual dataset that overflows libhdf5's stack is refused", _many_axes, BrokenFile, "virtual dataset"),
     Attack("a .keras file whose weights are no HDF5 is refused", zipped({"config.json": b"{}", "metadata.json": b"{}", "model.weights.h5": b"x" * 100}), ContainerError),
     Attack("a signature and nothing else is refused", b"\x89HDF\r\n\x1a\n", ContainerError),
     Attack("a signature and a megabyte of ones is refused", b"\x89HDF\r\n\x1a\n" + b"\xff" * (1 << 20), ContainerError),

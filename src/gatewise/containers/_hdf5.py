@@ -57,7 +57,6 @@ if TYPE_CHECKING:
         def close(self) -> None: ...
 
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FETCH_AGAIN = "The file is cut or damaged; fetch it again."
 _READERS_RAISE = (Unsound, struct.error, OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, MemoryError,
                   AttributeError)  # fmt: skip

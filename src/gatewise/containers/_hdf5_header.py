@@ -12,8 +12,8 @@ import struct
 from ._hdf5_messages import NOWHERE, U32, U64, NotPlain, Unsound, attribute_name, checksum
 
 _OLD, _NEW = struct.Struct("<HHB").unpack_from, struct.Struct("<BHB").unpack_from
-_PAIR, _PREFIX = struct.Struct("<QQ").unpack_from, struct.Struct("<BxHII").unpack_from
-LINK, ATTRIBUTE, _CONTINUATION, _ATTRIBUTES = 6, 12, 16, 21  # the kinds of messages that a header may hold many of
+_PREFIX = struct.Struct("<BxHII").unpack_from
+LINK, LAYOUT, ATTRIBUTE, _CONTINUATION, _ATTRIBUTES = 6, 8, 12, 16, 21  # kinds of messages
 _SHARED, _MUST_KNOW, _KNOWN = 2, 0x80, 0x18
 _MOST = 65_535  # messages of one header: HDF5 numbers them in two bytes
 _EACH = 24  # bytes that take as long to read as a message takes to be told from the next
@@ -28,12 +28,13 @@ Spans = list[tuple[int, int, int]]  # (flags, start, end) of messages
 
 
 class Ground:
-    """The bytes of a file, ``end`` of them, and how many may still be read as metadata."""
+    """The bytes of a file, ``end`` of them, and how many may still be read as metadata.  ``widths`` are the bytes of an address
+    and of a size; ``whole``: do headers count only if their checksums fit?"""
 
-    __slots__ = ("_owners", "data", "end", "left")
+    __slots__ = ("_owners", "data", "end", "left", "whole", "widths")
 
-    def __init__(self, data: memoryview, end: int):
-        self.data, self.end = data, end
+    def __init__(self, data: memoryview, end: int, widths: tuple[int, int] = (8, 8), whole: bool = True):
+        self.data, self.end, self.widths, self.whole = data, end, widths, whole
         self._owners: dict[int, int] = {}
         self.renew()
 
@@ -160,9 +161,11 @@ def body(ground: Ground, span: tuple[int, int, int]) -> memoryview:
 
 def _continued(ground: Ground, at: int, length: int, new: bool, owner: int) -> tuple[int, int]:
     """(start, size) of the messages of a continuation block."""
-    if length < 16:
+    address, extent = ground.widths
+    if length < address + extent:
         raise Unsound(f"a continuation of {length} bytes")
-    there, size = _PAIR(ground.data, at)
+    there = int.from_bytes(ground.data[at : at + address], "little")
+    size = int.from_bytes(ground.data[at + address : at + address + extent], "little")
     ground.own(there, size, "a continued object header", owner)
     if not new:
         return there, size
@@ -174,6 +177,8 @@ def _continued(ground: Ground, at: int, length: int, new: bool, owner: int) -> t
 
 def _check(ground: Ground, start: int, end: int) -> None:
     """Does the checksum in the last four bytes fit those before?"""
+    if not ground.whole:
+        return
     if end - start > _LONG:
         raise NotPlain("a long block with a checksum")
     if checksum(bytes(ground.data[start : end - 4])) != U32(ground.data, end - 4)[0]:

@@ -13,8 +13,18 @@ import weakref
 
 from ..cursor import Limits
 from ..tensors import numpy_dtype
-from ._hdf5_header import Ground, Header
-from ._hdf5_messages import Attribute, NotPlain, Stored, Unsound, attribute_of, elsewhere, known_filters, number
+from ._hdf5_header import LAYOUT, Ground, Header
+from ._hdf5_messages import (
+    Attribute,
+    NotPlain,
+    Stored,
+    Unsound,
+    attribute_of,
+    elsewhere,
+    is_virtual,
+    known_filters,
+    number,
+)
 from ._hdf5_text import Texts
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -62,7 +72,10 @@ class Library:
         import h5py
 
         self.limits, self.name = limits, name
-        self.ground = Ground(data, len(data))
+        at = 13 if data[8] < 2 else 9  # the superblock's sizes of addresses and of sizes
+        self.ground = Ground(
+            data, len(data), (data[at], data[at + 1]), whole=False
+        )  # libhdf5 looks at checksums itself
         self.texts = Texts(self.ground, limits, name)
         file = h5py.File(View(data), "r")
         # What is still open when Python ends (a format only looked whether it is its own) libhdf5 would close after that,
@@ -100,11 +113,18 @@ class LibNode:
         if not self.identifier.links.exists(name):
             return None
         found = self.identifier.links.get_info(name)
-        return int(found.u) if found.type == h5py.h5l.TYPE_HARD else elsewhere(found.type)
+        if found.type != h5py.h5l.TYPE_HARD:
+            return elsewhere(found.type)
+        return int(found.u)
 
-    def member(self, name: bytes) -> LibNode:
+    def member(self, name: bytes) -> LibNode | Virtual:
+        """libhdf5 is given no object whose header cannot be cut into messages here, and no virtual dataset."""
         import h5py
 
+        ground, address = self._file.ground, int(self.identifier.links.get_info(name).u)
+        about = Header(ground, address).body(ground, LAYOUT)
+        if about is not None and is_virtual(about):
+            return Virtual(address)
         return LibNode(self._file, h5py.h5o.open(self.identifier, name))
 
     # Attributes.
@@ -132,9 +152,7 @@ class LibNode:
 
     def _long(self, _low: Any, name: bytes) -> list[bytes]:
         ground = self._file.ground
-        version = ground.data[8]
-        at = 13 if version < 2 else 9  # superblock: sizes of offsets and of lengths
-        if bytes(ground.data[at : at + 2]) != b"\x08\x08":
+        if ground.widths != (8, 8):
             raise Unsound("addresses of another size than 8 bytes")
         try:
             found = Header(ground, self.address).named_attributes(ground)[name]
@@ -145,13 +163,9 @@ class LibNode:
     # Datasets.
 
     def stored(self) -> Stored:
-        import h5py
-
         created = self.identifier.get_create_plist()
         reason = ""
-        if created.get_layout() == h5py.h5d.VIRTUAL:
-            reason = "is a virtual dataset"
-        elif created.get_external_count():
+        if created.get_external_count():
             reason = "keeps its elements in another file"
         elif not known_filters(created.get_filter(index)[0] for index in range(created.get_nfilters())):
             reason = "is packed with a filter that is not part of HDF5"
@@ -172,3 +186,31 @@ class LibNode:
         if dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
             array = array.view(numpy_dtype(dtype))
         return array
+
+
+class Virtual:
+    """A virtual dataset, which is not read and not opened either: libhdf5 2.0 believes how many axes such a one says to select
+    from, and writes past the end of its stack."""
+
+    kind = "dataset"
+
+    def __init__(self, address: int):
+        self.address = address
+
+    def names(self) -> list[bytes]:
+        return []
+
+    def link(self, name: bytes) -> None:
+        """It has no members."""
+
+    def member(self, name: bytes) -> Virtual:
+        raise Unsound(f"a virtual dataset has no member {name!r}")
+
+    def attribute(self, name: bytes) -> None:
+        """None is asked for."""
+
+    def stored(self) -> Stored:
+        return Stored(None, False, None, None, 0, "is a virtual dataset")
+
+    def elements(self, dtype: str) -> Array:
+        raise Unsound(f"a virtual dataset has no elements of {dtype}")

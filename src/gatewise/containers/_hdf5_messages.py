@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Body = memoryview | bytes
 
 U16, U32, U64 = (struct.Struct(code).unpack_from for code in ("<H", "<I", "<Q"))
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
 NOWHERE = 2**64 - 1  # the address of what has none
 MARKED = "opaque, two bytes each"  # the number() of what Keras stores bfloat16 as; an attribute says so
 _INTEGER, _FLOAT, _STRING, _OPAQUE, _COMPOUND, _ENUM, _SEQUENCE = 0, 1, 3, 5, 6, 8, 9  # classes of datatypes
@@ -197,6 +198,11 @@ class Layout:
     @property
     def virtual(self) -> bool:
         return self.kind == _VIRTUAL
+
+
+def is_virtual(body: Body) -> bool:
+    """Of a layout message of any version, this reader's or not."""
+    return body[0] > 2 and body[1] == _VIRTUAL
 
 
 def layout(body: Body) -> Layout:

@@ -16,9 +16,10 @@ import struct
 
 from ..cursor import Limits
 from ..tensors import numpy_dtype
-from ._hdf5_header import Ground, Header, body
+from ._hdf5_header import LAYOUT, Ground, Header, body
 from ._hdf5_messages import (
     NOWHERE,
+    SIGNATURE,
     U16,
     U32,
     U64,
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from ..tensors import Array
     from ._hdf5_chunks import Chunks
 
-_SPACE, _LINKS, _TYPE, _ELSEWHERE, _LAYOUT, _FILTERS, _TABLE = 1, 2, 3, 7, 8, 11, 17  # kinds of messages
+_SPACE, _LINKS, _TYPE, _ELSEWHERE, _FILTERS, _TABLE = 1, 2, 3, 7, 11, 17  # kinds of messages
 _KEPT = 4096  # objects that are not read again when they are asked for again
 
 
@@ -77,6 +78,8 @@ class Plain:
     def _superblock(self, data: memoryview) -> tuple[int, int]:
         """(where the root's header is, how long the file is)."""
         version = data[8]
+        if bytes(data[:8]) != SIGNATURE:
+            raise Unsound("it begins as no HDF5 file does")
         if version > 3:
             raise NotPlain(f"a superblock of version {version}")
         if bytes(data[13:15] if version < 2 else data[9:11]) != b"\x08\x08":
@@ -179,7 +182,7 @@ class Node:
         return found
 
     def stored(self) -> Stored:
-        where = layout(self._message(_LAYOUT))
+        where = layout(self._message(LAYOUT))
         reason = self._elsewhere(where)
         if reason:
             return Stored(None, False, None, None, 0, reason)
@@ -189,7 +192,7 @@ class Node:
             return Stored(dtype, big_endian, shape, None, self._chunks(where).stored())
         place, size = where.place, where.stored
         if where.inside and place is not None:
-            place += self._header.first[_LAYOUT][1]
+            place += self._header.first[LAYOUT][1]
         if size is None:
             size = U32(kind, 4)[0] * math.prod(shape or ())
         return Stored(dtype, big_endian, shape, place, size if place is not None else 0)
@@ -205,7 +208,7 @@ class Node:
 
     def elements(self, dtype: str) -> Array:
         """Of a dataset in chunks, whose shape and elements' type :meth:`stored` has told."""
-        where, shape = layout(self._message(_LAYOUT)), space(self._message(_SPACE))
+        where, shape = layout(self._message(LAYOUT)), space(self._message(_SPACE))
         if not where.chunked or shape is None:
             raise NotPlain("elements that were never written")
         stored = numpy_dtype(dtype, number(self._message(_TYPE))[1])
