@@ -154,6 +154,11 @@ def chunks(group: Any) -> None:
         group.create_dataset(f"chunked{number}", data=values, chunks=(2, 2))
         group.create_dataset(f"packed{number}", data=values, chunks=(2, 3), compression="gzip", shuffle=True)
     group.create_dataset("large", data=luck.random((100, 300)), chunks=(7, 13), compression="gzip")
+    group.create_dataset("lzf", data=luck.integers(0, 3, 1_000), chunks=(300,), compression="lzf", shuffle=True)
+    group.create_dataset("zeros", data=np.zeros(5_000), chunks=(3_000,), compression="lzf")
+    for number in (1, 4, 7):
+        values = luck.integers(0, 255, 100 * number, "u1")
+        group.create_dataset(f"summed{number}", data=values, chunks=(number,), fletcher32=True, compression="gzip")
     shrunk = group.create_dataset("shrunk", data=np.arange(10.0), maxshape=(None,), chunks=(3,))
     shrunk.resize((17,))
     shrunk.resize((5,))
@@ -165,8 +170,7 @@ def left_chunks(group: Any) -> None:
     """What libhdf5 is asked for."""
     group.create_dataset("never written", (3, 4), "f4", chunks=(2, 2))
     group.create_dataset("nearly empty", (30, 40), "f4", chunks=(8, 8))[0:3, 0:3] = 1
-    group.create_dataset("lzf", data=np.arange(100.0), chunks=(10,), compression="lzf")
-    group.create_dataset("checked", data=np.arange(100.0), chunks=(10,), fletcher32=True)
+    group.create_dataset("rounded", data=np.arange(100.0), chunks=(10,), scaleoffset=3)
 
 
 def read_by(data: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -182,6 +186,32 @@ def test_chunks_are_read_without_libhdf5_as_it_reads_them(monkeypatch: pytest.Mo
     data = made(chunks)
     assert told(data, OURS) == told(data, THEIRS)
     assert read_by(data, monkeypatch) == 0
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("build", [chunks, left_chunks], ids=["plain ones", "others"])
+def test_chunks_are_what_h5py_reads(build: Any, version: str, tmp_path: Path) -> None:
+    """Of every index, the newest ones too: libhdf5 finds those, and gatewise opens them."""
+    (tmp_path / "x.h5").write_bytes(made(build, version))
+    tensors = open_tensors(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert set(tensors) == set(file)
+        assert [name for name in file if not np.array_equal(tensors[name].array(), file[name][()])] == []
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+@pytest.mark.parametrize("packing", [{"fletcher32": True}, {"compression": "lzf"}, {"compression": "gzip"}], ids=str)
+def test_a_chunk_that_is_cut_or_changed_is_refused(packing: Any, version: str, tmp_path: Path) -> None:
+    """libhdf5 2.0 reads past the end of such a one, and ends the process or shows what was there."""
+
+    def build(file: Any) -> None:
+        one = file.create_dataset("w", (500,), "f8", chunks=(250,), **packing)
+        one.id.write_direct_chunk((0,), b"\0" * 3)
+        one.id.write_direct_chunk((250,), b"\1abcd\0\0\0" * 9)
+
+    (tmp_path / "x.h5").write_bytes(made(build, version))
+    with pytest.raises(GatewiseError):
+        open_tensors(tmp_path / "x.h5")["w"].array()
 
 
 def test_chunks_that_are_not_plain_are_listed_and_their_elements_read_by_libhdf5(

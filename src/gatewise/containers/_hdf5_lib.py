@@ -13,6 +13,7 @@ import weakref
 
 from ..cursor import Limits
 from ..tensors import numpy_dtype
+from ._hdf5_chunks import OWN, opened, put
 from ._hdf5_header import LAYOUT, Ground, Header
 from ._hdf5_messages import (
     Attribute,
@@ -182,10 +183,42 @@ class LibNode:
         import h5py
         import numpy as np
 
+        created = self.identifier.get_create_plist()
+        filters = [created.get_filter(index)[0] for index in range(created.get_nfilters())]
+        if created.get_layout() == h5py.h5d.CHUNKED and OWN.issuperset(filters):
+            return self._chunks(dtype, created.get_chunk(), filters)
         array: Array = np.asarray(h5py.Dataset(self.identifier)[()])  # of no axes, h5py gives a number
         if dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
             array = array.view(numpy_dtype(dtype))
         return array
+
+    def _chunks(self, dtype: str, extent: tuple[int, ...], filters: list[int]) -> Array:
+        """libhdf5 tells where they are, and what stands where there are none; it does not open them."""
+        import h5py
+        import numpy as np
+
+        kind = self.identifier.get_type().encode()[2:]
+        stored, chunk = numpy_dtype(dtype, number(kind)[1]), (*extent, int.from_bytes(kind[4:8], "little"))
+        made = np.zeros(self.identifier.shape, stored)
+        fill = h5py.Dataset(self.identifier).fillvalue
+        if np.asarray(fill).dtype.kind != "V":
+            made[...] = fill
+        ground = self._file.ground
+        for found in self._each_chunk():
+            ground.take(found.byte_offset, found.size, "a chunk")
+            packed = ground.data[found.byte_offset : found.byte_offset + found.size]
+            whole = opened(packed, chunk, filters, found.filter_mask, self._file.limits)
+            put(np.frombuffer(whole, stored), made, tuple(found.chunk_offset), extent)
+        return made
+
+    def _each_chunk(self) -> list[Any]:
+        if not hasattr(
+            self.identifier, "chunk_iter"
+        ):  # libhdf5 before 1.14, which looks for each from the first one on
+            return [self.identifier.get_chunk_info(index) for index in range(self.identifier.get_num_chunks())]
+        found: list[Any] = []
+        self.identifier.chunk_iter(found.append)
+        return found
 
 
 class Virtual:
