@@ -170,7 +170,6 @@ def left_chunks(group: Any) -> None:
     """What libhdf5 is asked for."""
     group.create_dataset("never written", (3, 4), "f4", chunks=(2, 2))
     group.create_dataset("nearly empty", (30, 40), "f4", chunks=(8, 8))[0:3, 0:3] = 1
-    group.create_dataset("rounded", data=np.arange(100.0), chunks=(10,), scaleoffset=3)
 
 
 def read_by(data: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -197,6 +196,16 @@ def test_chunks_are_what_h5py_reads(build: Any, version: str, tmp_path: Path) ->
     with h5py.File(tmp_path / "x.h5") as file:
         assert set(tensors) == set(file)
         assert [name for name in file if not np.array_equal(tensors[name].array(), file[name][()])] == []
+
+
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_a_filter_that_libhdf5_undoes_without_looking_where_it_writes_is_refused(version: str, tmp_path: Path) -> None:
+    def build(file: Any) -> None:
+        file.create_dataset("w", data=np.arange(100.0), chunks=(10,), scaleoffset=3)
+
+    (tmp_path / "x.h5").write_bytes(made(build, version))
+    with pytest.raises(GatewiseError, match="filter 6, which gatewise does not undo"):
+        open_tensors(tmp_path / "x.h5")
 
 
 @pytest.mark.parametrize("version", ["earliest", "latest"])

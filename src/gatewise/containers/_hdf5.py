@@ -5,8 +5,7 @@ not know are read by libhdf5 through ``_hdf5_lib``.  What is refused is refused 
 datasets and external storage are: weights lie in the file itself.  Datasets in one piece become views of the map; those in chunks
 are read when asked for.
 Source: HDF5 File Format Specification 3.0.  Not known here: compound, string, reference and other datasets that are not plain
-numbers; filters that are not built into libhdf5 or h5py, since libhdf5 would load such a filter's code from the system's plugin
-folder.
+numbers; chunks that pass through other filters than deflate, shuffle, Fletcher's checksum and h5py's LZF.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The filters are gatewise's own for both readers: libhdf5 2.0 reads past a chunk that is shorter than its checksum, or that opens to
 less than it should.
 Source: HDF5 File Format Specification 3.0, III.A.1 (B-trees of chunks), IV.A.2.l (filters); zlib; Fletcher's checksum as libhdf5
-counts it; LibLZF's format, with h5py's filter 32000.  Not known here: szip, nbit and scale-offset, chunks that were never written,
-and indexes other than the B-tree, which are left to libhdf5.
+counts it; LibLZF's format, with h5py's filter 32000.  Not known here: other filters, chunks that were never written, and indexes other than
+the B-tree.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import zlib
 
 from ..cursor import Limits
 from ._hdf5_header import Ground
-from ._hdf5_messages import Layout, NotPlain, Unsound
+from ._hdf5_messages import CHECKED, DEFLATE, SHUFFLE, Layout, NotPlain, Unsound
 from ._hdf5_trees import CHUNKS, leaves
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     Dtype = np.dtype[Any]
 
-_DEFLATE, _SHUFFLE, _CHECKED, _LZF = 1, 2, 3, 32000
 _FLETCHER = 65_535
-OWN = frozenset((_DEFLATE, _SHUFFLE, _CHECKED, _LZF))  # the filters that are undone here
 
 
 class Chunks:
@@ -55,8 +53,6 @@ class Chunks:
         *extent, item = self._layout.chunk
         if len(extent) != len(shape) or item != dtype.itemsize or 0 in extent:
             raise Unsound(f"chunks of {extent} elements of {item} bytes for a shape of {shape}")
-        if not OWN.issuperset(filters):
-            raise NotPlain("a filter that only libhdf5 has")
         each, made = self._each(), np.empty(shape, dtype)
         if len(each) != math.prod(-(-size // step) for size, step in zip(shape, extent, strict=True)):
             raise NotPlain("chunks that were never written")
@@ -87,13 +83,13 @@ def opened(packed: memoryview, chunk: tuple[int, ...], filters: list[int], left_
     for index in reversed(range(len(filters))):
         if left_out >> index & 1:
             continue
-        if filters[index] == _SHUFFLE:
+        if filters[index] == SHUFFLE:
             data = _in_order(data, chunk[-1])
-        elif filters[index] == _CHECKED:
+        elif filters[index] == CHECKED:
             data = _checked(data)
         else:
             # A checksum that was taken before stands behind the numbers.
-            data = (_inflated if filters[index] == _DEFLATE else _unpacked)(data, size + 4 * filters.count(_CHECKED))
+            data = (_inflated if filters[index] == DEFLATE else _unpacked)(data, size + 4 * filters.count(CHECKED))
     if len(data) != size:
         raise Unsound(f"a chunk of {len(data):,} bytes instead of {size:,}")
     return data

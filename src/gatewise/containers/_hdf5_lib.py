@@ -13,7 +13,7 @@ import weakref
 
 from ..cursor import Limits
 from ..tensors import numpy_dtype
-from ._hdf5_chunks import OWN, opened, put
+from ._hdf5_chunks import opened, put
 from ._hdf5_header import LAYOUT, Ground, Header
 from ._hdf5_messages import (
     Attribute,
@@ -21,9 +21,9 @@ from ._hdf5_messages import (
     Stored,
     Unsound,
     attribute_of,
+    beyond_filters,
     elsewhere,
     is_virtual,
-    known_filters,
     number,
 )
 from ._hdf5_text import Texts
@@ -165,11 +165,10 @@ class LibNode:
 
     def stored(self) -> Stored:
         created = self.identifier.get_create_plist()
-        reason = ""
         if created.get_external_count():
             reason = "keeps its elements in another file"
-        elif not known_filters(created.get_filter(index)[0] for index in range(created.get_nfilters())):
-            reason = "is packed with a filter that is not part of HDF5"
+        else:
+            reason = beyond_filters(created.get_filter(index)[0] for index in range(created.get_nfilters()))
         if reason:
             return Stored(None, False, None, None, 0, reason)
         dtype, big_endian = number(self.identifier.get_type().encode()[2:])
@@ -185,7 +184,7 @@ class LibNode:
 
         created = self.identifier.get_create_plist()
         filters = [created.get_filter(index)[0] for index in range(created.get_nfilters())]
-        if created.get_layout() == h5py.h5d.CHUNKED and OWN.issuperset(filters):
+        if created.get_layout() == h5py.h5d.CHUNKED:
             return self._chunks(dtype, created.get_chunk(), filters)
         array: Array = np.asarray(h5py.Dataset(self.identifier)[()])  # of no axes, h5py gives a number
         if dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it

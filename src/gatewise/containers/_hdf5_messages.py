@@ -25,7 +25,8 @@ NOWHERE = 2**64 - 1  # the address of what has none
 MARKED = "opaque, two bytes each"  # the number() of what Keras stores bfloat16 as; an attribute says so
 _INTEGER, _FLOAT, _STRING, _OPAQUE, _COMPOUND, _ENUM, _SEQUENCE = 0, 1, 3, 5, 6, 8, 9  # classes of datatypes
 _COMPACT, _CONTIGUOUS, _CHUNKED, _VIRTUAL = range(4)  # classes of layouts
-_FILTERS = frozenset((1, 2, 3, 4, 5, 6, 32000))  # deflate, shuffle, fletcher32, szip, nbit, scaleoffset, h5py's lzf
+DEFLATE, SHUFFLE, CHECKED, LZF = 1, 2, 3, 32000
+OWN_FILTERS = frozenset((DEFLATE, SHUFFLE, CHECKED, LZF))  # those that gatewise undoes itself
 _MOST_AXES = 32  # HDF5's own limit
 _FLOATS = {  # bytes; bits in all; exponent's place and bits; mantissa's place and bits; bias; sign's place
     (2, 16, 10, 5, 0, 10, 15, 15): "float16",
@@ -249,9 +250,12 @@ def filters(body: Body) -> Iterator[int]:
         yield known
 
 
-def known_filters(numbers: Iterable[int]) -> bool:
-    """Is each one built into libhdf5 or h5py?  libhdf5 would load another one's code from the system's plugin folder."""
-    return _FILTERS.issuperset(numbers)
+def beyond_filters(numbers: Iterable[int]) -> str:
+    """Why chunks that pass through these are not read; "" if they are.  libhdf5 would load the code of a filter that it does not
+    have from the system's plugin folder; and it has three more (szip, nbit, scale-offset), of which the last two write past
+    their memory for chunks that lie."""
+    beyond = sorted(set(numbers) - OWN_FILTERS)
+    return f"is packed with filter {beyond[0]}, which gatewise does not undo" if beyond else ""
 
 
 # Attributes and links.

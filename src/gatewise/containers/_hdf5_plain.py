@@ -29,9 +29,9 @@ from ._hdf5_messages import (
     Stored,
     Unsound,
     attribute_of,
+    beyond_filters,
     checksum,
     filters,
-    known_filters,
     layout,
     link,
     number,
@@ -204,7 +204,7 @@ class Node:
             return "is a virtual dataset"
         if others is not None and U16(others, 6)[0]:
             return "keeps its elements in another file"
-        return "" if known_filters(self._filters()) else "is packed with a filter that is not part of HDF5"
+        return beyond_filters(self._filters())
 
     def elements(self, dtype: str) -> Array:
         """Of a dataset in chunks, whose shape and elements' type :meth:`stored` has told."""
