@@ -118,6 +118,8 @@ def as_text(path: str | os.PathLike[str]) -> str:
         raise UsageError(f"{path!r:.60} is no path.", next="Name a file, as a text or a Path.") from None
     if os.sep == "/" and isinstance(text, str) and text and not ("//" in text or "./" in text or text[-1] in "/."):
         return text
+    if not text:
+        raise UsageError("no file is named: the path is empty.", next="Name a file, or a folder: . is this one.")
     from pathlib import Path
 
     return str(Path(path))
@@ -159,10 +161,10 @@ def _like(path: str) -> str:
 
     wanted = Path(path)
     try:
-        names = [each.name for each in islice(wanted.parent.iterdir(), _MANY)]
+        names = {each.name for each in islice(wanted.parent.iterdir(), _MANY)} - {wanted.name}  # a link to nowhere
     except (OSError, ValueError):
         return ""
-    return nearest(wanted.name, names, 2)
+    return nearest(wanted.name, sorted(names), 2)
 
 
 def give_back(*arrays: np.ndarray[Any, Any]) -> None:
@@ -292,6 +294,7 @@ class _Directory(Folder):
         for folder, _, files in os.walk(root):
             inner = folder[len(root) :].strip(os.sep).replace(os.sep, "/")
             count += len(files)
+            self.limits.check("nesting", inner.count("/"), path=self.path, where="directory")
             self.limits.check("members", count, path=self.path, where="directory")
             yield from (f"{inner}/{file}" if inner else file for file in files)
 

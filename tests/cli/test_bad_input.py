@@ -135,6 +135,15 @@ def test_of_a_missing_path_what_is_like_it_is_named(run: Any, tmp_path: Path) ->
     assert run("inspect", "modle.pt").err == "gatewise: modle.pt: there is no such file. Did you mean model.pt?\n"
     assert run("inspect", "nowhere/model.pt").err.endswith("there is no such file. Check the path.\n")
     assert_refused(run("inspect", "xyz.h5"), "xyz.h5")
+    (tmp_path / "zqzq.h5").symlink_to("nowhere")
+    assert run("inspect", "zqzq.h5").err.endswith("there is no such file. Check the path.\n"), "it is not like itself"
+
+
+def test_an_empty_path_is_told(run: Any) -> None:
+    for command in ("inspect", "doctor"):
+        ran = run(command, "")
+        assert (ran.code, ran.out) == (2, "")
+        assert ran.err.startswith("gatewise: no file is named: the path is empty.")
 
 
 def test_nothing_to_explain_is_told(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

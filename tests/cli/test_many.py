@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -87,6 +88,27 @@ def test_a_folder_that_holds_no_model_is_refused_as_it_was(run: Any, tmp_path: P
         assert (ran.code, ran.out) == (2, "")
         assert ran.err.startswith("gatewise: empty: is a directory")
         assert run(command, "empty", "--json").json["error"]["path"] == "empty"
+
+
+def test_what_is_odd_in_a_folder_stops_no_model_in_it(run: Any, models: Path) -> None:
+    """Links to themselves, to nowhere and upwards; what is no file."""
+    folder = models / "models"
+    for name, target in (("self.pt", "self.pt"), ("nowhere.pt", "no such"), ("up", "..")):
+        (folder / name).symlink_to(target)
+    os.mkfifo(folder / "pipe.pt")
+    for command, told in (("doctor", "1 healthy, 1 with findings, 1 refused"), ("inspect", "2 read, 1 refused")):
+        ran = run(command, "models")
+        assert (ran.code, ran.err) == (2, "")
+        assert ran.out.endswith(f"\n3 files: {told}\n")
+
+
+def test_a_folder_of_other_things_is_said_to_hold_no_model(run: Any, models: Path) -> None:
+    (models / "words").mkdir()
+    (models / "models/words.pkl").rename(models / "words/words.pkl")
+    for command in ("doctor", "inspect"):
+        ran = run(command, "words")
+        assert ran.code == 2
+        assert ran.out == "left out, for they are no models: words/words.pkl\n0 files: no model is there\n"
 
 
 @pytest.mark.usefixtures("models")

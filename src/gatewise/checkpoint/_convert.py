@@ -244,7 +244,7 @@ def _target(stack: Stack, to: str | Layout | None, chosen: Container) -> Layout:
 def _of_framework(framework: str, stack: Stack) -> Layout:
     candidates = [known for known in layouts_of(framework) if known.cell == stack.cell]
     if not candidates:
-        names = sorted({known.framework for known in layouts()})
+        names = sorted({known.framework for known in layouts() if known.cell == stack.cell})
         alike = [known.name for known in layouts() if known.name.lower().endswith(f".{framework.lower()}")]
         raise UsageError(
             f"no layout of {framework!r} stores the cell {stack.cell}.",

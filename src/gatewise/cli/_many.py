@@ -97,12 +97,15 @@ def _together(answers: Sequence[tuple[str, Answer]], left_out: Sequence[str], wo
             if apart and visible(path) not in lines[0]:
                 yield screen.paint(visible(path), "bold")
             yield from lines
-        yield ""
+        if answers:
+            yield ""
         if left_out:
             yield from screen.wrap(f"left out, for they are no models: {few(left_out)}", "  ", first="")
         codes = Counter(answer.code for _, answer in answers)
         told = [f"{codes[code]:,} {word}" for code, word in words.items() if codes[code]]
-        summary = screen.wrap(f"{count(len(answers), 'file')}: {', '.join(told)}", "  ", first="")
+        summary = screen.wrap(
+            f"{count(len(answers), 'file')}: {', '.join(told) or 'no model is there'}", "  ", first=""
+        )
         yield from (screen.paint(line, "bold") for line in summary)
 
     return Answer(document, show, max((answer.code for _, answer in answers), default=REFUSED))

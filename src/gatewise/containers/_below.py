@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from ..cursor import DEFAULT_LIMITS, Limits
 from ..errors import GatewiseError
@@ -31,7 +31,7 @@ def below(folder: str | os.PathLike[str], limits: Limits = DEFAULT_LIMITS) -> Be
     """
     walk = _Walk(limits)
     top = os.fspath(folder)
-    models = tuple(walk.folder(top))
+    models = tuple(walk.models(top))
     if len(models) < 2 and walk.opened(top):
         return Below((top,), ())
     return Below(models, tuple(walk.others), frozenset(walk.misnamed))
@@ -45,23 +45,27 @@ class _Walk:
         self._covered: set[str] = set()  # files of models that were found
         self._suffixes = tuple(suffix for row in _rows() for suffix in _suffixes(row))
 
-    def folder(self, path: str) -> Iterator[str]:
+    def models(self, top: str) -> Iterator[str]:
+        folders = [top]
+        while folders:
+            folders += reversed((yield from self._folder(folders.pop())))
+
+    def _folder(self, path: str) -> Generator[str, None, list[str]]:
+        """The models that lie in a folder itself.  Gives the folders in it that are to be looked through."""
         try:
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)
         except OSError:
             yield path  # whoever opens it hears that he may not
-            return
+            return []
         entries = [entry for entry in entries if not entry.name.startswith(".")]
-        files = [entry.path.removeprefix(f".{os.sep}") for entry in entries if entry.is_file()]
+        files = [entry.path.removeprefix(f".{os.sep}") for entry in entries if _is_file(entry)]
         if self._is_one(path, files):
             yield path
-            return
+            return []
         for file in files:
             if os.path.realpath(file) not in self._covered:
                 yield from self._file(file)
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                yield from self.folder(entry.path.removeprefix(f".{os.sep}"))
+        return [entry.path.removeprefix(f".{os.sep}") for entry in entries if entry.is_dir(follow_symlinks=False)]
 
     def opened(self, path: str | os.PathLike[str]) -> set[str]:
         """The files that are opened to read a path; none where it cannot be read as one model."""
@@ -117,3 +121,10 @@ class _Walk:
         if other is None or os.path.realpath(other) == os.path.realpath(path):
             return False
         return not claimed or os.path.realpath(path) in self.opened(other)
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False
