@@ -190,6 +190,8 @@ def _made_hdf5() -> Iterator[bytes]:
                 file.create_dataset(
                     "packed", data=[[1.0, 2.0, 3.0]] * 5, chunks=(2, 2), compression="gzip", shuffle=True
                 )
+                file.create_dataset("sum", data=[1.0] * 9, chunks=(4,), compression="gzip", fletcher32=True)
+                file.create_dataset("lzf", data=[1.0] * 90, chunks=(40,), compression="lzf")
             file.attrs["layer_names"], file.attrs["name"] = ["a", "b"], b"fixed"
             file.flush()
             yield file.id.get_file_image()

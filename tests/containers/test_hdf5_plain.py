@@ -397,8 +397,10 @@ def _or_refused(data: bytes, how: Any) -> Any:
         return NotPlain
 
 
-def _only_refusals(row: Any, other: Any) -> bool:
-    return REFUSED in (row[-1], other[-1]) or f"'{REFUSED}'" in (row[-1], other[-1])
+def _only_refusals(ours: Any, theirs: Any) -> bool:
+    """libhdf5 also tidies up what it tells of a type: numbers there are no numbers here, and never the other way round."""
+    said = (ours[-1], theirs[-1])
+    return REFUSED in said or f"'{REFUSED}'" in said or ours[-1] is None
 
 
 @in_thirds
