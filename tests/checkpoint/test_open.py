@@ -64,6 +64,15 @@ def test_keras_s_gates_are_unit_by_feature_too(tmp_path: Path) -> None:
     assert np.array_equal(layer[0, "forward"].kernel["g"], arrays["kernel"][:, 8:12].T)
 
 
+@pytest.mark.filterwarnings("error")
+def test_gates_of_numbers_that_are_none_are_told_without_a_warning(tmp_path: Path) -> None:
+    arrays = torch_arrays("lstm", 3, 4)
+    next(iter(arrays.values())).flat[:3] = np.inf, -np.inf, np.nan
+    rows = gw.open(safetensors(tmp_path / "m.safetensors", arrays)).gates()
+    assert np.isnan(rows[0]["mean"])
+    assert np.isfinite(rows[-1]["mean"])
+
+
 def test_layers_come_in_the_file_s_order(tmp_path: Path) -> None:
     checkpoint = two(tmp_path)
     assert [layer.name for layer in checkpoint.layers] == ["model.encoder.lstm", "model.decoder.gru"]

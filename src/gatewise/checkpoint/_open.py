@@ -297,13 +297,24 @@ def _gate_rows(layer: Stack) -> Iterator[dict[str, Any]]:
     for (index, direction), weights in layer:
         for role, gates in weights.roles.items():
             for gate, array in gates.items():
-                value = np.array(array, np.float64)
-                give_back(array)
                 yield {
                     "name": layer.name, "layer": index, "direction": direction, "role": role, "gate": gate,
-                    "shape": list(value.shape), "mean": float(value.mean()), "std": float(value.std()),
-                    "min": float(value.min()), "max": float(value.max()),
+                    "shape": list(array.shape), **_summary(np.array(array, np.float64)),
                 }  # fmt: skip
+                give_back(array)
+
+
+def _summary(value: Array) -> dict[str, float]:
+    """What a matrix's numbers are like.  Of damaged ones some of these are no numbers, which is an answer, not a fault."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore", over="ignore"):
+        return {
+            "mean": float(value.mean()),
+            "std": float(value.std()),
+            "min": float(value.min()),
+            "max": float(value.max()),
+        }
 
 
 def _follows(above: Layer, layer: Layer) -> bool:
