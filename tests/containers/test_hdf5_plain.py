@@ -244,6 +244,39 @@ def test_what_was_never_written_is_the_fill_value(tmp_path: Path) -> None:
         assert (array == (7 if name[0] == "n" else 0)).all()
 
 
+@pytest.mark.parametrize("version", ["v108", "latest"])
+@pytest.mark.parametrize("grows", ["none", "to a limit", "first", "second", "last", "two"])
+def test_chunks_lie_where_they_belong_whichever_axes_may_grow(version: str, grows: str, tmp_path: Path) -> None:
+    """libhdf5 2.0 tells wrong places of those that may grow without end along an axis that is not the first."""
+    shape, most = (4, 6, 5), {"none": None, "to a limit": (9, 9, 9), "first": (None, 6, 5), "second": (4, None, 5)}
+    most |= {"last": (4, 6, None), "two": (None, 6, None)}
+    values = np.arange(120, dtype=">i4").reshape(shape)
+    packed: list[dict[str, Any]] = [
+        {},
+        {"compression": "gzip"},
+        {"compression": "lzf", "shuffle": True, "fletcher32": True},
+    ]
+
+    def build(file: Any) -> None:
+        file["kind"] = np.dtype("f8")
+        file.create_dataset("typed", data=[1.0], dtype=file["kind"])  # so libhdf5 reads the file, whatever the version
+        for number, how in enumerate(packed):
+            for chunk in ((2, 1, 3), (1, 2, 2), (3, 6, 5)):
+                name = f"{number}{chunk[0]}"
+                file.create_dataset(f"all{name}", data=values, chunks=chunk, maxshape=most[grows], **how)
+                made = file.create_dataset(
+                    f"some{name}", shape, ">i4", chunks=chunk, maxshape=most[grows], fillvalue=7, **how
+                )
+                made[2:3, 1:4, 3:] = values[2:3, 1:4, 3:]
+
+    (tmp_path / "x.h5").write_bytes(made(build, version))
+    tensors = open_tensors(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as file:
+        assert len(tensors) == 1 + 2 * 3 * len(packed)
+        for name, tensor in tensors.items():
+            assert np.array_equal(tensor.array(), file[name][()]), name
+
+
 def test_trees_of_several_levels_are_read_whole() -> None:
     def many(file: Any) -> None:
         for number in range(300):

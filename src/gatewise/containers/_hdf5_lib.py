@@ -185,14 +185,17 @@ class LibNode:
         created = self.identifier.get_create_plist()
         filters = [created.get_filter(index)[0] for index in range(created.get_nfilters())]
         if created.get_layout() == h5py.h5d.CHUNKED:
-            return self._chunks(dtype, created.get_chunk(), filters)
+            made = self._chunks(dtype, created.get_chunk(), filters)
+            if made is not None:
+                return made
         array: Array = np.asarray(h5py.Dataset(self.identifier)[()])  # of no axes, h5py gives a number
         if dtype == "bfloat16" and array.dtype.kind == "V":  # as Keras stores it
             array = array.view(numpy_dtype(dtype))
         return array
 
-    def _chunks(self, dtype: str, extent: tuple[int, ...], filters: list[int]) -> Array:
-        """libhdf5 tells where they are, and what stands where there are none; it does not open them."""
+    def _chunks(self, dtype: str, extent: tuple[int, ...], filters: list[int]) -> Array | None:
+        """libhdf5 tells where they are, and what stands where there are none; it does not open them.  None where it tells
+        them wrongly, and is to read them itself: each one opens to what it should, then."""
         import h5py
         import numpy as np
 
@@ -202,13 +205,29 @@ class LibNode:
         fill = h5py.Dataset(self.identifier).fillvalue
         if np.asarray(fill).dtype.kind != "V":
             made[...] = fill
-        ground = self._file.ground
+        ground, seen, told = self._file.ground, set(), self._tells_places()
         for found in self._each_chunk():
             ground.take(found.byte_offset, found.size, "a chunk")
             packed = ground.data[found.byte_offset : found.byte_offset + found.size]
             whole = opened(packed, chunk, filters, found.filter_mask, self._file.limits)
-            put(np.frombuffer(whole, stored), made, tuple(found.chunk_offset), extent)
-        return made
+            place = tuple(found.chunk_offset)
+            if not told:
+                continue
+            if place in seen or any(at % step for at, step in zip(place, extent, strict=True)):
+                raise Unsound(f"a chunk at {place} where none belongs")
+            seen.add(place)
+            put(np.frombuffer(whole, stored), made, place, extent)
+        return made if told else None
+
+    def _tells_places(self) -> bool:
+        """Does libhdf5 tell where each chunk begins?  Version 2.0 tells other places where the one axis that may grow without
+        end is not the first; and not that those at the edges are left unpacked, where they are."""
+        import h5py
+
+        endless = [most is None for most in h5py.Dataset(self.identifier).maxshape]
+        about = Header(self._file.ground, self.address).body(self._file.ground, LAYOUT)
+        edges_left = about is not None and about[0] >= 4 and bool(about[2] & 1)
+        return not edges_left and (endless.count(True) != 1 or endless[0])
 
     def _each_chunk(self) -> list[Any]:
         if not hasattr(
