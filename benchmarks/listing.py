@@ -44,7 +44,7 @@ def _torch(files: Files, cold: bool) -> Iterator[Row]:
     ours, bare, mapped = in_turn(commands, runs=5 if cold else 9)
     what = f"inspect a 2.0 GB torch zip, {state}"
     both = f"{ours.seconds:.3f} s, the lister {bare.seconds:.3f} s"
-    yield LISTING.at_most(f"{what}, beside a bare lister", ours.beside(bare), "× its time", 1.5, both, True, aim=True)
+    yield LISTING.at_most(f"{what}, beside a bare lister", ours.beside(bare), "× its time", 1.5, both, True)
     beside = f"the lister {bare.megabytes:.0f} MB"
     yield LISTING.at_most(f"{what}: peak memory", ours.megabytes, "MB", 25, beside, headline=not cold)
     beside = f"{mapped.seconds:.2f} s, {mapped.megabytes:.0f} MB"
@@ -71,6 +71,4 @@ def _formats(files: Files) -> Iterator[Row]:
         beside = (
             f"{theirs.seconds:.2f} s, {theirs.megabytes:.0f} MB; ours {ours.seconds:.2f} s, {ours.megabytes:.0f} MB"
         )
-        yield LISTING.at_least(
-            f"inspect 202 MB of {name}: {called} takes", theirs.beside(ours), "×", 1, beside, aim=True
-        )
+        yield LISTING.at_least(f"inspect 202 MB of {name}: {called} takes", theirs.beside(ours), "×", 1, beside)
