@@ -419,3 +419,13 @@ def test_a_sample_that_is_asked_for_says_which_numbers_agree_and_runs_no_more() 
     assert proof.numbers is not None
     assert not proof.numbers.all
     assert not proof.whole
+
+
+@pytest.mark.parametrize("count", [17, 48, 700, 5_000])
+def test_a_sample_holds_the_first_units_and_the_last(count: int) -> None:
+    for seed in range(5):
+        units = _sample._some(count, seed).tolist()
+        assert units == sorted(set(units))
+        assert units[:4] == [0, 1, 2, 3]
+        assert units[-4:] == [count - 4, count - 3, count - 2, count - 1]
+        assert len(units) > 8, "and some in between"
