@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 import bisect
+import errno
 import functools
 import mmap
 import os
@@ -127,9 +128,13 @@ def as_text(path: str | os.PathLike[str]) -> str:
 
 def _is_directory(path: str) -> bool:
     try:
-        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116  # a Path would cost the import
+        if not stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116  # a Path would cost the import
+            return False
     except (OSError, ValueError):  # no such file; no name that a file can have
         return False
+    if not os.access(path, os.R_OK | os.X_OK):  # else the first file that is looked for in it would be blamed
+        raise _unreadable(path, os.strerror(errno.EACCES))
+    return True
 
 
 def _mapped(path: str) -> mmap.mmap | bytes:
@@ -145,10 +150,11 @@ def _mapped(path: str) -> mmap.mmap | bytes:
     except ValueError:  # a zero in it, or half a surrogate pair
         raise UsageError("is no name that a file can have.", path=path, next="Check the path.") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            f"cannot be opened: {reason}.", path=path, next="Check the path and who may read it."
-        ) from None
+        raise _unreadable(path, error.strerror or str(error)) from None
+
+
+def _unreadable(path: str, reason: str) -> UsageError:
+    return UsageError(f"cannot be opened: {reason.lower()}.", path=path, next="Check the path and who may read it.")
 
 
 _MANY = 1_000  # names that are compared with one

@@ -102,6 +102,18 @@ def test_what_is_odd_in_a_folder_stops_no_model_in_it(run: Any, models: Path) ->
         assert ran.out.endswith(f"\n3 files: {told}\n")
 
 
+def test_of_a_folder_that_may_not_be_read_the_folder_is_named(
+    run: Any, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a file that was looked for in it.  Root, as whom this may run, may read it all the same."""
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "old" and may(path, mode))
+    assert models.exists()
+    ran = run("convert", "models/old", "-o", "x.npz")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "gatewise: models/old: cannot be opened: permission denied. Check the path and who may read it.\n"
+
+
 def test_a_folder_of_other_things_is_said_to_hold_no_model(run: Any, models: Path) -> None:
     (models / "words").mkdir()
     (models / "models/words.pkl").rename(models / "words/words.pkl")
