@@ -24,6 +24,8 @@ from mutate import cut, flip, hdf5_mended, lie, splice, swap
 import gatewise as gw
 from gatewise.containers import open_tensors
 from gatewise.containers._hdf5_messages import NotPlain, checksum
+from gatewise.containers._hdf5_plain import Plain
+from gatewise.cursor import DEFAULT_LIMITS
 from gatewise.errors import GatewiseError
 from gatewise.tensors import Strided
 
@@ -454,6 +456,42 @@ def test_of_a_damaged_file_the_two_readers_say_the_same_or_one_of_them_refuses_i
             first = next(((a, b) for a, b in zip(ours, theirs, strict=False) if a != b), None)
             assert first is None or _only_refusals(*first), first
     assert compared > 50
+
+
+def _two_links_of_one_name() -> tuple[bytes, str]:
+    def build(file: Any) -> None:
+        file["first name"], file["other name"] = [1.0], [2.0]
+
+    return hdf5_mended(made(build, "latest").replace(b"other name", b"first name")), "names"
+
+
+def _a_tree_of_two_groups() -> tuple[bytes, str]:
+    def build(file: Any) -> None:
+        file["a/x"], file["b/y"] = [1.0], [2.0]
+
+    data = bytearray(made(build))
+    root = Plain(memoryview(bytes(data)), DEFAULT_LIMITS, "x.h5").root
+    ours, theirs = (root.member(name)._header.first[17] for name in (b"a", b"b"))
+    data[theirs[1] : theirs[2]] = data[ours[1] : ours[2]]
+    return bytes(data), "names"
+
+
+def _two_chunks_at_one_place() -> tuple[bytes, str]:
+    data = bytearray(made(lambda file: file.create_dataset("w", data=np.arange(4.0), chunks=(2,))))
+    second = (
+        data.index(b"TREE\1") + 24 + 32 + 8
+    )  # behind the node's head, a chunk, and the second one's size and filters
+    assert int.from_bytes(data[second : second + 8], "little") == 2
+    data[second : second + 8] = bytes(8)
+    return bytes(data), "float64"
+
+
+@pytest.mark.parametrize("build", [_two_links_of_one_name, _a_tree_of_two_groups, _two_chunks_at_one_place])
+def test_what_stands_twice_where_one_belongs_is_refused(build: Any) -> None:
+    """Which of the two was meant, nobody can tell."""
+    data, what = build()
+    rows = told(data, OURS)
+    assert any(row[1] == what and REFUSED in str(row[-1]) for row in rows), rows
 
 
 @pytest.mark.parametrize("build", [links, texts], ids=["links", "texts"])
