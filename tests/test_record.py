@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-from functools import cached_property
+import threading
 
 import pytest
 
-from gatewise.record import field, record
+from gatewise.record import field, lazy, record
 
 
 @record
@@ -20,7 +20,7 @@ class Point:
     notes: dict[str, int] = field(default_factory=dict, repr=False)
     cache: object = field(default=None, compare=False)
 
-    @cached_property
+    @lazy
     def both(self) -> int:
         return self.x + self.y
 
@@ -50,7 +50,7 @@ def test_a_wrong_call_is_a_type_error(values, named):
         Point(*values, **named)
 
 
-def test_nothing_can_be_changed_but_a_cached_property_still_works():
+def test_nothing_can_be_changed_but_a_lazy_property_still_works():
     point = Point(1)
     with pytest.raises(AttributeError):
         point.x = 3
@@ -88,3 +88,44 @@ def test_inspect_does_not_import_dataclasses():
     code = "import sys, gatewise.checkpoint._open; print('dataclasses' in sys.modules, 'inspect' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["False", "False"]
+
+
+class Slow:
+    """Its property is computed until it may go."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    @lazy
+    def value(self) -> list[int]:
+        self.asked.set()
+        assert self.go.wait(60)
+        return []
+
+
+def test_no_object_waits_for_another_ones_lazy_property():
+    slow = Slow()
+    thread = threading.Thread(target=lambda: slow.value, daemon=True)
+    thread.start()
+    assert slow.asked.wait(60)
+    free = Slow()
+    free.go.set()
+    found = []
+    second = threading.Thread(target=lambda: found.append(free.value), daemon=True)
+    second.start()
+    second.join(10)
+    slow.go.set()
+    thread.join(60)
+    assert found == [[]]
+
+
+def test_all_threads_get_the_lazy_value_that_was_found_first():
+    slow, found = Slow(), []
+    threads = [threading.Thread(target=lambda: found.append(slow.value), daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    slow.go.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(found) == 2
+    assert found[0] is found[1]

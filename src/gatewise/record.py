@@ -26,6 +26,26 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
+    import functools
+
+    lazy = functools.cached_property
+else:
+
+    class lazy:  # noqa: N801  # as functools.cached_property
+        """``functools.cached_property`` without its lock, which before Python 3.12 all objects of a class share for as long as one
+        of them computes: threads would wait for each other, and a process forked meanwhile for ever.  Of two threads that
+        ask an object at once both may compute, and both get what the first one found."""
+
+        def __init__(self, make):
+            self._make, self.__doc__ = make, make.__doc__
+
+        def __set_name__(self, _owner, name):
+            self._name = name
+
+        def __get__(self, instance, _owner=None):
+            return self if instance is None else instance.__dict__.setdefault(self._name, self._make(instance))
+
+
 _NOTHING: Any = object()
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import abc
 import bisect
 import errno
-import functools
 import mmap
 import os
 import stat
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 
 from .cursor import DEFAULT_LIMITS, Cursor, Limits
 from .errors import BrokenFile, UsageError, nearest
+from .record import lazy
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -67,13 +67,13 @@ class Source:
         made.size, made.files = len(data), {}
         return made
 
-    @functools.cached_property
+    @lazy
     def path(self) -> Path:
         from pathlib import Path
 
         return Path(self.name)
 
-    @functools.cached_property
+    @lazy
     def folder(self) -> Folder:
         return _Directory(self.path if self.whole else self.path.parent, self.limits, self.files)
 

@@ -8,7 +8,6 @@ cell.  It does not import numpy: names, shapes and dtypes are known without it, 
 from __future__ import annotations
 
 import bisect
-import functools
 import math
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,7 +15,7 @@ from types import MappingProxyType
 
 from .errors import BrokenFile, GatewiseError
 from .pieces import InPieces, in_pieces
-from .record import field, record, replace
+from .record import field, lazy, record, replace
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -307,7 +306,7 @@ class Tensors(Mapping[str, StoredTensor]):
     def __repr__(self) -> str:
         return f"<Tensors {self.container} {self.path!r}: {len(self)} tensors>"
 
-    @functools.cached_property
+    @lazy
     def _in_order(self) -> tuple[list[str], Mapping[str, int]]:
         """The names sorted, so that those under one path stand together; and each one's place in the file."""
         return sorted(self._by_name), {name: place for place, name in enumerate(self._by_name)}

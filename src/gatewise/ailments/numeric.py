@@ -8,13 +8,13 @@ numbers begin at 6.1e-5.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..checkpoint import Checkpoint, Layer
+from ..record import lazy
 from ..source import give_back
 from ..weights import GATE_TITLES, Gates, Weights
 from . import Ailment, Finding, Patient
@@ -48,7 +48,7 @@ class _Place:
         gate = f"gate {self.gate} ({GATE_TITLES[self.gate]})" if self.gate in GATE_TITLES else ""
         return " ".join(filter(None, (self.role.replace("_", " "), at, way, gate)))
 
-    @functools.cached_property
+    @lazy
     def array(self) -> Array:
         return self.gates[self.gate]
 
@@ -56,7 +56,7 @@ class _Place:
     def numbers(self) -> bool:
         return self.array.size <= LARGEST and self.array.dtype.kind in "fV"
 
-    @functools.cached_property
+    @lazy
     def is_zero(self) -> bool:
         """Is it zero throughout?"""
         found = self.numbers and not self.array.any()

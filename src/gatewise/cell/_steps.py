@@ -8,14 +8,13 @@ Schmidhuber 2000 (peepholes), Sak et al. 2014 (projection); GRU Cho et al. 2014 
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import NotRepresentable
 from ..pieces import copy_into
-from ..record import record
+from ..record import lazy, record
 from ..source import give_back
 from ..weights import ACTIVATIONS, GATES, Dialect, Weights, hard_sigmoid_slope
 
@@ -104,7 +103,7 @@ class Cell:
     out_act: Callable[[Array], Array]
     part: Part | None
 
-    @functools.cached_property
+    @lazy
     def recurrent_kernel(self) -> Array:
         return self.recurrent()
 

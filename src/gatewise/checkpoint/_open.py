@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from ..layouts import Layout, Lookalike, Match, Recognised, layout, layouts, lay
 from ..layouts._code import decode
 from ..layouts._sizes import SAY_SIZES
 from ..layouts._words import check_said
-from ..record import replace
+from ..record import lazy, replace
 from ..source import give_back
 from ..tensors import Tensors, WrittenBy
 from ..weights import CELLS_OF, GATELESS, Dialect, Spec, Stack, Weights, joined
@@ -51,16 +50,16 @@ class Layer(Stack):
         self.also_at = also_at
         self._like = like  # another layer of the file that has the same shapes: its facts are this one's
 
-    @functools.cached_property
+    @lazy
     def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
         """Each layer and direction, made when it is first asked for."""
         return decode(self.match, self.tensors).cells
 
-    @functools.cached_property
+    @lazy
     def spec(self) -> Spec:
         return super().spec if self._like is None else replace(self._like.spec, dialect=self.dialect)
 
-    @functools.cached_property
+    @lazy
     def parameters(self) -> int:
         return super().parameters if self._like is None else self._like.parameters
 

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable
 
 from ..errors import BrokenFile, LimitExceeded
-from ..record import record
+from ..record import lazy, record
 from ..source import Source
 from ..tensors import ITEM_BYTES, StoredTensor, Strided, numpy_dtype
 from ._hdf5_messages import MARKED, Attribute, NotPlain, Stored, Unsound
@@ -208,7 +208,7 @@ class Group:
             self._ways[name] = self.group(name)
         return self._ways[name]
 
-    @functools.cached_property
+    @lazy
     def _ways(self) -> dict[str, Group]:
         return {}
 

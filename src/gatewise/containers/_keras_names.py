@@ -8,11 +8,10 @@ Not known here: the versions between those of the fixtures; both spellings of a 
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..record import record
+from ..record import lazy, record
 from ._keras_config import Layer, Model
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -201,7 +200,7 @@ class VarsNames:
     def has(self, place: str) -> bool:
         return place in self._above
 
-    @functools.cached_property
+    @lazy
     def _above(self) -> frozenset[str]:
         """Every group with a tensor somewhere in it."""
         found: set[str] = set()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from ..cursor import Cursor
 from ..errors import BrokenFile
+from ..record import lazy
 from ..source import Source
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -70,7 +71,7 @@ class ZipFile:
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)
 
-    @functools.cached_property
+    @lazy
     def listed(self) -> str:
         """All members' names as one text."""
         return "\n".join(self.members)

@@ -9,12 +9,12 @@ and loops: Keras's GRU becomes a WHILE, whose constants are listed as what they 
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import BrokenFile
+from ..record import lazy
 from ..source import Source
 from ..tensors import ITEM_BYTES, Declared, StoredTensor, Strided, Tensors, WrittenBy
 from . import Container
@@ -104,7 +104,7 @@ class _Graph:
 
         return end_of(tensor, before, self._turned)
 
-    @functools.cached_property
+    @lazy
     def reversed(self) -> frozenset[int]:
         """The tensors that something turns round in time."""
         return frozenset(each.inputs[0] for each in self.operators if each.kind == "REVERSE_V2" and each.inputs)

@@ -5,7 +5,6 @@ Not known here: orders (``_orders``), and how a gate is cut out (``layouts``).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from ..layouts import Layout
 from ..layouts._slots import RELABELS
 from ..live._vectors import given, kind_of
 from ..pieces import in_pieces
+from ..record import lazy
 from ..selection import Chosen as Gate
 from ..selection import Numbers, Selector, Words
 from ..tensors import numpy_dtype
@@ -59,7 +59,7 @@ class Flat:
         """The tensors' names, in order."""
         return tuple(tensor.name for tensor in self.tensors)
 
-    @functools.cached_property
+    @lazy
     def rows(self) -> tuple[Row, ...]:
         """Every gate of every role, in the order in which they lie."""
         return tuple(row for tensor in self.tensors for row in rows_of(tensor))
@@ -72,11 +72,11 @@ class Flat:
 
     # Numbers.
 
-    @functools.cached_property
+    @lazy
     def _view(self) -> Array | None:
         return self._source.view(self)
 
-    @functools.cached_property
+    @lazy
     def vector(self) -> Array:
         """The weights as one numpy vector: a view where they already lie so in memory or in the mapped file
         (``is_view``), else packed, once; that copy is read-only, for writing into it would change no weight."""

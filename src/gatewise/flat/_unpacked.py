@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, instead
 from ..layouts import Match
 from ..layouts._code import Home, homes, stack_of
+from ..record import lazy
 from ..weights import Stack, Weights, joined
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Unpacked(dict[Any, Any]):
         names = [str(name) for name in self]
         raise UsageError(f"no tensor is called {key!r}.", next=instead(str(key), names, "They are"))
 
-    @functools.cached_property
+    @lazy
     def stack(self) -> Stack:
         """The layer whose weights the vector is."""
         found = joined([self._stack(piece) for piece in self._pieces], self._whole.name)

@@ -6,10 +6,9 @@ what could not match: a table is imported once too often rather than once too se
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 
-from ..record import record
+from ..record import lazy, record
 from ..tensors import Tensors
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -32,7 +31,7 @@ class Row:
     layouts: tuple[str, ...]
     clues: Clues
 
-    @functools.cached_property
+    @lazy
     def texts(self) -> frozenset[str]:
         """Every text that its clues ask for."""
         wanted = (*self.clues[0], *(needed for _, needed in self.clues[3]))

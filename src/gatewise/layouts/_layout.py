@@ -8,11 +8,10 @@ is written; everything else uses it.
 from __future__ import annotations
 
 import _thread
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..errors import PhraseError
-from ..record import field, record
+from ..record import field, lazy, record
 from ..weights import GATELESS, GATES, KERNEL, PLAIN, RECURRENT_KERNEL, ROLE_AXES, Dialect
 from ._names import Template, template
 from ._phrase import Phrase, phrase
@@ -84,7 +83,7 @@ class Part:
                 f"the phrase of {said!r} is {phrased!r}; it must be a text.", next="Such as '(gate unit) feature'."
             )
 
-    @functools.cached_property
+    @lazy
     def parsed(self) -> Phrase:
         return phrase(self.phrase)
 
@@ -262,7 +261,7 @@ class Layout:
     def framework(self) -> str:
         return self.name.split(".")[0]
 
-    @functools.cached_property
+    @lazy
     def forms(self) -> tuple[Mapping[str, Any], ...]:
         """The dialects between which the parts differ; ``({},)`` where they do not."""
         distinct: list[Mapping[str, Any]] = []
@@ -308,11 +307,11 @@ class Layout:
             self._named_parts[naming] = tuple((index, templates) for index, templates in found if templates)
         return self._named_parts[naming]
 
-    @functools.cached_property
+    @lazy
     def _named_parts(self) -> dict[str, tuple[tuple[int, tuple[Template, ...]], ...]]:
         return {}  # every file that is opened asks for them all
 
-    @functools.cached_property
+    @lazy
     def _templates(self) -> dict[tuple[Part, str], tuple[Template, ...]]:
         return {}
 
@@ -325,7 +324,7 @@ class Layout:
         # Without a gate in the name, the template is shared between layouts: a name is matched against it once.
         return tuple(template(text, spelled if "{gate}" in text else (), loose) for text in texts)
 
-    @functools.cached_property
+    @lazy
     def own_naming(self) -> str:
         """The naming scheme in which it is named where no format has one: the plain one, else one that all parts have."""
         schemes = ["", *(naming for part in self.parts for naming in part.namings if naming != RESEMBLING)]
@@ -335,12 +334,12 @@ class Layout:
         """The one that is written."""
         return next(iter(self.templates(part, naming)), None)
 
-    @functools.cached_property
+    @lazy
     def takes_inputs(self) -> bool:
         """Are its parts known by an operator's words?"""
         return any(part.texts(INPUTS) for part in self.parts)
 
-    @functools.cached_property
+    @lazy
     def is_stack(self) -> bool:
         """Does one object of this layout hold several layers?"""
         if self.repeats or any("layer" in part.parsed.loops for part in self.parts):
@@ -351,13 +350,13 @@ class Layout:
         for naming in part.namings:
             yield from self.templates(part, naming)
 
-    @functools.cached_property
+    @lazy
     def is_bidirectional(self) -> bool:
         """Can one object of this layout hold both directions?"""
         named = any(found.has_direction for part in self.parts for found in self._every_template(part))
         return named or any("direction" in part.parsed.atoms for part in self.parts)
 
-    @functools.cached_property
+    @lazy
     def ways(self) -> tuple[int, ...]:
         """How many directions one object of this layout can hold: one, two, or either."""
         if any(found.has_place for part in self.parts for found in self._every_template(part)):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 
-from ..record import field, record, replace
+from ..record import field, lazy, record, replace
 from ..tensors import Declared
 from ..weights import Dialect
 from ._layout import Layout, Part
@@ -67,7 +66,7 @@ class Match:
     def sure(self) -> bool:
         return not self.doubts
 
-    @functools.cached_property
+    @lazy
     def tensors(self) -> tuple[str, ...]:
         return tuple(self.group.names.values())
 

@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ..errors import PhraseError
-from ..record import record
+from ..record import lazy, record
 
 _MARKS = ("[", "]", "<", ">", "*")
 _FIELDS = ("{layer}", "{place}", "{gate}", "{member}", "{block}")
@@ -111,16 +111,16 @@ class Template:
         self.clues = (*certain[:-1], f"{certain[-1]}\n") if ends else tuple(certain)
         self.small_clues = tuple(map(str.lower, self.clues))
 
-    @functools.cached_property
+    @lazy
     def _regex(self) -> re.Pattern[str]:  # compiled when a name has the needle, which is seldom
         return re.compile(self._pattern(), re.DOTALL | (re.IGNORECASE if self.loose else 0))
 
-    @functools.cached_property
+    @lazy
     def _plain(self) -> bool:
         """Is it a name, as most are, which needs no regular expression?"""
         return len(self._tokens) == 1 and self._tokens[0] == self.text and "{" not in self.text and not self.loose
 
-    @functools.cached_property
+    @lazy
     def separators(self) -> range:
         """How many ``.`` and ``/`` a name can have in what the template says: those of text in brackets may be missing."""
         least = most = depth = 0

@@ -25,7 +25,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from ..errors import PhraseError
-from ..record import record
+from ..record import lazy, record
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Phrase:
     def loops(self) -> frozenset[str]:
         return frozenset(loop for section in self.sections for loop in section.loops)
 
-    @functools.cached_property
+    @lazy
     def atoms(self) -> frozenset[str]:
         if self.sections:
             return frozenset(atom for block in self.blocks for atom in block.atoms) | self.loops
@@ -87,7 +87,7 @@ class Phrase:
         """For each axis: which of its segments is this role's, and its atoms."""
         return self._segments[min(role, len(self._segments) - 1)]  # one for all, where it places one
 
-    @functools.cached_property
+    @lazy
     def _segments(self) -> list[list[tuple[int, Segment]]]:
         if self.sections:
             return [block.segments(0) for block in self.blocks]
@@ -98,7 +98,7 @@ class Phrase:
         """The atoms of one role."""
         return self._atoms[min(role, len(self._atoms) - 1)]
 
-    @functools.cached_property
+    @lazy
     def _atoms(self) -> list[frozenset[str]]:
         return [frozenset(atom for _, segment in each for atom in segment) for each in self._segments]
 
@@ -114,7 +114,7 @@ class Phrase:
         view: Array = _turned(array[place].reshape(split)[index], axes)
         return view
 
-    @functools.cached_property
+    @lazy
     def _ways(self) -> Callable[..., Any]:
         """Most layers of a file have the same sizes, and each gate is cut several times."""
         return functools.lru_cache(maxsize=64)(self._way)

@@ -7,13 +7,12 @@ no layout claims is a lookalike, however well its shapes fit.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..record import field, record, replace
+from ..record import field, lazy, record, replace
 from ..tensors import Declared, Tensors
 from ..weights import Dialect
 from ._fit import Fits
@@ -39,7 +38,7 @@ class Misfits(Mapping[str, tuple[str, ...]]):
     def __init__(self, misfits: Sequence[tuple[Layout, Sequence[Group]]], why: Callable[[Layout, Group], str]):
         self._misfits, self._why = misfits, why
 
-    @functools.cached_property
+    @lazy
     def _by_path(self) -> Mapping[str, list[tuple[Layout, Group]]]:
         found: dict[str, list[tuple[Layout, Group]]] = defaultdict(list)
         for layout, groups in self._misfits:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..pieces import copy_into
-from ..record import field, record
+from ..record import field, lazy, record
 from ..weights import DIRECTIONS, GATELESS, ROLE_AXES
 from ._names import Found
 from ._phrase import Phrase, Section
@@ -36,7 +36,7 @@ class Slot:
     cut: Callable[[], Array] = field(repr=False)
     relabel: str | None = None
 
-    @functools.cached_property
+    @lazy
     def view(self) -> Array:
         return self.cut()
 

@@ -6,7 +6,6 @@ Names, sizes, gates and meaning come from the same tables as a file's; what is s
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from ..errors import ProofFailed, UsageError, few, nearest
 from ..layouts import Match
 from ..layouts._code import Home, homes, stack_of
 from ..proof import Proof, compared, run_of, tolerance_of
+from ..record import lazy
 from ..selection import Selector
 from ..tensors import Tensors
 from ..weights import ROLE_AXES, Gates, Stack, Weights
@@ -76,11 +76,11 @@ class Live(Layer):
         self.holder = holder
         self.whole = whole  # is the layer all there is in its holder, so that calling the one calls the other?
 
-    @functools.cached_property
+    @lazy
     def _homes(self) -> dict[tuple[tuple[int, str], str, str], Home]:
         return {(home.place, home.role, home.gate): home for home in homes(self.match)}
 
-    @functools.cached_property
+    @lazy
     def cells(self) -> dict[tuple[int, str], Weights]:  # type: ignore[override]
         stack = stack_of(self.match, ((home, self._reader(home)) for home in self._homes.values()), LiveGates)
         return {place: self._writable(place, weights) for place, weights in stack.cells.items()}

@@ -10,8 +10,8 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
+from ..record import lazy
 from ._keys import told
 from ._phrase import squeezed, worded
 
@@ -66,12 +66,12 @@ class Part:
     text: str
     caused: bool = False  # the next error names this one as its direct cause
 
-    @cached_property
+    @lazy
     def squeezed(self) -> str:
         plain = squeezed(re.sub(_CUT, "", self.text))
         return plain + told(plain)
 
-    @cached_property
+    @lazy
     def worded(self) -> str:
         return worded(self.text)
 
@@ -83,15 +83,15 @@ class Pasted:
     parts: tuple[Part, ...]
     decides: tuple[Part, ...]
 
-    @cached_property
+    @lazy
     def squeezed(self) -> str:
         return "".join(part.squeezed for part in self.parts)
 
-    @cached_property
+    @lazy
     def worded(self) -> str:
         return " ".join(part.worded for part in self.parts)
 
-    @cached_property
+    @lazy
     def asked(self) -> str:
         """The words, and once more without what joins them: ``nn.LSTM`` is also ``lstm``."""
         return self.worded + re.sub(_JOINTS, " ", self.worded)
