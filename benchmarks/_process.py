@@ -22,11 +22,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Command:
-    """A name for people, the words, and the file that is to be out of the page cache before each run (None: warm)."""
+    """A name for people, the words, the file that is to be out of the page cache before each run (None: warm), and the one
+    that is written, which is new each time: to replace a large one takes the disk longer than many a conversion."""
 
     name: str
     argv: Sequence[str | os.PathLike[str]]
     cold: Path | None = None
+    writes: Path | None = None
 
 
 @dataclass
@@ -86,6 +88,9 @@ def in_turn(commands: Sequence[Command], runs: int = 5, warm_up: int = 1) -> lis
 def _ran(command: Command) -> tuple[float, float, float, str]:
     if command.cold:
         _drop(command.cold)
+    if command.writes and command.writes.exists():
+        command.writes.unlink()
+        os.sync()  # the disk is through with the old one
     asked, told = _launcher()
     print(json.dumps([os.fspath(word) for word in command.argv]), file=asked, flush=True)
     code, wall, cpu, peak, output = json.loads(told.readline())

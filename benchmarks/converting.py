@@ -22,7 +22,12 @@ def rows(files: Files) -> Iterator[Row]:
 
 def _convert(source: Path, out: Path, to: str, *words: str) -> Command:
     name = f"{source.name} → {out.name} {' '.join(words)}"
-    return Command(name, gatewise("convert", source, "-o", out, "--to", to, "--force", *words))
+    return Command(name, gatewise("convert", source, "-o", out, "--to", to, *words), writes=out)
+
+
+def _peer(name: str, deed: str, source: Path, out: Path) -> Command:
+    """A task of peers.py that writes."""
+    return Command(name, task(deed, source, out), writes=out)
 
 
 def floors(files: Files, size: str) -> dict[str, float]:
@@ -45,7 +50,7 @@ def _bound(size: str) -> tuple[float, str]:
 def _to_keras(files: Files) -> Iterator[Row]:
     source, out = files.torch("medium"), files.folder
     floor = floors(files, "medium")
-    commands = [Command("by hand, torch and Keras", task("by_hand", source, out / "hand.weights.h5"))]
+    commands = [_peer("by hand, torch and Keras", "by_hand", source, out / "hand.weights.h5")]
     for name in ("c.weights.h5", "c.keras"):
         commands += [_convert(source, out / name, "keras"), _convert(source, out / name, "keras", "--no-verify")]
     hand, *ours = in_turn(commands)
@@ -92,7 +97,7 @@ def _to_safetensors(files: Files) -> Iterator[Row]:
     source, out = files.torch("large"), files.folder / "l.safetensors"
     floor = floors(files, "large")
     machine = floor["read"] + floor["write_synced"]
-    peer = Command("torch.load(mmap=True) + save_file", task("to_safetensors", source, out))
+    peer = _peer("torch.load(mmap=True) + save_file", "to_safetensors", source, out)
     ours, theirs = in_turn([_convert(source, out, "torch"), peer], runs=3)
     out.unlink()
     what = "convert 2.0 GB torch → .safetensors, proved"
@@ -105,7 +110,7 @@ def _to_safetensors(files: Files) -> Iterator[Row]:
 
 def _to_onnx(files: Files) -> Iterator[Row]:
     source, out = files.torch("medium"), files.folder / "o.onnx"
-    peer = Command("torch.onnx.export", task("to_onnx", source, out))
+    peer = _peer("torch.onnx.export", "to_onnx", source, out)
     ours, theirs = in_turn([_convert(source, out, "onnx"), peer], runs=3)
     beside = f"{theirs.seconds:.1f} s, {theirs.megabytes:,.0f} MB; ours {ours.seconds:.2f} s, {ours.megabytes:.0f} MB"
     yield CONVERTING.at_least(

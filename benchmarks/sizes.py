@@ -26,8 +26,8 @@ def points(files: Files) -> list[dict[str, Any]]:
         out = files.folder / "p.weights.h5"
         costs = in_turn(
             [
-                Command("gatewise convert", gatewise("convert", path, "-o", out, "--to", "keras", "--force")),
-                *([Command("by hand", task("by_hand", path, out))] if size != "large" else []),
+                Command("gatewise convert", gatewise("convert", path, "-o", out, "--to", "keras"), writes=out),
+                *([Command("by hand", task("by_hand", path, out), writes=out)] if size != "large" else []),
             ],
             runs=3,
         )
