@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gatewise.containers._supply import same_bytes
-from gatewise.pieces import PIECE, in_pieces
+from gatewise.pieces import PIECE, Room, in_pieces
 from gatewise.source import Source, give_back
 from gatewise.tensors import StoredTensor, Strided, Tensors
 
@@ -145,3 +145,11 @@ def test_what_somebody_changed_in_a_map_of_his_own_is_not_given_back(tmp_path: P
     assert list(in_pieces(held, np.dtype("<f4")))
     assert held[2_999, 399] == 1_199_999
     assert float(held.sum(dtype="f8")) == 1_200_000 * 1_199_999 / 2
+
+
+def test_memory_for_pieces_is_used_again_by_as_many_as_use_it_at_once() -> None:
+    with Room(1000) as one, Room(1000) as other:
+        assert not np.shares_memory(one, other)
+        first = {one.__array_interface__["data"][0], other.__array_interface__["data"][0]}
+    with Room(1000) as one, Room(1000) as other:
+        assert {one.__array_interface__["data"][0], other.__array_interface__["data"][0]} == first

@@ -56,7 +56,7 @@ class Room:
         return self._held[: self._nbytes]
 
     def __exit__(self, *_error: object) -> None:
-        if len(self._held) <= 2 * PIECE and not _FREE:
+        if len(self._held) <= 2 * PIECE and len(_FREE) < _MOST:
             _FREE.append(self._held)
 
 
