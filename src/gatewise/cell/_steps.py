@@ -9,13 +9,13 @@ Schmidhuber 2000 (peepholes), Sak et al. 2014 (projection); GRU Cho et al. 2014 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import NotRepresentable
 from ..pieces import copy_into
 from ..record import lazy, record
-from ..source import give_back
+from ..source import give_large_back
 from ..weights import ACTIVATIONS, GATES, Dialect, Weights, hard_sigmoid_slope
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ def shares(cell: Cell, weights: Weights, x: Array, times: Sequence[int], block: 
             kernel = _rows(kernels[gate], units)
             for some in _slices(kernel):
                 _product(steps, _wide(kernel[some], None), found[:, some])
-        _give_back(kernels.values())
+        give_large_back(kernels.values())
         if bias is not None:
             share += bias
         yield from zip(now, share.reshape(len(now), len(x), width), strict=True)
@@ -347,8 +347,8 @@ def _packed(arrays: Sequence[Array], places: Array | None) -> Array:
     for block in blocks:
         for array, wide in block:
             copy_into(wide, array)
-        _give_back(array for array, _ in block)
-    _give_back(arrays)
+        give_large_back(array for array, _ in block)
+    give_large_back(arrays)
     return packed
 
 
@@ -367,15 +367,9 @@ def _rows(array: Array, places: Array | None) -> Array:
 
 
 _STRETCH = 1 << 21  # bytes of a large matrix that are widened before they are used or given back
-_WORTH = 1 << 15  # bytes of a gate, of which it is worth while to give the pages back
 
 
 def _slices(matrix: Array) -> Iterator[slice]:
     """Its rows in stretches."""
     count = max(1, _STRETCH // max(1, 8 * matrix.shape[1]))
     return (slice(first, first + count) for first in range(0, len(matrix), count))
-
-
-def _give_back(arrays: Iterable[Array]) -> None:
-    """All gates of a role at once: those that lie in one tensor share its pages."""
-    give_back(*(array for array in arrays if array.nbytes >= _WORTH))

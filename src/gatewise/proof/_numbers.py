@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..cell import Place
 from ..pieces import Room, tiles
-from ..source import give_back
+from ..source import give_large_back
 from ..weights import Gates, Stack
 from ._figures import Numbers
 
 if TYPE_CHECKING:
     from ..tensors import Array
-
-
-_LARGE = 1 << 15  # bytes of a gate, of which it is worth while to give the pages back
 
 
 def numbers(
@@ -57,7 +54,7 @@ def _of_role(
             if same:
                 own = stored or (_is_in(one, place, role, gate, found) and _is_in(other, place, role, gate, array))
                 equal, changed = equal + own * same, changed + (not own) * same
-    give_back(*(array for array in seen if array.nbytes >= _LARGE))  # only now: gates in one tensor share its pages
+    give_large_back(seen)  # only now: gates in one tensor share its pages
     return Numbers(equal, changed, every)
 
 
