@@ -74,9 +74,8 @@ class Library:
 
         self.limits, self.name = limits, name
         at = 13 if data[8] < 2 else 9  # the superblock's sizes of addresses and of sizes
-        self.ground = Ground(
-            data, len(data), (data[at], data[at + 1]), whole=False
-        )  # libhdf5 looks at checksums itself
+        # libhdf5 looks at checksums itself.
+        self.ground = Ground(data, len(data), (data[at], data[at + 1]), whole=False)
         self.texts = Texts(self.ground, limits, name)
         file = h5py.File(View(data), "r")
         # What is still open when Python ends (a format only looked whether it is its own) libhdf5 would close after that,
@@ -230,9 +229,7 @@ class LibNode:
         return not edges_left and (endless.count(True) != 1 or endless[0])
 
     def _each_chunk(self) -> list[Any]:
-        if not hasattr(
-            self.identifier, "chunk_iter"
-        ):  # libhdf5 before 1.14, which looks for each from the first one on
+        if not hasattr(self.identifier, "chunk_iter"):  # libhdf5 before 1.14 looks for each from the first one on
             return [self.identifier.get_chunk_info(index) for index in range(self.identifier.get_num_chunks())]
         found: list[Any] = []
         self.identifier.chunk_iter(found.append)

@@ -46,7 +46,6 @@ class Table:
     """The members of a group of the old kind: a B-tree over symbol nodes, whose names lie in a local heap.
 
     ``members``  where each one's header is, or what kind of link it is that leads elsewhere
-    ``inner``, ``leaf``  half the children of a tree's node, half the entries of a symbol node
     """
 
     def __init__(self, ground: Ground, limits: Limits, name: str, owner: int):
@@ -54,6 +53,7 @@ class Table:
         self.members: dict[bytes, int | str] = {}
 
     def read(self, tree: int, heap: int, inner: int, leaf: int) -> dict[bytes, int | str]:
+        """The members.  ``inner``, ``leaf``: half the children of a tree's node, half the entries of a symbol node."""
         self._names = self._heap(heap)
         self._left = len(self._names)  # bytes of names: no two of them lie in one another
         self._last = b""

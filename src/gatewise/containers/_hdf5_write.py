@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ..errors import NotRepresentable
 from ..record import field, record
 from ..tensors import StoredTensor
+from ._hdf5_messages import SIGNATURE
 
 _UNDEFINED = b"\xff" * 8
 _LEAF, _INNER = 8, 32  # entries of one symbol node, children of one B-tree node: twice the superblock's 4 and 16
@@ -143,7 +144,7 @@ class Plan:
 
     def _superblock(self, header: int, tree: int, heap: int) -> bytes:
         return (
-            b"\x89HDF\r\n\x1a\n" + bytes((0, 0, 0, 0, 0, 8, 8, 0)) + _little(_LEAF // 2, 2) + _little(_INNER // 2, 2)
+            SIGNATURE + bytes((0, 0, 0, 0, 0, 8, 8, 0)) + _little(_LEAF // 2, 2) + _little(_INNER // 2, 2)
             + bytes(12) + _UNDEFINED + _little(self.size, 8) + _UNDEFINED + _entry(0, header, tree, heap)
         )  # fmt: skip
 

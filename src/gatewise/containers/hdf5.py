@@ -10,14 +10,14 @@ import functools
 
 from ..source import Source
 from . import Container, later
+from ._hdf5_messages import SIGNATURE
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LEGACY, _VARS = "keras-h5", "keras-weights-h5"
 _scheme = later("._keras_h5", "scheme")
 
 
 def _claims(scheme: str, source: Source) -> bool:
-    return bytes(source.data[:8]) == _SIGNATURE and _scheme(source) == scheme
+    return bytes(source.data[:8]) == SIGNATURE and _scheme(source) == scheme
 
 
 CONTAINERS = (
@@ -33,7 +33,7 @@ CONTAINERS = (
         naming="keras-vars",
         frameworks=("keras",),
         tells=True,
-        magic=((0, _SIGNATURE),),
+        magic=((0, SIGNATURE),),
         rank=30,
     ),
     Container(
@@ -46,7 +46,7 @@ CONTAINERS = (
         suffixes=(".weights.h5",),
         naming="keras-vars",
         frameworks=("keras",),
-        magic=((0, _SIGNATURE),),
+        magic=((0, SIGNATURE),),
         rank=31,
     ),
 )

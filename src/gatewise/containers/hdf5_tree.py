@@ -13,16 +13,15 @@ from ..errors import BrokenFile
 from ..source import Source
 from ..tensors import StoredTensor, Tensors
 from . import Container
+from ._hdf5_messages import SIGNATURE
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
 if TYPE_CHECKING:
     from ._hdf5 import Dataset, Group
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
 
 def claims(source: Source) -> bool:
-    return bytes(source.data[:8]) == _SIGNATURE
+    return bytes(source.data[:8]) == SIGNATURE
 
 
 def read(source: Source) -> Tensors:
@@ -87,7 +86,7 @@ CONTAINERS = (
         source="HDF5 File Format Specification 3.0",
         claims=claims,
         read=read,
-        magic=((0, _SIGNATURE),),
+        magic=((0, SIGNATURE),),
         rank=60,
     ),
 )

@@ -15,6 +15,7 @@ from ..record import replace
 from ..source import Source
 from ..tensors import StoredTensor, Strided, Tensors, WrittenBy, contiguous_strides
 from . import Container
+from ._hdf5_messages import SIGNATURE
 from ._zip import looks_like_zip, zip_of
 
 TYPE_CHECKING = False  # as typing's, without its import (see record)
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ..tensors import Array
     from ._hdf5 import Bytes, Group
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _FIRST, _OTHERS, _BIAS = "weight_l0", "weight", "bias"
 _PROBES = 64
 _MOST_LAYERS = 1000
@@ -32,7 +32,7 @@ def claims_h5(source: Source) -> bool:
     """Is the first dataset one with NNabla's attributes?"""
     from ._hdf5 import hdf5_of
 
-    if bytes(source.data[:8]) != _SIGNATURE:
+    if bytes(source.data[:8]) != SIGNATURE:
         return False
     try:
         return hdf5_of(source).read(_is_nnabla, keep=True)
@@ -127,7 +127,7 @@ CONTAINERS = (
         source="sony/nnabla python/src/nnabla/parameter.py; files of NNabla 1.39.0",
         claims=claims_h5,
         read=read_h5,
-        magic=((0, _SIGNATURE),),
+        magic=((0, SIGNATURE),),
         rank=55,
     ),
     Container(
