@@ -24,7 +24,7 @@ from reading import Seed, read_whole, seeds  # noqa: E402
 from gatewise.containers import _asked, _guarded  # noqa: E402
 from gatewise.containers._flatbuffer import Flatbuffer  # noqa: E402
 from gatewise.containers._hdf5 import Bytes, Group  # noqa: E402
-from gatewise.containers._hdf5_messages import NotPlain  # noqa: E402
+from gatewise.containers._hdf5_messages import SIGNATURE, NotPlain  # noqa: E402
 from gatewise.containers._hdf5_plain import Plain  # noqa: E402
 from gatewise.containers._keras_config import lambdas, model_of, parse  # noqa: E402
 from gatewise.containers._leveldb_table import Table, is_table  # noqa: E402
@@ -173,7 +173,7 @@ def _frames_in(files: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _hdf5_in(files: Iterable[bytes]) -> list[bytes]:
-    return sorted((data for data in files if data[:8] == b"\x89HDF\r\n\x1a\n" and len(data) < 1 << 15), key=len)[:20]
+    return sorted((data for data in files if data[:8] == SIGNATURE and len(data) < 1 << 15), key=len)[:20]
 
 
 def _made_hdf5() -> Iterator[bytes]:

@@ -38,7 +38,6 @@ _HEAD = re.compile(
     re.DOTALL,
 )
 _JITTOR_END = b"HCAJSLHD"
-_JITTOR_TAIL = 20 + len(_JITTOR_END)
 _PADDLE_KEY = "StructuredToParameterName@@"
 _MOST_PICKLES = 1000
 

@@ -6,7 +6,7 @@ views into the slots; so there is one description and one piece of code for both
 
 from __future__ import annotations
 
-from _weakref import ref
+from _weakref import ref  # weakref's own, without its import: who lists a file comes by here
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -184,12 +184,6 @@ def match_of(stack: Stack, layout: Layout, form: Mapping[str, Any], tensors: Map
     group = Group("", "", {address: tensor.name for address, tensor in tensors.items()})
     dtype = next(iter(stack.cells.values())).dtype
     return Match(layout, form, group, places_of(stack), dtype, dialect=stack.dialect, given_name=stack.name)
-
-
-def tensor_place(tensor: StoredTensor) -> tuple[int, int]:
-    """(layer, direction) of an encoded tensor, as its ``where`` tells."""
-    layer, _, direction = tensor.where.partition(" ")
-    return int(layer), int(direction == "reverse")
 
 
 def _encode_part(
